@@ -29,7 +29,7 @@ class LoadResult:
 
     `begun_apart` is the seconds between the starts of the first and the last worker; `lost`
     describes workers that did not finish.  `failed_checks` has the check that each reason of
-    `invalid_because` belongs to.
+    `invalid_because` belongs to.  `changes` tells what was changed by hand while it ran, and when.
     """
 
     plan: LoadPlan
@@ -41,6 +41,7 @@ class LoadResult:
     lost: list[str] = field(default_factory=list)
     begun_apart: float = 0.0
     interrupted: bool = False
+    changes: list[str] = field(default_factory=list)
 
     def add_second(self, second: RunSecond) -> None:
         """Add one second of the run."""
@@ -71,7 +72,7 @@ class LoadResult:
             "invalid_because": list(self.invalid_because),
             "interrupted": self.interrupted,
             "tolerate_late": self.plan.tolerate_late,
-            "plan": plan_fields(self.plan),
+            "plan": plan_fields(self.plan, self.changes),
             **fields,
             "workers": {
                 "started": self.workers,
@@ -143,8 +144,8 @@ def _packets(tally: Tally) -> dict[str, int]:
     }
 
 
-def plan_fields(plan: LoadPlan) -> dict[str, Any]:
-    """The settings of a plan as JSON fields; holds no secrets."""
+def plan_fields(plan: LoadPlan, changes: Sequence[str] = ()) -> dict[str, Any]:
+    """The settings of a plan as JSON fields, with what was changed since; holds no secrets."""
     return {
         "scenario": plan.scenario,
         "target": plan.target,
@@ -159,6 +160,7 @@ def plan_fields(plan: LoadPlan) -> dict[str, Any]:
         "sockets": plan.sockets,
         "media": plan.placement,
         "faults": plan.faults.words(),
+        "changes": list(changes),
         **server_fields(plan),
     }
 
@@ -279,6 +281,7 @@ def _all_figures(result: LoadResult) -> list[tuple[str, str]]:
         ("media path", paths.removesuffix(", 1 times") or "-"),
         ("faults injected", _injected(result)),
         ("workers", f"{result.workers}, {len(result.lost)} lost"),
+        *(("changed by hand", change) for change in result.changes),
         *_tolerated(result),
         *(
             (f"SIPp: messages, {name}", f"{count:,}")

@@ -38,7 +38,7 @@ class RunRecord:
         return cls(
             name,
             result.total,
-            plan_fields(result.plan),
+            plan_fields(result.plan, result.changes),
             tuple(result.invalid_because),
             result.interrupted,
         )
@@ -71,7 +71,7 @@ def read_summary(path: Path) -> RunRecord:
         raise _wrong(path, "it is of a search, whose figures are of another number of calls")
     try:
         reasons = tuple(str(each) for each in found["invalid_because"])
-        tally, plan = _tally(found), dict(found.get("plan") or {})
+        tally, plan = _tally(found), {"changes": [], **(found.get("plan") or {})}
         valid, interrupted = found["valid"] is True, found["interrupted"] is True
     except KeyError as error:
         raise _wrong(path, f"it lacks {error}") from error

@@ -12,5 +12,6 @@ exported here: `worker`, the program of `python -m softphone.load.distribute.wor
 from __future__ import annotations
 
 from softphone.load.distribute.plan_runner import RunObserver, find_capacity, run_plan
+from softphone.load.distribute.run_control import RunControl
 
-__all__ = ["RunObserver", "find_capacity", "run_plan"]
+__all__ = ["RunControl", "RunObserver", "find_capacity", "run_plan"]

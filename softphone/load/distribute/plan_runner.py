@@ -11,10 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from softphone.load.capacity import CapacitySearch, CapacityTrial
+from softphone.load.distribute.run_control import RunControl
 from softphone.load.distribute.share_runner import make_runner
 from softphone.load.distribute.worker_channel import LocalWorkerChannel, WorkerChannel
 from softphone.load.distribute.worker_pool import WorkerPool
-from softphone.load.measure import RunSecond
+from softphone.load.measure import FailedCall, RunSecond
 from softphone.load.plan import Expectation, LoadPlan
 from softphone.load.result import LoadResult, judge_result
 from softphone.load.run import relaxed_garbage_collection
@@ -30,44 +31,58 @@ memory stays bounded in runs of days."""
 class RunObserver:
     """Callbacks for the progress of a run: each second of it, and the registrations before.
 
-    Of a capacity search `begin` has the plan of each trial before it runs.
+    `worker` has each second of each worker by its number, or why it was lost; `failure` calls that
+    failed, of a plan that is watched.  Of a capacity search `begin` has the plan of each trial
+    before it runs.
     """
 
     second: Callable[[RunSecond], None] = lambda second: None
     progress: Callable[[int, int], None] = lambda done, whole: None
+    worker: Callable[[int, RunSecond | str], None] = lambda number, what: None
+    failure: Callable[[FailedCall], None] = lambda call: None
     begin: Callable[[LoadPlan], None] = lambda plan: None
 
 
 async def run_plan(
-    plan: LoadPlan, workers: int = 1, watcher: RunObserver | None = None, *, ray: str | None = None
+    plan: LoadPlan,
+    workers: int = 1,
+    watcher: RunObserver | None = None,
+    *,
+    ray: str | None = None,
+    control: RunControl | None = None,
 ) -> LoadResult:
     """Run a plan to its end.  Canceling this task ends the run early, with a result.
 
-    With `ray` the workers are actors of the Ray cluster at that address.
+    With `ray` the workers are actors of the Ray cluster at that address.  `control` may stop or
+    change the run; the result tells of it.
 
     Raises ConfigurationError before anything is sent; SoftphoneError when no user could register.
     """
     watcher = watcher or RunObserver()
+    control = control or RunControl(plan, workers)
     kept: list[RunSecond] = []
 
     def second(latest: RunSecond) -> None:
+        control.note_time(latest.at)
         watcher.second(latest)
         kept.append(latest)
         if len(kept) >= MOST_KEPT:
             _thin(kept)
 
-    heard = RunObserver(second, watcher.progress)
+    heard = replace(watcher, second=second)
     if ray is not None:
         from softphone.load.distribute.ray_cluster import RayWorkerChannel, ray_cluster
 
         async with ray_cluster(ray) as cluster:
             result = await _run_with_workers(
-                plan, workers, heard, lambda: RayWorkerChannel.hire(cluster)
+                plan, workers, heard, control, lambda: RayWorkerChannel.hire(cluster)
             )
     elif workers > 1:
-        result = await _run_with_workers(plan, workers, heard, LocalWorkerChannel.hire)
+        result = await _run_with_workers(plan, workers, heard, control, LocalWorkerChannel.hire)
     else:
-        result = await _alone(plan, heard)
+        result = await _alone(plan, heard, control)
+    control.attach(None)
+    result.changes = control.changes
     for each in kept:
         result.add_second(each)
     return result
@@ -84,19 +99,34 @@ async def _run_with_workers(
     plan: LoadPlan,
     workers: int,
     watcher: RunObserver,
+    control: RunControl,
     hire: Callable[[], Awaitable[WorkerChannel]],
 ) -> LoadResult:
     pool = WorkerPool(
-        plan.shares(workers), on_second=watcher.second, on_progress=watcher.progress, hire=hire
+        plan.shares(workers),
+        on_second=watcher.second,
+        on_progress=watcher.progress,
+        on_failure=watcher.failure,
+        on_worker=watcher.worker,
+        hire=hire,
     )
+    control.attach(pool)
     result, early = await _to_the_end(pool.run_shares(plan), pool.stop_run)
     result.interrupted = early
     return result
 
 
-async def _alone(plan: LoadPlan, watcher: RunObserver) -> LoadResult:
+async def _alone(plan: LoadPlan, watcher: RunObserver, control: RunControl) -> LoadResult:
     (share,) = plan.shares(1)
-    async with make_runner(share, on_second=watcher.second, on_progress=watcher.progress) as runner:
+
+    def second(latest: RunSecond) -> None:
+        watcher.worker(0, latest)
+        watcher.second(latest)
+
+    async with make_runner(
+        share, on_second=second, on_progress=watcher.progress, on_failure=watcher.failure
+    ) as runner:
+        control.attach(runner)
         with relaxed_garbage_collection():
             outcome, early = await _to_the_end(runner.run_share(), runner.stop_run)
     result = LoadResult(plan, interrupted=early)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from softphone.load.measure import RunSecond
+from softphone.load.measure import FailedCall, RunSecond
 from softphone.load.plan import LoadPlan
 from softphone.load.run import Runner
 from softphone.load.sipp import SippRunner
@@ -18,7 +18,8 @@ def make_runner(
     *,
     on_second: Callable[[RunSecond], None],
     on_progress: Callable[[int, int], None],
+    on_failure: Callable[[FailedCall], None] = lambda call: None,
 ) -> ShareRunner:
     """Make the runner of a share.  Raises ConfigurationError."""
     kind = Runner if plan.sipp is None else SippRunner
-    return kind(plan, on_second=on_second, on_progress=on_progress)
+    return kind(plan, on_second=on_second, on_progress=on_progress, on_failure=on_failure)

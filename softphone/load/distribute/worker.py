@@ -2,9 +2,9 @@
 
     python -m softphone.load.distribute.worker
 
-Registers its users, sends `ready`, begins at the time that `go` carries, and ends early at `stop`
-or when its pool is gone.  `softphone.load.distribute.worker_pool` starts it; start it by hand to
-see its lines.
+Registers its users, sends `ready`, begins at the time that `go` carries, changes its load at
+`change`, and ends early at `stop` or when its pool is gone.
+`softphone.load.distribute.worker_pool` starts it; start it by hand to see its lines.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from softphone.diagnostics import MaskingFormatter
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.load.distribute.share_runner import ShareRunner, make_runner
 from softphone.load.distribute.worker_channel import MAXIMUM_LINE, decode_line, encode_line
-from softphone.load.measure import RunSecond
+from softphone.load.measure import FailedCall, RunSecond
 from softphone.load.plan import LoadPlan
 from softphone.load.run import relaxed_garbage_collection
 
@@ -53,8 +53,16 @@ async def run_worker(reader: asyncio.StreamReader, say: SendLine = _write_line) 
         if done == whole or done % 16 == 0:
             say("progress", [done, whole])
 
+    def failure(call: FailedCall) -> None:
+        say("failure", call.to_plain())
+
     try:
-        runner = make_runner(LoadPlan.from_plain(value), on_second=second, on_progress=progress)
+        runner = make_runner(
+            LoadPlan.from_plain(value),
+            on_second=second,
+            on_progress=progress,
+            on_failure=failure,
+        )
         async with runner:
             say("ready")
             word, begin = await _command(reader)
@@ -62,12 +70,12 @@ async def run_worker(reader: asyncio.StreamReader, say: SendLine = _write_line) 
                 return 0
             await asyncio.sleep(max(0.0, (begin or 0.0) - time.time()))
             say("begun", time.time())
-            stopping = asyncio.ensure_future(_stop(reader, runner))
+            obeying = asyncio.ensure_future(_obey(reader, runner))
             try:
                 with relaxed_garbage_collection():
                     outcome = await runner.run_share()
             finally:
-                stopping.cancel()
+                obeying.cancel()
             say("done", {why: outcome.failed_checks[why] for why in outcome.invalid_because})
     except SoftphoneError as error:
         say("failed", {"message": str(error), "usage": isinstance(error, ConfigurationError)})
@@ -75,14 +83,19 @@ async def run_worker(reader: asyncio.StreamReader, say: SendLine = _write_line) 
     return 0
 
 
-async def _command(reader: asyncio.StreamReader) -> tuple[str, float | None]:
+async def _command(reader: asyncio.StreamReader) -> tuple[str, Any]:
     """Read the next command and its value; the end of the input counts as `stop`."""
     line = await reader.readline()
     return decode_line(line) if line else ("stop", None)
 
 
-async def _stop(reader: asyncio.StreamReader, runner: ShareRunner) -> None:
-    await _command(reader)
+async def _obey(reader: asyncio.StreamReader, runner: ShareRunner) -> None:
+    """Change the load as told, until the run is to end."""
+    while True:
+        word, value = await _command(reader)
+        if word != "change":
+            break
+        runner.change_load(**value)
     runner.stop_run()
 
 

@@ -1,7 +1,7 @@
 """The channel between a pool and one of its workers, and its form for a local process.
 
-One JSON object a line.  The pool sends the plan, then `go` or `stop`; the worker sends `progress`,
-`ready`, `begun`, `second`, `done` or `failed`.  No secret is sent.
+One JSON object a line.  The pool sends the plan, then `go`, `change` or `stop`; the worker sends
+`progress`, `ready`, `begun`, `second`, `failure`, `done` or `failed`.  No secret is sent.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from softphone.load.distribute.worker_channel import (
     decode_line,
     encode_line,
 )
-from softphone.load.measure import GeneratorCheck, RunSecond
+from softphone.load.measure import FailedCall, GeneratorCheck, RunSecond
 from softphone.load.plan import LoadPlan
 from softphone.load.result import LoadResult
 
@@ -60,7 +60,10 @@ class _WorkerHandle:
 
 
 class WorkerPool:
-    """Runs each share of a plan by a worker of its own; `hire` starts one."""
+    """Runs each share of a plan by a worker of its own; `hire` starts one.
+
+    `on_worker` has each second of each worker, before they are merged, or why it was lost.
+    """
 
     def __init__(
         self,
@@ -68,11 +71,15 @@ class WorkerPool:
         *,
         on_second: Callable[[RunSecond], None],
         on_progress: Callable[[int, int], None] = lambda done, whole: None,
+        on_failure: Callable[[FailedCall], None] = lambda call: None,
+        on_worker: Callable[[int, RunSecond | str], None] = lambda number, what: None,
         hire: Callable[[], Awaitable[WorkerChannel]] = LocalWorkerChannel.hire,
     ) -> None:
         self._plans = plans
         self._on_second = on_second
         self._on_progress = on_progress
+        self._on_failure = on_failure
+        self._on_worker = on_worker
         self._hire = hire
         self._workers: list[_WorkerHandle] = []
         self._stopped = False
@@ -111,6 +118,13 @@ class WorkerPool:
         for worker in self._workers:
             worker.send_line("stop")
 
+    def change_load(self, *, rate: float | None = None, calls: int | None = None) -> None:
+        """Change the rate, and the most calls at once, of all workers together."""
+        count = len(self._workers)
+        for number, worker in enumerate(self._workers):
+            share = None if calls is None else len(range(number, calls, count))
+            worker.send_line("change", {"rate": rate, "calls": share})
+
     def _brief(self, whole: LoadPlan) -> None:
         """Send each worker its share, divided again when the workers run on several nodes."""
         nodes = [worker.channel.node for worker in self._workers]
@@ -131,6 +145,8 @@ class WorkerPool:
         ended = await worker.channel.wait_for_end()
         if worker.reasons is None and not worker.lost:
             worker.lost = ended
+        if worker.lost:
+            self._on_worker(worker.plan.worker, worker.lost)
         if not worker.ready.done():
             failure = WorkerFailed(f"worker {worker.plan.worker + 1} {worker.lost} before it began")
             worker.ready.set_exception(failure)
@@ -146,9 +162,12 @@ class WorkerPool:
         elif kind == "begun":
             worker.begun = float(value) - worker.channel.offset
         elif kind == "second":
-            worker.seconds.append(RunSecond.from_plain(value))
-            worker.at = worker.seconds[-1].at
+            worker.seconds.append(latest := RunSecond.from_plain(value))
+            worker.at = latest.at
+            self._on_worker(worker.plan.worker, latest)
             self._report_merged_seconds()
+        elif kind == "failure":
+            self._on_failure(FailedCall.from_plain(value).of_worker(worker.plan.worker))
         elif kind == "done":
             worker.reasons = {why: GeneratorCheck(check) for why, check in value.items()}
         elif kind == "failed":

@@ -10,6 +10,7 @@ phrase (`softphone.sip.message`) or a short word.
 
 from __future__ import annotations
 
+from softphone.load.measure.failed_call import FailedCall
 from softphone.load.measure.failure_cause import end_cause, failure_cause
 from softphone.load.measure.generator_check import GeneratorCheck
 from softphone.load.measure.histogram import Histogram
@@ -29,6 +30,7 @@ __all__ = [
     "MEDIA_STOPPED",
     "NO_MEDIA",
     "TOLERATE_LATE",
+    "FailedCall",
     "GeneratorCheck",
     "Histogram",
     "RunSecond",

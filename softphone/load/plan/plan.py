@@ -27,6 +27,11 @@ from softphone.security import CryptoSuite, SrtpPolicy
 NODE = "node"
 """As the host: each worker uses the address of its own Ray node."""
 
+MOST_TIMES = 4
+"""How far a watched run may be raised, as a multiple of what was planned."""
+LEAST_MOST_CALLS = 10
+LEAST_MOST_RATE = 100.0
+
 
 @dataclass(frozen=True, slots=True)
 class BaseSpec:
@@ -123,7 +128,8 @@ class LoadPlan:
     `scenario` is a name, or FILE.py:NAME.  `placement` says where the media loop runs: `inline`,
     beside the signaling, or in a `worker` process of its own.  `tolerate_late` is the share of our
     packets, in percent, that may leave more than a frame late before a run is invalid.  `sipp` is
-    the SIPp scenario to run instead, which `scenario` then has the name of.
+    the SIPp scenario to run instead, which `scenario` then has the name of.  `watched`: messages of
+    calls that fail are kept, and the load may be raised up to `most_calls` and `most_rate`.
     """
 
     scenario: str
@@ -147,6 +153,7 @@ class LoadPlan:
     tolerate_late: float = TOLERATE_LATE
     faults: FaultSpec = field(default_factory=FaultSpec)
     sipp: SippSpec | None = None
+    watched: bool = False
     worker: int = 0
     workers: int = 1
 
@@ -164,6 +171,22 @@ class LoadPlan:
             raise ConfigurationError(f"{self.checks} calls to listen to: expected 0 or more")
         if not self.users:
             raise ConfigurationError("there is no user to call with")
+
+    @property
+    def most_calls(self) -> int:
+        """The most calls that may be up after a change: as far as the media ports go."""
+        if not self.watched:
+            return self.calls
+        most = max(LEAST_MOST_CALLS, MOST_TIMES * self.calls)
+        if self.sockets != "shared":
+            first, last = self.ports
+            most = min(most, (last - first) // (2 if self.target is not None else 4))
+        return max(self.calls, most)
+
+    @property
+    def most_rate(self) -> float:
+        """The most calls a second after a change."""
+        return max(LEAST_MOST_RATE, MOST_TIMES * self.rate)
 
     def schedule(self) -> ArrivalProcess:
         """The arrivals of all workers together.  Raises ConfigurationError."""

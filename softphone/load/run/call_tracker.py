@@ -102,9 +102,10 @@ class CallTracker:
 
     `tally` is that of the current second; `take_tally` replaces it.
 
-    `starved` is called with the name of a resource that ran out here; `checks` is how many calls
-    may be recorded at once.  `says` and `hears` of a call are numbers of `sounds`; `hears` is None
-    when it is unknown what comes back.
+    `starved` is called with the name of a resource that ran out here, `failed` with the Call-ID of
+    a call that failed or was dropped, and why; `checks` is how many calls may be recorded at once.
+    `says` and `hears` of a call are numbers of `sounds`; `hears` is None when it is unknown what
+    comes back.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ class CallTracker:
         holding_time: HoldingTime,
         sounds: AudioSources,
         starved: Callable[[str], None],
+        failed: Callable[[str, str], None] = lambda call_id, cause: None,
         checks: int = 8,
         answer_timeout: float = 32.0,
         clock: Callable[[], float] = time.monotonic,
@@ -125,6 +127,7 @@ class CallTracker:
         self.tally = Tally(media_paths=Counter([describe_path()]))
         self._sounds = sounds
         self._starved = starved
+        self._failed = failed
         self._checks = checks
         self._answer_timeout = answer_timeout
         self._live: dict[Call, TrackedCall] = {}
@@ -168,7 +171,7 @@ class CallTracker:
             try:
                 call = await outgoing.answered(self._answer_timeout)
             except SoftphoneError as error:
-                self._fail(error)
+                self._fail(error, outgoing.id)
                 raise
             except asyncio.CancelledError:
                 self.tally.failed["given up at the end of the run"] += 1
@@ -191,9 +194,10 @@ class CallTracker:
         async with self._followed(TrackedCall(call, says, hears, self.clock(), caller=False)):
             yield call
 
-    def _fail(self, error: SoftphoneError) -> None:
+    def _fail(self, error: SoftphoneError, call_id: str) -> None:
         cause = failure_cause(error)
         self.tally.failed[cause] += 1
+        self._failed(call_id, cause)
         if isinstance(error, NoPortFree):
             self._starved(f"media ports: give a wider --ports ({error})")
         elif isinstance(error.__cause__, OSError) and error.__cause__.errno == 24:
@@ -210,7 +214,7 @@ class CallTracker:
             yield
         except SoftphoneError as error:
             if not live.ending and call.state is CallState.CONFIRMED:
-                self.tally.dropped[f"in the call: {failure_cause(error)}"] += 1
+                self._drop(call, f"in the call: {failure_cause(error)}")
                 live.ending = live.dropped = True
             raise
         finally:
@@ -231,16 +235,20 @@ class CallTracker:
             self._up -= live.caller
         self.tally.call_seconds += max(0.0, self.clock() - max(live.since, self._seconds_from))
         self._count(live)
-        self._count_quality(live.last, caller=live.caller)
+        self._count_quality(live)
         asked = ours and not live.dropped and call.state is CallState.TERMINATED
         lost = await self._loss_of(live) if asked else ""
         if live.caller:
             self.tally.ended[lost or ended] += 1
             if lost or not ours:
-                self.tally.dropped[lost or ended] += 1
+                self._drop(call, lost or ended)
         elif live.stopped and lost in ("", MEDIA_STOPPED):
             # A lost connection, or a BYE without an answer, is counted by the caller's side.
-            self.tally.dropped[f"{MEDIA_STOPPED} at the callee"] += 1
+            self._drop(call, f"{MEDIA_STOPPED} at the callee")
+
+    def _drop(self, call: Call, cause: str) -> None:
+        self.tally.dropped[cause] += 1
+        self._failed(call.id, cause)
 
     async def _loss_of(self, live: TrackedCall) -> str:
         """Return why a call was lost that seemed to end as it should; "" if it was not."""
@@ -257,6 +265,13 @@ class CallTracker:
         if live is not None:
             self._count(live)
             live.ending = True
+
+    def end_newest(self, count: int) -> None:
+        """Hang up the newest `count` calls, which so do not count as dropped."""
+        callers = [live.call for live in self._live.values() if live.caller and not live.ending]
+        for call in callers[len(callers) - count :] if count > 0 else ():
+            self.ending(call)
+            call.hangup()
 
     def expect_media(self, call: Call) -> None:
         """Note that packets come from now on: the scenario has resumed the call."""
@@ -280,14 +295,17 @@ class CallTracker:
             live.stopped = now.packets_received > 0 and at - live.heard > STOPPED_AFTER
         return now
 
-    def _count_quality(self, last: StreamStatistics, *, caller: bool) -> None:
+    def _count_quality(self, live: TrackedCall) -> None:
         """Count a whole call's quality; a call that received nothing counts as failed instead."""
+        last = live.last
         if last.mos is not None:
             self.tally.mos.record_value(last.mos)
             self.tally.jitter_ms.record_value(last.interarrival_jitter_ms)
             self.tally.loss.record_value(100.0 * last.fraction_lost)
         elif last.packets_sent >= SILENT_PACKETS and not last.packets_received:
-            self.tally.failed[NO_MEDIA if caller else f"{NO_MEDIA} at the callee"] += 1
+            cause = NO_MEDIA if live.caller else f"{NO_MEDIA} at the callee"
+            self.tally.failed[cause] += 1
+            self._failed(live.call.id, cause)
 
     def poll_some_calls(self, most: int = SAMPLED) -> None:
         """Count the packets of at most `most` calls, in rotation."""

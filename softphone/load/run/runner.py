@@ -22,13 +22,14 @@ from typing import Any, Self
 from softphone.account import AccountDependencies
 from softphone.call import IncomingCall
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
-from softphone.load.measure import GeneratorCheck, RunSecond, failure_cause
+from softphone.load.measure import FailedCall, GeneratorCheck, RunSecond, failure_cause
 from softphone.load.plan import LoadPlan, UserSpec, base_account, config_of
 from softphone.load.run.arrival_pacer import ArrivalPacer
 from softphone.load.run.audio_check import AudioSources
 from softphone.load.run.bottleneck import BottleneckDetector
 from softphone.load.run.builtin_scenarios import BUILTIN_SCENARIOS
 from softphone.load.run.call_tracker import LOOK_EVERY, CallTracker
+from softphone.load.run.failure_trace import FailureTrace
 from softphone.load.run.fault import ImpairedMediaBackend, injected_users
 from softphone.load.run.preflight import check_resources
 from softphone.load.run.resource_gauge import ResourceGauge
@@ -61,7 +62,8 @@ class Runner:
     """An async context: entering checks resources, opens media and registers; leaving closes all.
 
     `on_second` receives every second of the run, and a last one with what was left to count.
-    `on_progress(done, all)` reports the registrations.
+    `on_progress(done, all)` reports the registrations, and `on_failure`, of a plan that is
+    watched, calls that failed.
     Raises ConfigurationError before anything is sent.
     """
 
@@ -71,6 +73,7 @@ class Runner:
         *,
         on_second: Callable[[RunSecond], None],
         on_progress: Callable[[int, int], None] = lambda done, whole: None,
+        on_failure: Callable[[FailedCall], None] = lambda call: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.plan = plan
@@ -89,6 +92,9 @@ class Runner:
         self._callee_tasks: set[asyncio.Task[None]] = set()
         self._injected: Counter[str] = Counter()
         self._begun = 0.0
+        self._trace = None
+        if plan.watched:
+            self._trace = FailureTrace(on_failure, lambda: clock() - self._begun)
         self._complained = False
         _check_sides(plan, self.scenario)
 
@@ -99,6 +105,7 @@ class Runner:
             holding_time=plan.holding_time(self.scenario.hold),
             sounds=AudioSources(plan.play),
             starved=self._bottleneck.add_exhausted_resource,
+            failed=_ignore if self._trace is None else self._trace.add_failure,
             checks=plan.checks,
             answer_timeout=plan.answer_timeout,
             clock=self._clock,
@@ -132,7 +139,7 @@ class Runner:
         config = MediaConfig(
             ports=PortRange(*plan.ports),
             sharing=SocketSharing(plan.sockets),
-            capacity=max(64, 4 * plan.calls),
+            capacity=max(64, 4 * plan.calls, 2 * plan.most_calls),
             placement=plan.placement,
         )
         mode = decide_mode(None, self._base.fips)
@@ -149,6 +156,7 @@ class Runner:
             entropy=random_bytes,
             fips=mode.on,
             source=plan.host,
+            tap=self._trace,
         )
         self._gauge = ResourceGauge(engine)
 
@@ -236,18 +244,29 @@ class Runner:
         """End the run now: hang up all calls, and keep the counts so far."""
         self._calls.run_end.set()
 
+    def change_load(self, *, rate: float | None = None, calls: int | None = None) -> None:
+        """Change the rate of all workers together, or the most calls of this one.
+
+        Calls that would last until the end of the run are hung up beyond the most, newest first.
+        """
+        self._pacer.change(rate=rate, calls=calls)
+        if calls is not None and self._lasting:
+            self._calls.end_newest(self._calls.calls_up - calls)
+
+    @property
+    def _lasting(self) -> bool:
+        """Whether calls stay until the end of the run."""
+        return self.plan.holding_time(self.scenario.hold).kind == "run" and not self.scenario.once
+
     async def _arrive(self) -> None:
         """Start scenarios on schedule; the run ends `duration` after the last of `calls` began."""
-        plan, scenario = self.plan, self.scenario
         callers = self._callers()
         turns = itertools.cycle(callers)
-        most = None
-        if scenario.once:
-            most = len(callers)
-        elif plan.holding_time(scenario.hold).kind == "run":
-            most = plan.calls
         await self._pacer.begin_calls(
-            lambda number: self._start(next(turns), number), begun=self._begun, most=most
+            lambda number: self._start(next(turns), number),
+            begun=self._begun,
+            most=len(callers) if self.scenario.once else None,
+            lasting=self._lasting,
         )
 
     def _note_held_back(self, seconds: float) -> None:
@@ -358,6 +377,10 @@ class Runner:
                     ready[number % len(ready)].account.drop_connection()
                     self._calls.tally.injected["connection cut"] += 1
                 number += 1
+
+
+def _ignore(call_id: str, cause: str) -> None:
+    """Do nothing about a call that failed."""
 
 
 def _cores_taken(plan: LoadPlan) -> int:

@@ -522,7 +522,12 @@ class SippCall:
     def _finish(self, cause: str, now: float) -> None:
         self._again = self._waits_until = None
         self.outcome = CallOutcome(
-            self.state.number, cause, now - self._began, self._setup, tuple(self._registrations)
+            self.state.number,
+            cause,
+            now - self._began,
+            self._setup,
+            tuple(self._registrations),
+            self.state.call_id,
         )
         self.events.append(self.outcome)
 

@@ -20,6 +20,7 @@ class CallOutcome:
     seconds: float
     setup: float | None = None
     registrations: tuple[tuple[float, str], ...] = ()
+    call_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

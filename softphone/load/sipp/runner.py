@@ -22,13 +22,14 @@ from typing import Self
 from softphone.account import digest_credentials, tls_settings
 from softphone.config import AccountConfig, TlsConfig
 from softphone.config.tls import server_credential_of
-from softphone.diagnostics import SipLog
+from softphone.diagnostics import SipLog, combine_taps
 from softphone.errors import ConfigurationError
-from softphone.load.measure import RunSecond, Tally
+from softphone.load.measure import FailedCall, RunSecond, Tally
 from softphone.load.plan import LoadPlan, SippSpec, base_account, config_of, server_target
 from softphone.load.run import WorkerOutcome
 from softphone.load.run.arrival_pacer import ArrivalPacer
 from softphone.load.run.bottleneck import BottleneckDetector
+from softphone.load.run.failure_trace import FailureTrace
 from softphone.load.sipp.authentication import ChallengeAnswers
 from softphone.load.sipp.endpoint import SippEndpoint
 from softphone.load.sipp.injection import InjectionFile, read_injection
@@ -79,6 +80,7 @@ class SippRunner:
         *,
         on_second: Callable[[RunSecond], None],
         on_progress: Callable[[int, int], None] = lambda done, whole: None,
+        on_failure: Callable[[FailedCall], None] = lambda call: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         if plan.sipp is None:
@@ -112,6 +114,9 @@ class SippRunner:
         self._grace = GRACE
         self._commands: set[asyncio.Task[None]] = set()
         self._refusals: set[str] = set()
+        self._trace = None
+        if plan.watched:
+            self._trace = FailureTrace(on_failure, lambda: clock() - self._begun)
         self._begun = self._read_at = clock()
         self._processor = time.process_time()
 
@@ -167,7 +172,7 @@ class SippRunner:
             on_event=self._handle,
             tls={"": tls},
             config=DriverConfig(source=self.plan.host),
-            tap=SipLog(local=account.aor),
+            tap=combine_taps(self._trace, SipLog(local=account.aor)),
         )
         try:
             await self._stack.enter_async_context(self._driver)
@@ -270,6 +275,13 @@ class SippRunner:
         self._grace = 0.0
         self._over.set()
 
+    def change_load(self, *, rate: float | None = None, calls: int | None = None) -> None:
+        """Change the rate of all workers together, or the most calls of this one.
+
+        Calls beyond the most end as their scenario has it.
+        """
+        self._pacer.change(rate=rate, calls=calls)
+
     async def _arrive(self) -> None:
         """Begin calls on schedule."""
         flow = self._flow
@@ -321,6 +333,8 @@ class SippRunner:
         tally = self._tally
         if outcome.cause:
             tally.failed[outcome.cause] += 1
+            if self._trace is not None:
+                self._trace.add_failure(outcome.call_id, outcome.cause)
         else:
             tally.answered += 1
             tally.ended["scenario"] += 1

@@ -60,7 +60,7 @@ async def test_a_run_of_days_remembers_no_more_pieces_of_time_but_counts_all(
     """Alone: the runner is replaced by one that tells ten seconds at once."""
 
     class Ten:
-        def __init__(self, plan, *, on_second, on_progress):
+        def __init__(self, plan, *, on_second, on_progress, on_failure):
             self._tell = on_second
 
         async def __aenter__(self):

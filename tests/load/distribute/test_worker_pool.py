@@ -63,6 +63,9 @@ class Pretender:
     def tell(self, kind, value=None):
         self._said.put_nowait(encode_line(kind, value))
 
+    async def heard(self):
+        return await self._heard.get()
+
     def babble(self):
         self._said.put_nowait(b"hello\n")
 
@@ -118,6 +121,34 @@ def crew(
         on_progress=lambda *of: (progress if progress is not None else []).append(of),
         hire=hire,
     )
+
+
+async def test_a_change_is_cut_for_the_workers_and_their_failures_have_numbers():
+    heard, failed, rows = {}, [], []
+
+    async def between(pretender, at):
+        if at == 1:
+            call = {"at": 1.0, "cause": "x", "call_id": "c", "ladder": "l", "messages": "m"}
+            pretender.tell("failure", call)
+            heard[pretender.number] = await pretender.heard()
+        if pretender.number == 2:
+            raise Gone(3)
+
+    pool = crew(between=between)
+    pool._on_failure = failed.append
+    pool._on_worker = lambda *what: rows.append(what)
+    running = asyncio.ensure_future(pool.run_shares(plan()))
+    await eventually(lambda: len(failed) == 3)
+    pool.change_load(rate=7.0, calls=5)
+    await running
+    assert heard == {
+        0: ("change", {"rate": 7.0, "calls": 2}),
+        1: ("change", {"rate": 7.0, "calls": 2}),
+        2: ("change", {"rate": 7.0, "calls": 1}),
+    }
+    assert sorted(call.worker for call in failed) == [0, 1, 2]
+    assert [number for number, what in rows].count(0) == 3
+    assert (2, "ended with code 3") in rows
 
 
 async def test_seconds_of_all_workers_are_one_second():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from functools import partial
 
 import pytest
 
@@ -32,7 +33,7 @@ class Paced:
         return [at for _, at in self.began]
 
 
-async def _paced(plan, hold, stop_at, overdue, most, ends_run):
+async def _paced(plan, hold, stop_at, overdue, changes, **how):
     loop, over, seen = asyncio.get_running_loop(), asyncio.Event(), Paced()
     pacer = ArrivalPacer(
         plan,
@@ -49,8 +50,10 @@ async def _paced(plan, hold, stop_at, overdue, most, ends_run):
 
     if stop_at is not None:
         loop.call_later(stop_at, over.set)
-    await pacer.begin_calls(begin, begun=begun - overdue, most=most, ends_run=ends_run)
-    if ends_run:
+    for at, change in changes:
+        loop.call_later(at, partial(pacer.change, **change))
+    await pacer.begin_calls(begin, begun=begun - overdue, **how)
+    if how["ends_run"]:
         await over.wait()
     seen.ended = round(loop.time() - begun, 3) if over.is_set() else None
     seen.late = [round(seconds, 3) for seconds in seen.late]
@@ -58,8 +61,19 @@ async def _paced(plan, hold, stop_at, overdue, most, ends_run):
     return seen
 
 
-def paced(*, hold=0.01, stop_at=None, overdue=0.0, most=None, ends_run=True, **settings):
-    return run_virtually(_paced(plan_of(**settings), hold, stop_at, overdue, most, ends_run))
+def paced(
+    *,
+    hold=0.01,
+    stop_at=None,
+    overdue=0.0,
+    most=None,
+    ends_run=True,
+    lasting=False,
+    changes=(),
+    **kw,
+):
+    how = {"most": most, "ends_run": ends_run, "lasting": lasting}
+    return run_virtually(_paced(plan_of(**kw), hold, stop_at, overdue, changes, **how))
 
 
 def test_calls_begin_on_schedule_and_the_run_ends_a_duration_after_the_last():
@@ -117,3 +131,52 @@ def test_a_trace_that_ends_before_all_calls_ends_the_run(tmp_path):
 def test_a_bad_schedule_is_refused():
     with pytest.raises(ConfigurationError):
         paced(arrival="sometimes")
+
+
+def changed(*changes, **settings):
+    """Paced, with what is changed when: pairs of seconds and keywords of `change`."""
+    return paced(changes=changes, **settings)
+
+
+def test_a_new_rate_holds_from_the_change_on():
+    seen = changed((1.05, {"rate": 10.0}), calls=5, rate=1.0, duration=1.0)
+    assert seen.times == [0.0, 1.0, 1.15, 1.25, 1.35, 1.45, 1.55, 1.65, 1.75, *seen.times[9:]]
+    assert [number for number, _ in seen.began[:4]] == [0, 1, 2, 3]
+    assert (seen.ended, seen.late) == (2.35, [0.0] * len(seen.began))
+
+
+def test_after_a_new_rate_workers_still_have_numbers_of_their_own():
+    seen = changed((0.45, {"rate": 20.0}), calls=3, rate=10.0, worker=1, workers=2, duration=0.3)
+    assert seen.began[:4] == [(1, 0.1), (3, 0.3), (5, 0.55), (7, 0.65)]
+
+
+def test_a_new_rate_goes_on_from_a_trace_that_has_ended(tmp_path):
+    trace = tmp_path / "trace"
+    trace.write_text("0.0\n0.25\n")
+    seen = changed((0.5, {"rate": 2.0}), calls=5, arrival=f"trace:{trace}", duration=1.0)
+    assert seen.times == [0.0, 0.25, 1.0]
+
+
+def test_more_calls_let_those_begin_that_wait_for_a_slot():
+    seen = changed((0.55, {"calls": 3}), calls=1, rate=10.0, hold=1.0, duration=0.8)
+    assert seen.times[:3] == [0.0, 0.55, 0.65]
+    assert seen.held_back[0] == 0.45
+
+
+def test_fewer_calls_keep_others_from_beginning_until_some_have_ended():
+    seen = changed((0.25, {"calls": 1}), calls=3, rate=10.0, hold=1.0, duration=2.0)
+    assert seen.times[:4] == [0.0, 0.1, 0.2, 1.2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "times"),
+    [
+        ([(0.5, {"calls": 3})], [0.0, 0.1, 0.5]),
+        ([(0.15, {"calls": 1})], [0.0, 0.1]),
+        ([(0.15, {"calls": 1}), (0.4, {"calls": 2})], [0.0, 0.1, 0.4]),
+    ],
+    ids=["more", "fewer", "fewer, and more again"],
+)
+def test_calls_that_last_begin_as_many_as_may_be_up(changes, times):
+    seen = changed(*changes, calls=2, rate=10.0, hold=0.2, duration=2.0, lasting=True)
+    assert (seen.times, seen.ended) == (times, 2.1)

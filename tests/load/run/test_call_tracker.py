@@ -39,6 +39,8 @@ class Audio:
 class Call:
     """A call that ends when it is told to."""
 
+    id = "a call"
+
     def __init__(self, suite=CryptoSuite.AEAD_AES_256_GCM):
         self.audio = Audio()
         self.state = CallState.CONFIRMED
@@ -65,6 +67,8 @@ class Call:
 
 class Outgoing:
     """A call on its way: answered after `takes` seconds of the clock, or failing."""
+
+    id = "one on its way"
 
     def __init__(self, clock, outcome, takes=0.04):
         self.clock, self.outcome, self.takes = clock, outcome, takes

@@ -63,11 +63,16 @@ class PageAccess:
                 " `openssl rand -hex 32` makes them"
             )
         guarded = self.credential is not None and self.token is not None
-        if self.loopback_only and not guarded and not _is_loopback(self.host):
+        if self.loopback_only and not guarded and not self.loopback:
             raise ConfigurationError(
                 f"{self.host} is not loopback: this leaves the host only over TLS and with a"
                 " token; give a certificate with its key and a token file"
             )
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only this machine reaches the pages."""
+        return _is_loopback(self.host)
 
 
 def _is_loopback(host: str) -> bool:

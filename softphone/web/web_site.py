@@ -1,0 +1,337 @@
+"""Serves pages, files and events to browsers that have signed in, over HTTP/1.1 by aiohttp.
+
+Every response forbids frames, scripts of others and everything from outside; every request is
+checked for Host, Origin and the cookie before a handler sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from html import escape
+from importlib.resources.abc import Traversable
+from typing import TYPE_CHECKING, Any, Self
+
+from softphone.errors import ConfigurationError
+from softphone.extras import require_module
+from softphone.monitoring import PageAccess
+from softphone.sans_io import Entropy
+from softphone.security import ClientCertificates
+from softphone.trust import TlsSettings, load_certificate_file, names_of, server_context
+from softphone.web.sign_in import SignIn, foreign, host_names
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+COOKIE = "softphone-page"
+MOST_CONNECTIONS = 64
+PATIENCE = 10.0
+"""Seconds that a connection has for its handshake, and then for its first request."""
+LARGEST_BODY = 4096
+LAST_EVENTS = 2.0
+"""Seconds that browsers have to take the last events, once the command is over."""
+
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+_TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+
+Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
+
+
+class BadRequest(Exception):
+    """What a browser asks for cannot be; the text is shown to its user."""
+
+
+@dataclass(frozen=True, slots=True)
+class SiteContent:
+    """What is served beneath the root: files by name, answers to GET and to POST by path.
+
+    `index` names the file of the root itself.  A POST has a JSON object, which its function gets;
+    it raises BadRequest or ConfigurationError for what cannot be.
+    """
+
+    files: Mapping[str, Traversable]
+    index: str
+    get: Mapping[str, Handler]
+    post: Mapping[str, Callable[[Mapping[str, Any]], None]]
+
+
+class WebSite:
+    """An async context that serves a site; `what` names it in errors.
+
+    `on_sign_in` is called after each sign-in by a code, when `address` has the next one.  Raises
+    ConfigurationError without aiohttp, or when the address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        content: SiteContent,
+        access: PageAccess,
+        *,
+        what: str,
+        on_sign_in: Callable[[], None] = lambda: None,
+        entropy: Entropy = secrets.token_bytes,
+    ) -> None:
+        require_module("aiohttp", "ui", f"{what} needs aiohttp")
+        self._content = content
+        self._access = access
+        self._what = what
+        self._on_sign_in = on_sign_in
+        self.sign_in = SignIn(token=access.token, entropy=entropy)
+        self._hosts: frozenset[str] = frozenset()
+        self._silent: set[Any] = set()
+        self._server: asyncio.Server | None = None
+
+    async def __aenter__(self) -> Self:
+        from aiohttp import web
+
+        @web.middleware
+        async def judge(request: web.Request, handler: Handler) -> web.StreamResponse:
+            return await self._judge(request, handler)
+
+        application = web.Application(middlewares=[judge], client_max_size=LARGEST_BODY)
+        application.on_response_prepare.append(_add_headers)
+        application.router.add_get("/", self._enter)
+        application.router.add_post("/", self._enter_by_token)
+        application.router.add_route("*", self.sign_in.root + "{path:.*}", self._serve)
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=LAST_EVENTS, keepalive_timeout=15.0
+        )
+        await self._runner.setup()
+        try:
+            await self._listen()
+        except BaseException:
+            await self._runner.cleanup()
+            raise
+        return self
+
+    async def _listen(self) -> None:
+        access, context = self._access, self._tls()
+        try:
+            self._server = await asyncio.get_running_loop().create_server(
+                self._accept,
+                access.host,
+                access.port,
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else PATIENCE,
+            )
+        except (OSError, OverflowError) as error:
+            reason = (isinstance(error, OSError) and error.strerror) or error
+            raise ConfigurationError(
+                f"{self._what} cannot be served at {access.host}:{access.port}: {reason}"
+            ) from error
+        self._hosts = host_names(
+            access.host,
+            self.port,
+            loopback=access.loopback,
+            names=self._certificate_names(),
+            tls=context is not None,
+        )
+
+    def _tls(self) -> ssl.SSLContext | None:
+        if self._access.credential is None:
+            return None
+        return server_context(
+            TlsSettings(
+                credential=self._access.credential, client_certificates=ClientCertificates.NONE
+            )
+        )
+
+    def _certificate_names(self) -> list[str]:
+        if self._access.credential is None:
+            return []
+        found = names_of(load_certificate_file(self._access.credential.certificate)[0])
+        kinds = [name.partition(":")[::2] for name in found]
+        return [
+            f"[{name}]" if ":" in name else name for kind, name in kinds if kind in ("dns", "ip")
+        ]
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._server is not None:
+            self._server.close()
+        await self._runner.cleanup()
+
+    @property
+    def port(self) -> int:
+        """The port on which the site is served."""
+        if self._server is None or not self._server.sockets:
+            return self._access.port
+        return int(self._server.sockets[0].getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        """The address of the site, with nothing secret in it."""
+        host = self._access.host
+        return f"{self._scheme}://{f'[{host}]' if ':' in host else host}:{self.port}/"
+
+    @property
+    def address(self) -> str:
+        """The address that signs one browser in; that of a site with a token is its `url`."""
+        return f"{self.url}?code={self.sign_in.code}" if self.sign_in.code else self.url
+
+    @property
+    def _scheme(self) -> str:
+        return "http" if self._access.credential is None else "https"
+
+    # Connections --------------------------------------------------------------------------------
+
+    def _accept(self) -> asyncio.Protocol:
+        """Make the protocol of a connection: aiohttp's, or one that closes it at once."""
+        server = self._runner.server
+        if server is None or len(server.connections) >= MOST_CONNECTIONS:
+            return _Closing()
+        protocol: asyncio.Protocol = server()
+        self._silent.add(protocol)
+        asyncio.get_running_loop().call_later(PATIENCE, self._close_silent, protocol)
+        return protocol
+
+    def _close_silent(self, protocol: Any) -> None:
+        """Close a connection on which nothing was asked for."""
+        if protocol in self._silent:
+            self._silent.discard(protocol)
+            if protocol.transport is not None:
+                protocol.transport.close()
+
+    # Requests -----------------------------------------------------------------------------------
+
+    async def _judge(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Refuse what is not from our own page of a browser that has signed in."""
+        from aiohttp import web
+
+        self._silent.discard(request.protocol)
+        why = foreign(
+            request.method,
+            host=request.headers.get("Host", ""),
+            origin=request.headers.get("Origin"),
+            site=request.headers.get("Sec-Fetch-Site", ""),
+            hosts=self._hosts,
+            scheme=self._scheme,
+        )
+        if why:
+            raise web.HTTPForbidden(text=f"{why}\n")
+        inside = request.path.startswith(self.sign_in.root)
+        if inside and not self.sign_in.admits(request.cookies.get(COOKIE, "")):
+            raise web.HTTPForbidden(text="sign in first\n")
+        return await handler(request)
+
+    async def _enter(self, request: web.Request) -> web.StreamResponse:
+        """Trade the code in the address for a cookie, or say how to sign in."""
+        code = request.query.get("code")
+        if code is None or self.sign_in.by_token:
+            return self._sign_in_page("")
+        cookie = self.sign_in.redeem(code, now=time.monotonic())
+        if cookie is None:
+            return self._sign_in_page("This address has been used, or is wrong.")
+        self._on_sign_in()
+        return self._let_in(cookie)
+
+    async def _enter_by_token(self, request: web.Request) -> web.StreamResponse:
+        from aiohttp import web
+
+        if not self.sign_in.by_token:
+            raise web.HTTPMethodNotAllowed("POST", ["GET"])
+        given = (await request.post()).get("token", "")
+        cookie = self.sign_in.redeem(str(given), now=time.monotonic())
+        return (
+            self._sign_in_page("That is not the token.") if cookie is None else self._let_in(cookie)
+        )
+
+    def _let_in(self, cookie: str) -> web.Response:
+        """Set the cookie, and lead to an address without the code."""
+        from aiohttp import web
+
+        response = web.Response(status=303, headers={"Location": self.sign_in.root})
+        response.set_cookie(
+            COOKIE,
+            cookie,
+            path=self.sign_in.root,
+            httponly=True,
+            samesite="Strict",
+            secure=self._access.credential is not None,
+        )
+        return response
+
+    def _sign_in_page(self, why: str) -> web.Response:
+        from aiohttp import web
+
+        how = "<p>Open the address that the command has printed, or written to its file.</p>"
+        headers = {}
+        if self.sign_in.by_token:
+            how = (
+                '<form method="post" action="/"><p><label>Token '
+                '<input type="password" name="token" autocomplete="off" required autofocus>'
+                "</label> <button>Sign in</button></p></form>"
+            )
+            # Without a referrer, browsers send no Origin with a form.
+            headers["Referrer-Policy"] = "same-origin"
+        text = (
+            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+            '<meta name="viewport" content="width=device-width,initial-scale=1">'
+            '<meta name="color-scheme" content="light dark"><link rel="icon" href="data:,">'
+            f"<title>Sign in</title></head><body><h1>{escape(self._what)}</h1>"
+            f'<p role="alert">{escape(why)}</p>{how}</body></html>\n'
+        )
+        return web.Response(
+            status=403 if why else 200, text=text, content_type="text/html", headers=headers
+        )
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        """Answer a request beneath the root."""
+        from aiohttp import web
+
+        content, path = self._content, request.match_info["path"]
+        if request.method == "POST" and path in content.post:
+            return await self._change(request, content.post[path])
+        if request.method != "GET":
+            raise web.HTTPMethodNotAllowed(request.method, ["GET"])
+        if path in content.get:
+            return await content.get[path](request)
+        file = content.files.get(path or content.index)
+        if file is None:
+            raise web.HTTPNotFound
+        kind = _TYPES["." + file.name.rpartition(".")[2]]
+        return web.Response(text=file.read_text("utf-8"), content_type=kind, charset="utf-8")
+
+    async def _change(
+        self, request: web.Request, change: Callable[[Mapping[str, Any]], None]
+    ) -> web.StreamResponse:
+        from aiohttp import web
+
+        if request.content_type != "application/json":
+            raise web.HTTPUnsupportedMediaType(text="expected JSON\n")
+        try:
+            given = await request.json()
+            if not isinstance(given, dict):
+                raise BadRequest("expected a JSON object")
+            change(given)
+        except (ValueError, RecursionError):
+            raise web.HTTPBadRequest(text="that is no JSON\n") from None
+        except (BadRequest, ConfigurationError) as error:
+            raise web.HTTPBadRequest(text=f"{error}\n") from None
+        return web.Response(status=204)
+
+
+class _Closing(asyncio.Protocol):
+    """Closes a connection beyond the most."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)

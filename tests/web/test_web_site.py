@@ -1,0 +1,72 @@
+"""A site for one person: its files, its errors, and connections that ask for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from softphone.errors import ConfigurationError
+from softphone.security import KeyMaterial
+from softphone.web import SignIn, host_names
+from softphone.web import web_site as module
+from softphone.web.sign_in import MOST_BROWSERS
+from tests.support.waiting import patiently
+from tests.support.website import ask, browser, sign_in, site
+
+
+async def test_files_and_answers_are_there_for_who_is_signed_in():
+    async with site() as served, browser() as owner:
+        root = await sign_in(owner, served)
+        status, headers, text = await ask(owner, "GET", root)
+        assert (status, headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
+        assert "softphone" in text
+        assert (await ask(owner, "GET", root + "index.js"))[2] == text
+        assert (await ask(owner, "GET", root + "other.js"))[0] == 404
+        assert (await ask(owner, "GET", root + "../index.js"))[0] == 404
+        own = {"Origin": served.url.rstrip("/")}
+        assert (await ask(owner, "POST", root + "hello", headers=own))[0] == 405
+        assert (await ask(owner, "POST", served.url, headers=own))[0] == 405
+        assert (await ask(owner, "DELETE", root + "change", headers=own))[0] == 405
+
+
+async def test_what_cannot_be_is_told(tmp_path):
+    async with site() as served, browser() as owner:
+        root = await sign_in(owner, served)
+        own = {"Origin": served.url.rstrip("/")}
+        told = await ask(owner, "POST", root + "change", json={"bad": 1}, headers=own)
+        assert (told[0], told[2]) == (400, "that cannot be\n")
+        with pytest.raises(
+            ConfigurationError, match=f"cannot be served at 127.0.0.1:{served.port}"
+        ):
+            async with site(port=served.port):
+                raise AssertionError("two have one port")
+
+
+async def test_connections_that_ask_for_nothing_are_closed_and_bounded(monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    monkeypatch.setattr(module, "MOST_CONNECTIONS", 2)
+    async with site() as served:
+        opened = [await asyncio.open_connection("127.0.0.1", served.port) for _ in range(3)]
+        for reader, writer in opened:
+            assert await patiently(reader.read()) == b""
+            writer.close()
+        async with browser() as owner:
+            await sign_in(owner, served)
+
+
+def test_a_host_has_the_names_that_lead_to_it_and_no_others():
+    assert host_names("127.0.0.1", 8090, loopback=True) == {"127.0.0.1:8090", "localhost:8090"}
+    assert host_names("::1", 80, loopback=True) >= {"[::1]:80", "[::1]", "localhost"}
+    named = host_names("192.0.2.7", 443, loopback=False, names=["Load.example"], tls=True)
+    assert named == {"192.0.2.7:443", "load.example:443", "192.0.2.7", "load.example"}
+
+
+def test_more_browsers_sign_the_first_one_out():
+    token = KeyMaterial(b"0123456789abcdef")
+    numbers = iter(range(1000))
+    judge = SignIn(token=token, entropy=lambda size: next(numbers).to_bytes(size, "big"))
+    cookies = [judge.redeem("0123456789abcdef", now=10.0 * at) for at in range(MOST_BROWSERS + 1)]
+    assert judge.code == ""
+    assert [judge.admits(cookie) for cookie in cookies] == [False, *[True] * MOST_BROWSERS]
+    assert not judge.admits("")

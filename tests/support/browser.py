@@ -41,9 +41,14 @@ def needed() -> str:
 
 def look(page: Path, folder: Path, *options: str) -> bytes:
     """What a headless Chromium prints about a page, with `folder` for its profile."""
-    command = [needed(), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
-    command += [f"--user-data-dir={folder / 'profile'}", *options, page.as_uri()]
-    return subprocess.run(command, capture_output=True, timeout=150, check=True).stdout
+    called = [*command(folder), *options, page.as_uri()]
+    return subprocess.run(called, capture_output=True, timeout=150, check=True).stdout
+
+
+def command(folder: Path) -> list[str]:
+    """How a headless Chromium is started, with `folder` for its profile."""
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]
+    return [needed(), *options, f"--user-data-dir={folder / 'profile'}"]
 
 
 if __name__ == "__main__":

@@ -123,6 +123,9 @@ def check_contents(tools: Path, built: Distributions) -> None:
     settings = ("--config", str(PROJECT / "pyproject.toml"))
     checker = str(scripts / "check-wheel-contents")
     run(checker, *settings, str(built.wheel), str(built.pure), cwd=built.wheel.parent)
+    pages = {str(each.relative_to(PROJECT)) for each in PROJECT.glob("softphone/**/static/*")}
+    if not pages or not pages <= set(names_in(built.pure)):
+        sys.exit(f"{built.pure.name} lacks files of pages: {sorted(pages)}")
     with zipfile.ZipFile(built.wheel) as archive:
         (name,) = [each for each in archive.namelist() if ".dist-info/sboms/" in each]
         bill = json.loads(archive.read(name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import wraps
 from typing import Any, TypeAlias
@@ -21,6 +21,7 @@ from softphone.cli.load.compare import Baseline, unjudged_text
 from softphone.cli.load.options import INVALID, CapacityOptions, LoadOptions
 from softphone.cli.load.plan import expectations_of, plan_of
 from softphone.cli.load.screen import LatenessWarning, LoadScreen, ProgressLines
+from softphone.cli.load.ui import serve_page, ui_access
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.load import (
     NO_RESULT,
@@ -32,7 +33,7 @@ from softphone.load import (
     verdict_fields,
 )
 from softphone.load.capacity import CapacitySearch, CapacityTrial
-from softphone.load.distribute import RunObserver, find_capacity, run_plan
+from softphone.load.distribute import RunControl, RunObserver, find_capacity, run_plan
 from softphone.load.measure import NO_MEDIA, TOLERATE_LATE, RunSecond
 from softphone.load.plan import ExpectationVerdict, LoadPlan
 from softphone.load.report import PrometheusPage, SeriesFile
@@ -78,14 +79,26 @@ async def run_load(output: CommandOutput, options: LoadOptions) -> int:
     be judged 4.
     """
     begun = _now()
-    _check(options)
+    _check(output, options)
     expectations = expectations_of(options)
-    plan = plan_of(options)
+    access = ui_access(output, options)
+    plan = replace(plan_of(options), watched=access is not None)
     baseline = Baseline(options)
     series = SeriesFile(options.series)
-    async with _watched(output, options, plan, series) as watcher:
-        result = await run_plan(plan, options.workers, watcher, ray=options.ray)
-    verdicts = (*judge_result(result, expectations), *baseline.judge(output, result))
+    control = RunControl(plan, options.workers)
+    async with AsyncExitStack() as stack:
+        page = None
+        if access is not None:
+            serving = serve_page(
+                output, options, access, plan=plan, control=control, expectations=expectations
+            )
+            page = await stack.enter_async_context(serving)
+        watcher = await stack.enter_async_context(_watched(output, options, plan, series, control))
+        watcher = watcher if page is None else page.watch(watcher)
+        result = await run_plan(plan, options.workers, watcher, ray=options.ray, control=control)
+        verdicts = (*judge_result(result, expectations), *baseline.judge(output, result))
+        if page is not None:
+            await page.finish(result, verdicts, _sentence(result, verdicts))
     written = write_artifacts(output, options, result, verdicts, series=series, begun=begun)
     _print_result(output, result, verdicts)
     return _code(result, verdicts) or (DONE if written else FAILED)
@@ -97,7 +110,7 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     not be judged, else 1.
     """
     begun = _now()
-    _check(options)
+    _check(output, options)
     expectations = expectations_of(options)
     if not expectations:
         raise ConfigurationError("--expect: say what a target must reach to hold its calls")
@@ -157,6 +170,8 @@ def _check_search(options: CapacityOptions) -> None:
         )
     if options.confirm < 1:
         raise ConfigurationError(f"--confirm {options.confirm}: expected 1 or more")
+    if options.ui is not None:
+        raise ConfigurationError("--ui: a search changes the load itself; give it to `load run`")
     if options.baseline is not None or options.fail_on:
         raise ConfigurationError(
             "--baseline and --fail-on: figures of a search are of another number of calls each"
@@ -168,8 +183,9 @@ def _check_search(options: CapacityOptions) -> None:
         )
 
 
-def _check(options: LoadOptions) -> None:
+def _check(output: CommandOutput, options: LoadOptions) -> None:
     """Check before the run what would fail only at its end.  Raises ConfigurationError."""
+    output.judges_lateness = True
     if options.workers < 1:
         raise ConfigurationError(f"--workers {options.workers}: expected 1 or more")
     check_artifacts(options)
@@ -183,7 +199,11 @@ class _RunListeners:
 
 @asynccontextmanager
 async def _watched(
-    output: CommandOutput, options: LoadOptions, plan: LoadPlan, series: SeriesFile
+    output: CommandOutput,
+    options: LoadOptions,
+    plan: LoadPlan,
+    series: SeriesFile,
+    control: RunControl | None = None,
 ) -> AsyncIterator[RunObserver]:
     """Run the observers of a run: the screen or the script's output, the series, and Prometheus."""
     listeners = _RunListeners([], [])
@@ -191,14 +211,14 @@ async def _watched(
         listeners.second.append(stack.enter_context(series).add_second)
         if options.prometheus is not None:
             served = await stack.enter_async_context(PrometheusPage(options.prometheus))
-            place = f"http://127.0.0.1:{served.port}/metrics"
-            output.event("prometheus", f"figures for Prometheus at {place}", url=place)
+            url = f"{served.url}metrics"
+            output.event("prometheus", f"figures for Prometheus at {url}", url=url)
             listeners.second.append(served.add_second)
         if output.json:
             listeners.second.append(lambda s: output.event("second", **second_fields(s)))
-        screen, lines = LoadScreen(plan, options.workers), ProgressLines(plan)
+        screen = LoadScreen(plan, options.workers, control=control)
+        lines = ProgressLines(plan, control=control)
         lateness = LatenessWarning(plan, output.warn)
-        output.judges_lateness = True
         update = stack.enter_context(output.screen(screen.view(output.stdout_console.width)))
 
         def second(latest: RunSecond) -> None:

@@ -251,6 +251,27 @@ class LoadOptions(CommandOptions):
     prometheus: Annotated[
         int | None, option("--prometheus", "Serve figures on loopback.", "PORT")
     ] = None
+    ui: Annotated[
+        str | None,
+        option(
+            "--ui",
+            "Serve a page of the run on loopback, which shows it and steers it.",
+            "[ADDRESS:]PORT",
+        ),
+    ] = None
+    ui_code: Annotated[
+        Path | None,
+        option("--ui-code", "Write the address that signs one browser in here.", "FILE"),
+    ] = None
+    ui_token: Annotated[
+        Path | None,
+        option("--ui-token", "Sign browsers in by the token in this file instead.", "FILE"),
+    ] = None
+    ui_certificate: Annotated[
+        Path | None,
+        option("--ui-certificate", "Serve the page over TLS, with this certificate.", "PEM"),
+    ] = None
+    ui_key: Annotated[Path | None, option("--ui-key", "The key of that certificate.", "PEM")] = None
     json: Annotated[
         bool, option("--json", "One JSON object a second; the last is the summary.")
     ] = False

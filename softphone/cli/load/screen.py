@@ -9,6 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from softphone.cli.console.output import printable
+from softphone.load.distribute import RunControl
+from softphone.load.live import OWN_PROCESSOR, live_figures
 from softphone.load.measure.tally import RunSecond, Tally
 from softphone.load.plan import LoadPlan
 from softphone.load.result import failure_causes, quantiles_text
@@ -17,15 +19,23 @@ from softphone.load.run.bottleneck import BottleneckDetector
 CAUSES = 6
 WIDE = 80
 """The least columns of a terminal for two figures side by side."""
+BUSY = 0.85
+"""The share of a core from which on our own processor time is shown in red."""
 LINE_EVERY = 10.0
 """Seconds of a run between two lines of progress."""
 
 
 class LoadScreen:
-    """The screen of a run, or of the `trial` of that name; call `add_second`, draw `view()`."""
+    """The screen of a run, or of the `trial` of that name; call `add_second`, draw `view()`.
 
-    def __init__(self, plan: LoadPlan, workers: int, trial: str = "") -> None:
+    `control` may change the number of calls.
+    """
+
+    def __init__(
+        self, plan: LoadPlan, workers: int, trial: str = "", control: RunControl | None = None
+    ) -> None:
         self._plan = plan
+        self._control = control
         self._trial = trial
         self._workers = workers
         self._total = Tally()
@@ -61,34 +71,18 @@ class LoadScreen:
         return text
 
     def _figures(self, abreast: int) -> Table:
-        total, second = self._total, self._second
-        now = second.tally
         table = Table(show_header=False, expand=False, pad_edge=False)
         for _ in range(2 * abreast):
             table.add_column(justify="right")
-        rows = (
-            ("calls up", f"{second.up:,} of {self._plan.calls:,}"),
-            ("set-ups a second", f"{now.answered:,}"),
-            ("attempted", f"{total.attempted:,}"),
-            ("answered", f"{total.answered:,}"),
-            ("users registered", f"{total.registered:,} of {self._registering[1]:,}"),
-            ("turned away", f"{total.registrations_failed.total():,}"),
-            ("failed", f"{total.failed.total():,}"),
-            ("dropped", f"{total.dropped.total():,}"),
-            ("set-up p50 / p99, ms", quantiles_text(total.setup_ms, 0.5, 0.99)),
-            ("MOS p5 / p50", quantiles_text(second.mos_now, 0.05, 0.5)),
-            ("packets sent", f"{total.sent:,}"),
-            ("packets received", f"{total.received:,}"),
-            ("lost", f"{total.lost:,} ({total.loss_percent:.3f} %)"),
-            ("jitter p50 / p95, ms", quantiles_text(second.jitter_now_ms, 0.5, 0.95)),
-            ("own processor", _busy(second.cpu)),
-            ("own lateness p99, ms", quantiles_text(now.lateness_ms, 0.99)),
-        )
+        calls = _calls(self._plan, self._control)
+        figures = live_figures(self._total, self._second, calls=calls, users=self._registering[1])
+        busy = self._second.cpu > BUSY
+        rows = [
+            (name, Text(value, style="red" if busy and name == OWN_PROCESSOR else ""))
+            for name, value in figures
+        ]
         for start in range(0, len(rows), abreast):
-            cells = [
-                (name, Text.from_markup(value)) for name, value in rows[start : start + abreast]
-            ]
-            table.add_row(*(part for cell in cells for part in cell))
+            table.add_row(*(part for cell in rows[start : start + abreast] for part in cell))
         return table
 
     def _failures(self) -> list[Text]:
@@ -123,11 +117,13 @@ class ProgressLines:
     """Replaces the screen where there is no terminal: a line of progress now and then.
 
     `registered` gives one at each quarter of the users, `running` one each ten seconds; else None.
-    Each begins with the `trial`, where there are several.
+    Each begins with the `trial`, where there are several.  `control` may change how many calls are
+    to be up.
     """
 
-    def __init__(self, plan: LoadPlan, trial: str = "") -> None:
+    def __init__(self, plan: LoadPlan, trial: str = "", control: RunControl | None = None) -> None:
         self._plan = plan
+        self._control = control
         self._before = f"{trial}, " if trial else ""
         self._total = Tally()
         self._quarters = 0
@@ -147,9 +143,9 @@ class ProgressLines:
         if second.at < self._next:
             return None
         self._next = second.at + LINE_EVERY - second.at % LINE_EVERY
-        total = self._total
+        total, calls = self._total, _calls(self._plan, self._control)
         parts = [
-            f"{self._before}{second.at:.0f} s: {second.up:,} of {self._plan.calls:,} calls up",
+            f"{self._before}{second.at:.0f} s: {second.up:,} of {calls:,} calls up",
             f"{total.answered:,} of {total.attempted:,} answered",
             f"{total.failed.total():,} failed",
             f"{total.dropped.total():,} dropped",
@@ -158,6 +154,5 @@ class ProgressLines:
         return ", ".join(parts)
 
 
-def _busy(cpu: float) -> str:
-    text = f"{cpu:.0%} of a core"
-    return f"[red]{text}[/red]" if cpu > 0.85 else text
+def _calls(plan: LoadPlan, control: RunControl | None) -> int:
+    return plan.calls if control is None else control.calls

@@ -1,0 +1,185 @@
+"""Adds up a run as it goes on, and describes it in values for JSON.  Reads no clock."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, deque
+from collections.abc import Sequence
+from typing import Any
+
+from softphone.load.distribute import RunControl
+from softphone.load.measure import FailedCall, Histogram, RunSecond, Tally
+from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
+from softphone.load.result import LoadResult, failure_causes, quantiles_text, verdict_fields
+from softphone.load.run.bottleneck import BottleneckDetector
+
+OWN_PROCESSOR = "own processor"
+POINTS = 1800
+"""Seconds that the charts have: half an hour."""
+CAUSES = 20
+"""Causes of failure that are shown, the most frequent."""
+FAILED_OF_CAUSE = 5
+"""Failed calls that are kept of one cause, the newest."""
+
+
+def live_figures(
+    total: Tally, second: RunSecond, *, calls: int, users: int
+) -> list[tuple[str, str]]:
+    """The figures of a run so far, each with its name; of `calls` calls and `users` users."""
+    now = second.tally
+    return [
+        ("calls up", f"{second.up:,} of {calls:,}"),
+        ("set-ups a second", f"{now.answered:,}"),
+        ("attempted", f"{total.attempted:,}"),
+        ("answered", f"{total.answered:,}"),
+        ("users registered", f"{total.registered:,} of {users:,}"),
+        ("turned away", f"{total.registrations_failed.total():,}"),
+        ("failed", f"{total.failed.total():,}"),
+        ("dropped", f"{total.dropped.total():,}"),
+        ("set-up p50 / p99, ms", quantiles_text(total.setup_ms, 0.5, 0.99)),
+        ("MOS p5 / p50", quantiles_text(second.mos_now, 0.05, 0.5)),
+        ("packets sent", f"{total.sent:,}"),
+        ("packets received", f"{total.received:,}"),
+        ("lost", f"{total.lost:,} ({total.loss_percent:.3f} %)"),
+        ("jitter p50 / p95, ms", quantiles_text(second.jitter_now_ms, 0.5, 0.95)),
+        (OWN_PROCESSOR, f"{second.cpu:.0%} of a core"),
+        ("own lateness p99, ms", quantiles_text(now.lateness_ms, 0.99)),
+    ]
+
+
+class LiveRun:
+    """What is known of a run; `expectations` are judged by what was counted so far."""
+
+    def __init__(
+        self, plan: LoadPlan, control: RunControl, expectations: Sequence[Expectation] = ()
+    ) -> None:
+        self._plan = plan
+        self._control = control
+        self._expectations = expectations
+        self._total = Tally()
+        self._second = RunSecond(0.0)
+        self._registered = (0, len(plan.users))
+        self._points: deque[dict[str, Any]] = deque(maxlen=POINTS)
+        self._workers: dict[int, dict[str, Any]] = {}
+        self._failed: dict[str, deque[tuple[int, FailedCall]]] = {}
+        self._ids = itertools.count(1)
+        self._detector = BottleneckDetector(
+            shared=plan.sockets == "shared", tolerate_late=plan.tolerate_late
+        )
+        self._outcome: dict[str, Any] | None = None
+
+    def add_second(self, second: RunSecond) -> None:
+        """Add the figures of one second of the run."""
+        self._second = second
+        self._total.merge(second.tally)
+        self._detector.add_second(second)
+        self._points.append(_point(second))
+
+    def progress(self, done: int, whole: int) -> None:
+        """Note that `done` of `whole` users have registered or have been refused."""
+        self._registered = (done, whole)
+
+    def add_worker(self, number: int, what: RunSecond | str) -> None:
+        """Note a second of one worker, or why it was lost."""
+        row = self._workers.setdefault(number, {"number": number + 1, "attempted": 0, "failed": 0})
+        if isinstance(what, str):
+            row["lost"] = what
+            return
+        row["attempted"] += what.tally.attempted
+        row["failed"] += what.tally.failed.total() + what.tally.dropped.total()
+        point = _point(what)
+        row |= {name: point[name] for name in ("at", "up", "answered", "mos5", "cpu", "late99")}
+
+    def add_failure(self, call: FailedCall) -> None:
+        """Keep a call that failed, the newest of each cause."""
+        if call.cause not in self._failed and len(self._failed) >= CAUSES:
+            return
+        kept = self._failed.setdefault(call.cause, deque(maxlen=FAILED_OF_CAUSE))
+        kept.append((next(self._ids), call))
+
+    def failed_call(self, number: int) -> FailedCall | None:
+        """The failed call of that number; None if it is not kept any more."""
+        kept = itertools.chain.from_iterable(self._failed.values())
+        return next((call for each, call in kept if each == number), None)
+
+    def finish(
+        self, result: LoadResult, verdicts: Sequence[ExpectationVerdict], sentence: str
+    ) -> None:
+        """Note the result of the run; `sentence` is what the command says of it."""
+        self._outcome = {
+            "valid": result.valid,
+            "met": not any(verdict.broken for verdict in verdicts),
+            "sentence": sentence,
+            "verdicts": verdict_fields(verdicts),
+        }
+
+    def heading(self) -> dict[str, Any]:
+        """What does not change: what is run, and the points of the charts so far."""
+        control = self._control
+        return {
+            "title": f"{self._plan.scenario}: {self._plan.target or 'users call each other'}",
+            "adjustable": control.adjustable,
+            "limits": {
+                "calls": [control.least_calls, control.most_calls],
+                "rate": control.most_rate,
+            },
+            "points": list(self._points),
+            "now": self.state(),
+        }
+
+    def state(self) -> dict[str, Any]:
+        """The run as it stands."""
+        control, outcome = self._control, self._outcome
+        causes = sorted(failure_causes(self._total).items(), key=lambda item: -item[1])
+        failed = sorted(
+            itertools.chain.from_iterable(self._failed.values()), key=lambda each: -each[0]
+        )
+        figures = live_figures(
+            self._total, self._second, calls=control.calls, users=self._registered[1]
+        )
+        judged = [each.judge_tally(self._total) for each in self._expectations]
+        return {
+            "at": round(self._second.at, 1),
+            "phase": "over" if outcome else "running" if self._second.at else "registering",
+            "registered": self._registered,
+            "point": self._points[-1] if self._points else None,
+            "figures": figures,
+            "causes": causes[:CAUSES],
+            "workers": [self._workers[number] for number in sorted(self._workers)],
+            "verdicts": outcome["verdicts"] if outcome else verdict_fields(judged),
+            "invalid": [] if outcome else list(self._detector.invalid_reasons()),
+            "outcome": outcome and {key: outcome[key] for key in ("valid", "met", "sentence")},
+            "load": {"rate": control.rate, "calls": control.calls, "stopped": control.stopped},
+            "changes": list(control.changes),
+            "failed": [
+                {"id": number, "at": round(call.at, 1), "cause": call.cause}
+                for number, call in failed
+            ],
+        }
+
+
+def _point(second: RunSecond) -> dict[str, Any]:
+    """One second in the charts."""
+    tally = second.tally
+    return {
+        "at": round(second.at, 1),
+        "up": second.up,
+        "answered": tally.answered,
+        "attempted": tally.attempted,
+        "causes": dict(Counter(failure_causes(tally)).most_common(CAUSES)),
+        "setup50": _rank(tally.setup_ms, 0.5, 1),
+        "setup95": _rank(tally.setup_ms, 0.95, 1),
+        "setup99": _rank(tally.setup_ms, 0.99, 1),
+        "mos5": _rank(second.mos_now, 0.05, 2),
+        "mos50": _rank(second.mos_now, 0.5, 2),
+        "jitter50": _rank(second.jitter_now_ms, 0.5, 1),
+        "jitter95": _rank(second.jitter_now_ms, 0.95, 1),
+        "loss": round(max(0.0, tally.loss_percent), 3) if tally.expected > 0 else None,
+        "cpu": round(100.0 * second.cpu, 1),
+        "late99": _rank(tally.lateness_ms, 0.99, 1),
+    }
+
+
+def _rank(histogram: Histogram, share: float, digits: int) -> float | None:
+    value = histogram.quantile(share)
+    return None if value is None else round(value, digits)

@@ -1,0 +1,127 @@
+"""The page of `softphone load run --ui`: the run as it goes on, and buttons that steer it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from softphone.load.distribute import RunControl, RunObserver
+from softphone.load.live.live_run import LiveRun
+from softphone.load.measure import RunSecond
+from softphone.load.plan import ExpectationVerdict
+from softphone.load.result import LoadResult
+from softphone.monitoring import PageAccess
+from softphone.web import BadRequest, EventFeed, SiteContent, WebSite
+from softphone.web.web_site import LAST_EVENTS
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+FILES = ("load.html", "load.js", "chart.js", "load.css")
+MOST = 1e9
+"""No rate or number of calls is as large."""
+EVERY_USERS = 0.02
+"""The share of users after whose registration the page is told again."""
+
+
+class LoadPage(WebSite):
+    """An async context that serves the page of a run, which `watch` has to hear of.
+
+    Raises ConfigurationError without aiohttp, or when the address cannot be bound.
+    """
+
+    def __init__(
+        self,
+        live: LiveRun,
+        control: RunControl,
+        access: PageAccess,
+        *,
+        on_sign_in: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._live = live
+        self._control = control
+        self._reported = 0
+        self.feed = EventFeed(lambda: ("begin", live.heading()))
+        folder = files("softphone.load.live").joinpath("static")
+        content = SiteContent(
+            files={name: folder.joinpath(name) for name in FILES},
+            index="load.html",
+            get={"events": self.feed.stream, "failed": self._show_failed},
+            post={"stop": self._stop_run, "change": self._change_load},
+        )
+        super().__init__(content, access, what="the page of this load run", on_sign_in=on_sign_in)
+
+    # What the run tells -------------------------------------------------------------------------
+
+    def watch(self, observer: RunObserver) -> RunObserver:
+        """Return the observer of a run, which tells `observer` and this page."""
+
+        def second(latest: RunSecond) -> None:
+            observer.second(latest)
+            self._live.add_second(latest)
+            self._tell()
+
+        def progress(done: int, whole: int) -> None:
+            observer.progress(done, whole)
+            self._live.progress(done, whole)
+            if done == whole or done - self._reported >= EVERY_USERS * whole:
+                self._reported = done
+                self._tell()
+
+        return replace(
+            observer,
+            second=second,
+            progress=progress,
+            worker=self._live.add_worker,
+            failure=self._live.add_failure,
+        )
+
+    async def finish(
+        self, result: LoadResult, verdicts: Sequence[ExpectationVerdict], sentence: str
+    ) -> None:
+        """Show how the run ended, and end the events."""
+        self._live.finish(result, verdicts, sentence)
+        self._tell()
+        await self.feed.finish(LAST_EVENTS)
+
+    def _tell(self) -> None:
+        if self.feed.browsers:
+            self.feed.publish("now", self._live.state())
+
+    # What a browser asks for --------------------------------------------------------------------
+
+    async def _show_failed(self, request: web.Request) -> web.StreamResponse:
+        """The messages of a failed call, which are masked."""
+        from aiohttp import web
+
+        number = request.query.get("id", "")
+        call = None
+        if number.isascii() and number.isdecimal() and len(number) < 10:
+            call = self._live.failed_call(int(number))
+        if call is None:
+            raise web.HTTPNotFound(text="that call is not kept any more\n")
+        return web.json_response(call.to_plain())
+
+    def _stop_run(self, given: Mapping[str, Any]) -> None:
+        self._control.stop()
+
+    def _change_load(self, given: Mapping[str, Any]) -> None:
+        if unknown := given.keys() - {"rate", "calls"}:
+            raise BadRequest(f"{', '.join(sorted(map(str, unknown)))} cannot be changed")
+        rate, calls = _number(given, "rate"), _number(given, "calls")
+        if calls is not None and calls != int(calls):
+            raise BadRequest("calls: expected a whole number")
+        self._control.change(rate=rate, calls=None if calls is None else int(calls))
+        self._tell()
+
+
+def _number(given: Mapping[str, Any], name: str) -> float | None:
+    value = given.get(name)
+    if value is None:
+        return None
+    # A bool is an int in Python, and what its reader of JSON gives may be huge or infinite.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST:
+        raise BadRequest(f"{name}: expected a number")
+    return float(value)

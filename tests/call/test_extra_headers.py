@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -11,6 +14,31 @@ from softphone.call.extra_headers import LONGEST_VALUE, OWNED
 from softphone.errors import ConfigurationError
 from softphone.sip import Headers
 from softphone.sip.message.headers import HEADER_FIELDS
+
+PRODUCT = Path(checked_headers.__code__.co_filename).parents[1]
+WAYS_IN = {
+    "account/account.py": {"dial", "send_message"},
+    "call/call.py": {"hold", "resume", "send_info", "send_message", "transfer", "hangup"},
+    "call/incoming.py": {"ring", "early_media", "answer", "reject", "redirect"},
+    "call/outgoing.py": {"cancel"},
+}
+"""Every function of the product that takes header fields of an application."""
+BLOCKING = "blocking/wrappers.py"
+"""Hands the same on to those, and is generated."""
+BEHIND_THE_DOOR = ("sip/", "call/", "account/", "lab/")
+"""Where fields go on to once they are checked; and the lab, which is the servers' side."""
+SENDS_NO_SIP = {
+    ("agents/bot_socket.py", "ws_connect"),
+    ("cli/call/answer.py", "event"),
+    ("cli/call/call.py", "event"),
+    ("cli/call/call_options.py", "PreparedCall"),
+    ("contacts/uds.py", "HttpsRequest"),
+    ("discovery/server_requests.py", "HttpsRequest"),
+    ("net/http/client.py", "HttpsRequest"),
+    ("net/http/client.py", "stream"),
+    ("net/http/revocation_fetcher.py", "stream"),
+    ("voicemail/client.py", "HttpsRequest"),
+}
 
 
 def test_a_mapping_and_pairs_keep_their_order_and_repeats():
@@ -96,3 +124,89 @@ def test_whatever_passes_is_sent_as_one_line_each(headers):
         return
     sent = "".join(f"{name}: {value}\r\n" for name, value in Headers(fields))
     assert sent.encode().count(b"\n") == sent.encode().count(b"\r") == len(fields) == len(headers)
+
+
+# That there is no second door ---------------------------------------------------------------------
+
+
+def modules(word, *, outside=()):
+    """The syntax trees of the product's modules that have a word, by their places."""
+    texts = {
+        path.relative_to(PRODUCT).as_posix(): path.read_text() for path in PRODUCT.rglob("*.py")
+    }
+    return {
+        place: ast.parse(text)
+        for place, text in texts.items()
+        if word in text and not place.startswith(outside)
+    }
+
+
+def ways_in(tree):
+    """Functions with an argument of type ExtraHeaders, and that argument's name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            for argument in (*node.args.args, *node.args.kwonlyargs):
+                if argument.annotation and "ExtraHeaders" in ast.unparse(argument.annotation):
+                    yield node, argument.arg
+
+
+def called(node):
+    """The name of the function or method that a call calls."""
+    return getattr(node.func, "attr", getattr(node.func, "id", ""))
+
+
+def unchecked(function, argument):
+    """Where a function uses its argument elsewhere than as what `checked_headers` gets."""
+    checked = {
+        id(word)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and called(node) == "checked_headers"
+        for word in node.args
+    }
+    return [
+        node.lineno
+        for node in ast.walk(function)
+        if isinstance(node, ast.Name) and node.id == argument and id(node) not in checked
+    ]
+
+
+@pytest.mark.reads_source
+def test_every_way_in_has_its_fields_checked_before_it_uses_them():
+    found = {place: list(ways_in(tree)) for place, tree in modules("ExtraHeaders").items()}
+    del found["call/extra_headers.py"], found[BLOCKING]
+    ways = {place: {node.name for node, _ in each} for place, each in found.items() if each}
+    assert ways == WAYS_IN
+    for place, each in found.items():
+        for function, argument in each:
+            assert unchecked(function, argument) == [], f"{place}: {function.name}"
+
+
+@pytest.mark.reads_source
+def test_nothing_else_hands_fields_to_what_sends_them():
+    """Outside of these ways, `headers=` is for one of them, for HTTP, or is printed."""
+    given = {
+        (place, called(node))
+        for place, tree in modules("headers=", outside=BEHIND_THE_DOOR).items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and any(word.arg == "headers" for word in node.keywords)
+    }
+    senders = {name for names in WAYS_IN.values() for name in names}
+    assert {(place, name) for place, name in given if name not in senders} == SENDS_NO_SIP
+
+
+@pytest.mark.reads_source
+def test_what_the_command_line_takes_is_checked_when_it_is_read():
+    tree = ast.parse((PRODUCT / "cli" / "call" / "call_options.py").read_text())
+    (reader,) = (node for node in ast.walk(tree) if getattr(node, "name", "") == "_headers")
+    returned = [node.value for node in ast.walk(reader) if isinstance(node, ast.Return)]
+    assert [called(value) for value in returned] == ["checked_headers"]
+
+
+def test_a_way_that_leaves_the_door_out_is_seen():
+    tree = ast.parse(
+        "def dial(self, headers: ExtraHeaders = ()):\n"
+        "    checked_headers(headers)\n"
+        "    self._leg.invite(headers=headers)\n"
+    )
+    ((function, argument),) = ways_in(tree)
+    assert unchecked(function, argument) == [3]

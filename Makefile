@@ -54,6 +54,8 @@ nightly: fuzz home-assistant examples
 	$(BIN)/python -m tests.platforms
 	$(BIN)/python -m tests.container
 	$(BIN)/python -m tests.wheel --resolve
+	SOFTPHONE_NIGHTLY=1 $(BIN)/python -m pytest -q tests/peers/test_linphone_calls.py
+	$(BIN)/python -m tests.peers.matrix --record
 
 bench: $(VENV)/installed-test
 	@set -e; for claim in $(wildcard bench/*/bench_*.py bench/*/soak_*.py); do echo "== $$claim"; $(BIN)/python "$$claim"; done

@@ -8,24 +8,33 @@ they use.  `pytest` writes the outcome to `.cache/interop.json`; then
     python -m tests.peers.matrix --check     fails when that page says something else
 
 The last two want the outcome of all tests so marked, so that part of a run is no table.
+
+Peers of `make nightly` have a table of their own: after their tests
+
+    python -m tests.peers.matrix --record    writes bench/results/interop_nightly.json and the table
 """
 
 from __future__ import annotations
 
 import argparse
 import ast
+import datetime
 import json
 import os
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from softphone import openssl_provider
+from tests.peers.linphone.phone import version
 
 PROJECT = Path(__file__).resolve().parents[2]
 OUTCOME = PROJECT / ".cache" / "interop.json"
+RECORDED = PROJECT / "bench" / "results" / "interop_nightly.json"
+PAGE = PROJECT / "docs" / "interoperability.md"
 PEERS = {
     "asterisk": "Asterisk 22",
     "asterisk_of_its_own": "Asterisk 22",
@@ -39,18 +48,24 @@ PEERS = {
     "rtpengine": "rtpengine",
     "sipp": "SIPp",
 }
+NIGHTLY = {"linphone": "Linphone"}
+"""Peers whose tests `make nightly` runs; other peers in those tests get no cell by them."""
 SEVERITY = ("failed", "skipped", "passed")
 COLUMNS = tuple(dict.fromkeys(PEERS.values()))
 SECOND_TRY = "SOFTPHONE_SECOND_TRY"
 """Set in the environment of a run of what failed before."""
 START, END = "<!-- interop -->", "<!-- /interop -->"
+NIGHTLY_START, NIGHTLY_END = "<!-- interop nightly -->", "<!-- /interop nightly -->"
+
+Cells = dict[str, dict[str, dict[str, str]]]
+"""What came of the tests, by feature, peer and test."""
 
 
 class Recorder:
     """A pytest plugin; with xdist it collects in the controlling process."""
 
     def __init__(self) -> None:
-        self.cells: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+        self.cells: Cells = defaultdict(lambda: defaultdict(dict))
 
     @pytest.hookimpl
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -89,6 +104,7 @@ def note(item: pytest.Item) -> None:
     features = [str(mark.args[0]) for mark in item.iter_markers("feature")]
     names = getattr(item, "fixturenames", ())
     peers = sorted({PEERS[name] for name in names if name in PEERS and name != "rtpengine"})
+    peers = [NIGHTLY[name] for name in names if name in NIGHTLY] or peers
     if "rtpengine" in features or "rtpengine" in item.nodeid:
         peers.append("rtpengine")
     item.user_properties += [("features", features), ("peers", peers)]
@@ -107,13 +123,48 @@ def features() -> set[str]:
     }
 
 
-def table(cells: dict[str, dict[str, dict[str, str]]]) -> str:
+def table(cells: Cells, columns: Sequence[str] = COLUMNS) -> str:
     """The table in Markdown: a check mark where all tests passed, or what one of them did."""
-    lines = ["| feature | " + " | ".join(COLUMNS) + " |", "|---" * (len(COLUMNS) + 1) + "|"]
+    lines = ["| feature | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for feature in sorted(cells, key=str.lower):
-        row = [_cell(list(cells[feature].get(peer, {}).values())) for peer in COLUMNS]
-        lines.append(f"| {feature} | " + " | ".join(row) + " |")
+        row = [_cell(list(cells[feature].get(peer, {}).values())) for peer in columns]
+        if any(row):
+            lines.append(f"| {feature} | " + " | ".join(row) + " |")
     return "\n".join(lines)
+
+
+def nightly_table() -> str:
+    """The table of the peers of `make nightly`, as recorded."""
+    recorded = json.loads(RECORDED.read_text())
+    seen = ", ".join(f"{peer} {version}" for peer, version in recorded["versions"].items())
+    return f"{seen}, on {recorded['date']}:\n\n{table(recorded['cells'], list(NIGHTLY.values()))}"
+
+
+def record(cells: Cells) -> None:
+    """Keep what the peers of `make nightly` did.  Raises SystemExit where that was not seen."""
+    names = set(NIGHTLY.values())
+    kept = {
+        feature: {peer: outcomes for peer, outcomes in row.items() if peer in names}
+        for feature, row in cells.items()
+    }
+    kept = {feature: row for feature, row in kept.items() if row}
+    outcomes = {one for row in kept.values() for tests in row.values() for one in tests.values()}
+    if not outcomes or "skipped" in outcomes:
+        raise SystemExit("the tests of the nightly peers were not run, or skipped: see their text")
+    date = datetime.datetime.now(datetime.UTC).date().isoformat()
+    found = {"date": date, "versions": {"Linphone": version()}, "cells": kept}
+    RECORDED.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    _put(NIGHTLY_START, NIGHTLY_END, nightly_table())
+
+
+def shown(start: str, end: str) -> str:
+    """What the page has between two marks."""
+    return PAGE.read_text().partition(start)[2].partition(end)[0].strip()
+
+
+def _put(start: str, end: str, text: str) -> None:
+    before, _, rest = PAGE.read_text().partition(start)
+    PAGE.write_text(f"{before}{start}\n{text}\n{end}{rest.partition(end)[2]}")
 
 
 def _cell(outcomes: list[str]) -> str:
@@ -132,8 +183,13 @@ def main() -> int:
     action = parser.add_mutually_exclusive_group()
     action.add_argument("--write", action="store_true")
     action.add_argument("--check", action="store_true")
+    action.add_argument("--record", action="store_true")
     arguments = parser.parse_args()
     cells = json.loads(OUTCOME.read_text()) if OUTCOME.exists() else {}
+    if arguments.record:
+        record(cells)
+        print(nightly_table())
+        return 0
     made = table(cells)
     print(made)
     missing = sorted(features() - set(cells))
@@ -141,12 +197,9 @@ def main() -> int:
         print(f"without an outcome: {', '.join(missing)}")
     if not (arguments.write or arguments.check):
         return 0
-    page = PROJECT / "docs" / "interoperability.md"
-    before, _, rest = page.read_text().partition(START)
-    told, _, after = rest.partition(END)
     if arguments.write and not missing:
-        page.write_text(f"{before}{START}\n{made}\n{END}{after}")
-    elif not missing and told.strip() != made:
+        _put(START, END, made)
+    elif not missing and shown(START, END) != made:
         print(
             "docs/interoperability.md has another table: run python -m tests.peers.matrix --write"
         )

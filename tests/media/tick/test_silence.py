@@ -22,10 +22,14 @@ def control_only(frame, datagram):
     return [] if datagram.is_rtp else [datagram]
 
 
-def forged_control(frame, datagram):
-    """RTCP of which one octet of the tag was changed."""
+def forged(frame, datagram):
+    """RTP and RTCP of which one octet of the tag was changed."""
     data = datagram.data[:-1] + bytes([datagram.data[-1] ^ 1])
-    return [] if datagram.is_rtp else [type(datagram)(data, datagram.source, datagram.port)]
+    return [type(datagram)(data, datagram.source, datagram.port)]
+
+
+def forged_control(frame, datagram):
+    return [] if datagram.is_rtp else forged(frame, datagram)
 
 
 def expect(wire, patience):
@@ -65,10 +69,11 @@ def test_rtcp_alone_is_life(suite):
     assert silences(wire) == []
 
 
-def test_rtcp_that_does_not_authenticate_is_none():
+@pytest.mark.parametrize("damage", [forged, forged_control])
+def test_what_does_not_authenticate_is_no_life(damage):
     wire = Wire(suite=CM)
     expect(wire, 8.0)
-    wire.run(10 * SECOND, to_b=forged_control)
+    wire.run(10 * SECOND, to_b=damage)
     assert len(silences(wire)) == 1
 
 

@@ -13,8 +13,10 @@ from softphone.call import checked_headers
 from softphone.call.extra_headers import LONGEST_VALUE, OWNED
 from softphone.errors import ConfigurationError
 from softphone.sip import Headers
-from softphone.sip.message.headers import HEADER_FIELDS
+from softphone.sip.message.grammar import is_token
+from softphone.sip.message.headers import HEADER_FIELDS, field_key
 
+GOLDEN = Path(__file__).parents[1] / "data" / "golden"
 PRODUCT = Path(checked_headers.__code__.co_filename).parents[1]
 WAYS_IN = {
     "account/account.py": {"dial", "send_message"},
@@ -93,11 +95,22 @@ def test_a_value_has_at_most_2_kb_counted_in_octets():
         ),
         *("Content-Length", "l", "c", "Session-Expires", "x", "Refer-To", "r", "Event", "o"),
         *("Max-Forwards", "Record-Route", "Reason", "Remote-Party-ID", "Session-ID", "Replaces"),
+        *("User-Agent", "server"),
     ],
 )
 def test_what_the_stack_writes_is_refused_in_every_spelling(name):
     with pytest.raises(ConfigurationError, match="is written by softphone itself"):
         checked_headers([(name, "1")])
+
+
+def test_what_our_messages_have_is_not_given_a_second_time():
+    """Of what the golden transcripts have, only lists may grow, and Subject is an application's."""
+    lines = [line for path in GOLDEN.glob("*.txt") for line in path.read_text().splitlines()]
+    names = {line[4:].partition(":")[0] for line in lines if line.startswith("  | ")}
+    kept_apart = {field.key for field in HEADER_FIELDS if field.multiplicity.name != "LIST"}
+    ours = {field_key(name) for name in names if is_token(name)} & kept_apart
+    assert len(ours) > 20
+    assert ours - OWNED == {"subject"}
 
 
 def test_a_field_that_may_stand_once_stands_once():

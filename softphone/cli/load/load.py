@@ -238,8 +238,7 @@ async def _watched(
             lines = ProgressLines(tried, trial)
             lateness = LatenessWarning(tried, output.warn)
 
-        listeners.second.append(second)
-        listeners.second.append(lambda latest: lateness.add_second(latest))
+        listeners.second += [second, lambda latest: lateness.add_second(latest)]
         listeners.progress.append(progress)
         if not output.draws:
             listeners.second.append(lambda latest: output.progress(lines.running(latest)))

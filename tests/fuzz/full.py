@@ -104,6 +104,7 @@ def targets() -> list[Target]:
         Target("XML and JSON of mailboxes", xml.MAILBOX, xml.check_mailbox),
         Target("XML of service discovery", xml.FOUND, xml.check_discovery),
         Target("XML of IM and Presence", xml.SOAP, xml.check_soap),
+        Target("XML of TwiML", xml.TWIML, xml.check_twiml),
     ]
     for suite in CryptoSuite:
         srtp = SrtpTarget(suite)

@@ -15,6 +15,7 @@ TARGETS = {
     xml.check_mailbox: xml.MAILBOX,
     xml.check_discovery: xml.FOUND,
     xml.check_soap: xml.SOAP,
+    xml.check_twiml: xml.TWIML,
 }
 
 

@@ -1,7 +1,9 @@
-"""Fuzz targets of XML: configuration, KPML, remote control, UDS, discovery, voicemail, SOAP."""
+"""Fuzz targets of XML: device files, KPML, remote control, UDS, discovery, mail, SOAP, TwiML."""
 
 from __future__ import annotations
 
+from softphone.agents import TwimlError
+from softphone.agents.twiml import MOST_VERBS, parse_twiml
 from softphone.contacts.uds_document import parse_home_cluster, parse_users
 from softphone.discovery.document import (
     parse_cluster_user,
@@ -78,6 +80,11 @@ SOAP = [
         b"<s:Fault><s:Code><s:Value>s:Sender</s:Value></s:Code></s:Fault>",
     )
 ]
+TWIML = [
+    b'<Response><Pause length="2"/><Connect><Stream url="wss://h/m" track="inbound_track">'
+    b'<Parameter name="a" value="b"/></Stream></Connect><Hangup/></Response>',
+    b'<?xml version="1.0"?><Response><Reject reason="busy"/><Dial>1</Dial></Response>',
+]
 
 
 def check_configuration(data: bytes) -> None:
@@ -148,3 +155,12 @@ def check_soap(data: bytes) -> None:
             read(data)
         except SoftphoneError:
             continue
+
+
+def check_twiml(data: bytes) -> None:
+    """Verbs, or TwimlError."""
+    try:
+        verbs = parse_twiml(data)
+    except TwimlError:
+        return
+    assert len(verbs) <= MOST_VERBS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import pytest
 from softphone.agents.signature import sign_url
 from tests.docs.test_json_schema import hold
 
+HERE = __file__
 TOKEN = "0123456789abcdef of the tests"
 
 
@@ -81,6 +83,24 @@ def test_without_calls_a_signal_ends_it_at_once(lab, start, bot):
     assert outcome.summary["calls"] == 0
 
 
+def test_it_is_served_with_an_application_its_programs_and_a_webhook(lab, cli, tmp_path):
+    """Each of them is checked and started; nothing of what is secret is told."""
+    secret = tmp_path / "secret"
+    secret.write_text(base64.b64encode(TOKEN.encode()).decode())
+    secret.chmod(0o600)
+    outcome = cli(
+        *("agent", "serve", "--account", lab["bob"], "--bot", "ws://127.0.0.1:9/", "--json"),
+        *("--voice-url", "http://127.0.0.1:9/voice", "--voice-token", secret),
+        *("--webhook", "http://127.0.0.1:9/hook", "--webhook-secret", secret),
+        *("--rest", "127.0.0.1:0", "--rest-token", secret, "--duration", "0.2"),
+    )
+    assert outcome.code == 0
+    (rest,) = (each for each in outcome.events if each["event"] == "rest")
+    assert rest["account_sid"].startswith("AC")
+    hold("agent", outcome.events)
+    assert secret.read_text() not in outcome.out + outcome.err
+
+
 def test_its_time_ends_it(lab, cli, bot):
     outcome = cli(
         *("agent", "serve", "--account", lab["bob"], "--bot", bot.url, "--duration", "0.2")
@@ -145,6 +165,8 @@ def test_the_dial_policy_judges_the_number(lab, cli, bot):
         (["--bot", "wss://h/", "--rest-key", "x"], "goes with --rest"),
         (["--bot", "wss://h/", "--webhook-ca", "x"], "goes with --webhook"),
         (["--bot", "wss://h/", "--webhook", "https://h/"], "needs --webhook-secret"),
+        (["--bot", "wss://h/", "--voice-url", "ws://h/", "--voice-token", HERE], "https://HOST"),
+        (["--bot", "wss://h/", "--webhook", "https://h/", "--webhook-secret", HERE], "not base64"),
     ],
 )
 def test_wrong_usage_sends_nothing(lab, cli, options, words):

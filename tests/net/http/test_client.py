@@ -20,7 +20,9 @@ from softphone.net.http import (
     ResponseTooLarge,
     basic_authorization,
     https_target,
+    web_target,
 )
+from softphone.sans_io import Target, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 from tests.support.certificates import foreign, raw_server_context, server, settings, store
@@ -138,6 +140,28 @@ def test_where_an_address_leads():
     target = https_target("https://Host.Example.test/x")
     assert (target.host, target.port) == ("host.example.test", 443)
     assert https_target("https://[::1]:8443/").host == "::1"
+
+
+def test_an_address_of_loopback_may_be_in_clear():
+    assert web_target("http://127.0.0.1/x") == Target(Transport.TCP, "127.0.0.1", 80)
+    assert web_target("http://[::1]:8080/x") == Target(Transport.TCP, "::1", 8080)
+    assert web_target("https://app.example.test/x") == https_target("https://app.example.test/")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost/secret",
+        "http://192.0.2.1/secret",
+        "http://127.0.0.1:70000/secret",
+        "ftp://127.0.0.1/secret",
+        "https:///secret",
+    ],
+)
+def test_no_other_address_is(url):
+    with pytest.raises(ConfigurationError) as caught:
+        web_target(url)
+    assert "secret" not in str(caught.value)
 
 
 def test_settings_of_another_service_are_refused():

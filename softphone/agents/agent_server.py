@@ -440,7 +440,10 @@ class AgentServer:
     ) -> str:
         """Carry out one program, until it ends, the call does, or is redirected."""
         try:
-            verbs = await bot.until_halted(self._resolve(record, program))
+            # Verbs that are there are carried out at once: no word of the caller's is lost.
+            verbs: tuple[Verb, ...] | None = program if isinstance(program, tuple) else None
+            if verbs is None:
+                verbs = await bot.until_halted(self._resolve(record, program))
             for verb in verbs or ():
                 if bot.halted:
                     break

@@ -71,7 +71,7 @@ class WebhookConfig:
 
 
 def parse_webhook_secret(text: str) -> KeyMaterial:
-    """Parse a secret as Standard Webhooks writes it: base64, with or without "whsec_" before it.
+    """Parse a secret as Standard Webhooks writes it: base64, with or without ``whsec_`` before it.
 
     Raises ConfigurationError, in words that hold nothing of it.
     """

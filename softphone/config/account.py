@@ -556,7 +556,8 @@ class OAuthConfig:
     fetch: FetchToken | None = field(default=None, repr=False)
     """An async callback that returns the token; in Python only."""
     expires_in: int | None = None
-    """The lifetime of a token in seconds, if neither the token nor its JSON has one."""
+    """The lifetime of a token in seconds, if neither the token nor its JSON has one; by default
+    3,600."""
 
     def __post_init__(self) -> None:
         given = [one for one in (self.token_file, self.command, self.fetch) if one is not None]

@@ -63,6 +63,8 @@ IM_KEYS = (
     "compliance",
     "im_presence",
     "allow_plain",
+    "allow_aes_128",
+    "oauth",
 )
 """Keys of the table `[im]`, which `softphone.config.messaging_file` reads."""
 

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from softphone.config.account import TlsConfig
+from softphone.config.account import FetchToken, OAuthConfig, TlsConfig
 from softphone.config.account_file import IM_KEYS
 from softphone.config.tls import credential_of, trust_store_of
+from softphone.config.token_source import token_text
 from softphone.config.toml_reader import PASSWORD_KEYS, TLS_KEYS, TomlTable, field_names, read_toml
 from softphone.errors import ConfigurationError
 from softphone.messaging.compliance import ComplianceConfig
@@ -92,6 +93,7 @@ def _config(table: TomlTable, tls: TlsSettings, environment: Mapping[str, str]) 
         timeout=table.seconds("timeout", most=600) or 30.0,
         compliance=_compliance(table, tls),
         im_presence=_im_presence(table, tls),
+        token=_token(table),
         **table.fields(
             MessagingConfig,
             *("jid", "password", "tls", "encryption", "history", "timeout", "compliance"),
@@ -135,6 +137,16 @@ def _compliance(im: TomlTable, tls: TlsSettings) -> ComplianceConfig | None:
             **values,
         )
     )
+
+
+def _token(im: TomlTable) -> FetchToken | None:
+    """Return the source of tokens of the table `[im.oauth]`; None without one."""
+    table = im.table("oauth")
+    if table is None:
+        return None
+    table.check_keys("token_file", "command")
+    path, command = table.secret_path("token_file"), table.texts("command", unique=False)
+    return token_text(table.checked(lambda: OAuthConfig(path, command)))
 
 
 def _im_presence(im: TomlTable, tls: TlsSettings) -> ImPresenceConfig | None:

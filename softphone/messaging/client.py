@@ -384,13 +384,14 @@ def _configuration_service(
 
 
 def _server_settings(config: MessagingConfig) -> TlsSettings:
-    """Use AES 256 only, and with a password TLS 1.2, whose channel binding Python supports."""
+    """Use AES 256 only, unless policy allows less, and with a password that SCRAM proves TLS 1.2,
+    whose channel binding Python supports."""
     scram = config.password is not None and config.im_presence is None
     binds = scram and config.tls.minimum is TlsVersion.TLS_1_2
     return replace(
         config.tls,
         service=Service.XMPP,
-        aes_256=True,
+        aes_256=not config.allow_aes_128,
         maximum=TlsVersion.TLS_1_2 if binds else None,
         protocols=("xmpp-client",),
     )

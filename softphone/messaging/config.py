@@ -86,10 +86,13 @@ class MessagingConfig:
     """The nodes of Cisco's IM and Presence, where a one-time password signs us in
     (CISCO-VTG-TOKEN); by default the server is any other."""
     token: FetchToken | None = field(default=None, repr=False)
-    """Supplies the bearer token of OAUTHBEARER for each sign-in; in Python only."""
+    """Supplies the bearer token of OAUTHBEARER for each sign-in; a file says `[im.oauth]`."""
     allow_plain: bool = False
     """Whether the password itself is shown to the verified server (SASL PLAIN) where that offers
     nothing better."""
+    allow_aes_128: bool = False
+    """Whether the link to the server may be encrypted with AES 128, or ChaCha20, in the place of
+    AES 256, as the specification has it for the cloud.  Between clients it stays AES 256."""
 
     def __post_init__(self) -> None:
         if _BARE.fullmatch(self.jid) is None:

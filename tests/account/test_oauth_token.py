@@ -12,8 +12,9 @@ from contextlib import nullcontext
 import pytest
 
 from softphone import account
-from softphone.account.oauth_token import TokenRefresher, read_token
+from softphone.account.oauth_token import ASSUMED, TokenRefresher
 from softphone.config import AccountConfig, OAuthConfig
+from softphone.config.token_source import read_token
 from softphone.errors import AuthenticationFailed, ConfigurationError
 from softphone.sip import Request, SipUri
 from softphone.sip.auth import bearer_challenge, presented_token
@@ -171,7 +172,7 @@ async def test_a_file_that_is_not_there_is_said(tmp_path):
 
 
 async def test_whoever_gives_none_in_time_is_given_up(monkeypatch):
-    monkeypatch.setattr("softphone.account.oauth_token.PATIENCE", 0.1)
+    monkeypatch.setattr("softphone.config.token_source.PATIENCE", 0.1)
     command = (sys.executable, "-c", "import time; time.sleep(60)")
     with pytest.raises(AuthenticationFailed, match="within"):
         await Account(OAuthConfig(command=command)).keeper.start()
@@ -185,6 +186,14 @@ async def test_it_is_renewed_before_it_ends(monkeypatch):
     await account.keeper.start()
     await eventually(lambda: len(calls) >= 3)
     assert shown(account.keeper.session) == f"token{calls[-1]}"
+    await account.close()
+
+
+async def test_one_that_says_nothing_is_taken_to_last_an_hour():
+    fetch, calls = counting()
+    account = Account(OAuthConfig(fetch=fetch))
+    await account.keeper.start()
+    assert (account.keeper._lasts, len(calls)) == (ASSUMED, 1)
     await account.close()
 
 

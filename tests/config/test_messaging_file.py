@@ -6,7 +6,7 @@ import pytest
 
 from softphone.config import load_account
 from softphone.config.messaging_file import load_messaging
-from softphone.errors import ConfigurationError
+from softphone.errors import AuthenticationFailed, ConfigurationError
 from softphone.messaging.config import SubscriptionApproval
 from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.im_presence import CertificateName
@@ -109,6 +109,24 @@ def test_a_missing_file_says_where_its_tables_are_described(tmp_path):
 
 
 NODES = f'{TLS}{ALONE}[im.im_presence]\nservers = ["imp1.example.test", "imp2.example.test:443"]\n'
+
+
+async def test_a_token_comes_from_a_file_or_a_command_alone_or_in_json(read, tmp_path):
+    (tmp_path / "token").write_text('{"access_token": "abc.d", "expires_in": 60}\n')
+    (tmp_path / "token").chmod(0o600)
+    alone = f'[im]\njid = "{ALICE}"\n[im.oauth]\n'
+    config = read(f'{alone}token_file = "token"\n').config
+    assert (await config.token(), config.password) == ("abc.d", None)
+    assert "abc" not in repr(config)
+    (tmp_path / "token").write_text("another")
+    assert await config.token() == "another"
+    (tmp_path / "token").write_text("no token")
+    with pytest.raises(AuthenticationFailed, match="none"):
+        await config.token()
+    assert await read(f'{alone}command = ["echo", "xyz"]\n').config.token() == "xyz"
+    for wrong in ("", 'token_file = "token"\ncommand = ["a"]\n', "expires_in = 1\n"):
+        with pytest.raises(ConfigurationError, match="oauth"):
+            read(f"{alone}{wrong}")
 
 
 def test_nodes_of_im_and_presence_are_read(read):

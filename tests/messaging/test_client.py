@@ -32,6 +32,12 @@ def test_a_password_is_bound_and_a_certificate_is_not_in_the_way(tmp_path):
     assert _server_settings(given).aes_256
 
 
+def test_less_than_aes_256_is_a_policy_and_for_the_server_only(tmp_path):
+    given = replace(config(tmp_path, user(authority(), ALICE)), allow_aes_128=True)
+    assert not _server_settings(given).aes_256
+    assert _client_settings(given).aes_256
+
+
 def test_between_clients_nobody_is_asked_and_no_server_s_pin_counts(tmp_path):
     async def ask(question):
         return True

@@ -11,8 +11,9 @@ from contextlib import nullcontext
 
 import pytest
 
-from softphone.account.oauth_token import TokenRefresher, read_token
+from softphone.account.oauth_token import TokenRefresher
 from softphone.config import OAuthConfig
+from softphone.config.token_source import read_token
 from softphone.errors import AuthenticationFailed
 from tests.support.challenges import own_server_everywhere
 

@@ -27,6 +27,7 @@ from softphone.lab import (
     make_load_users,
     parse_pending_enrollment,
 )
+from softphone.lab.im_presence import IM_PRESENCE_DOMAIN
 from softphone.sans_io import Transport
 from softphone.sip.event_packages import VoiceQualityReport
 from softphone.trust import write_private
@@ -55,6 +56,7 @@ async def run_lab(output: CommandOutput, options: LabOptions) -> int:
         directory=True,
         dns=True,
         voicemail=True,
+        im_presence=True,
         chat=has_chat(),
         capf_orders=tuple(parse_pending_enrollment(text) for text in options.capf or ()),
         shared_lines=(SharedLine("620", ("bob", "carol")),),
@@ -89,6 +91,8 @@ def _ready(output: CommandOutput, lab: LabServer) -> None:
         places["dns"] = f"{lab.dns.address[0]}:{lab.dns.address[1]}"
     if lab.voicemail is not None:
         places["voicemail"] = f"{lab.voicemail.address[0]}:{lab.voicemail.address[1]}"
+    if lab.im_presence is not None:
+        places["im_presence"] = f"{lab.im_presence.address[0]}:{lab.im_presence.address[1]}"
     accounts = {name: str(path) for name, path in lab.accounts.items()}
     strings = {} if lab.capf is None else dict(lab.capf.strings)
     orders = {} if lab.capf is None else lab.capf.auth_modes
@@ -104,6 +108,7 @@ def _ready(output: CommandOutput, lab: LabServer) -> None:
         "mics": mics,
         "signer_sha256": signer,
         "directory": str(lab.directory_file or ""),
+        "presence_accounts": {name: str(path) for name, path in lab.presence_accounts.items()},
         "chats": {} if lab.chat is None else {n: str(p) for n, p in lab.chat.accounts.items()},
     }
     # For scripts that are started alongside.
@@ -158,11 +163,14 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
         )
     if "voicemail" in places:
         lines.append(f" or: softphone voicemail list --account {first}")
-    chats = facts["chats"]
-    if chats:
-        user, account = next(iter(chats.items()))
-        other = next(name for name in chats if name != user)
-        lines.append(f" or: softphone im chat {other}@{DOMAIN} --account {account}")
+    for chats, domain in (
+        (facts["chats"], DOMAIN),
+        (facts["presence_accounts"], IM_PRESENCE_DOMAIN),
+    ):
+        if len(chats) > 1:
+            user, account = next(iter(chats.items()))
+            other = next(name for name in chats if name != user)
+            lines.append(f" or: softphone im chat {other}@{domain} --account {account}")
     return "\n".join([*lines, "Ctrl-C ends it."])
 
 

@@ -70,6 +70,23 @@ class LabFiles:
         write_private(path, "\n".join([*lines, ""]).encode())
         return path
 
+    def im_presence_file(self, user: str, domain: str, service: Address, xmpp: Address) -> Path:
+        """Write the file with which a user signs in to the lab's IM and Presence node."""
+        lines = [
+            "[im]",
+            f'jid = "{user}@{domain}"',
+            f'password_file = "{user}.secret"',
+            "support_aes = false",
+            "[im.im_presence]",
+            f'servers = ["{service[0]}:{service[1]}"]',
+            f"xmpp_port = {xmpp[1]}",
+            "[tls]",
+            f'ca = "{self.ca.name}"',
+        ]
+        path = self.folder / f"presence-{user}.toml"
+        write_private(path, "\n".join([*lines, ""]).encode())
+        return path
+
     def account_file(
         self,
         user: LabUser,

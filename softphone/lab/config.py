@@ -85,6 +85,7 @@ class LabConfig:
     * `dns`: with the directory, serve the DNS records by which a user's services are found.
     * `voicemail`: serve a mailbox for each user as Unity Connection does, and tell phones of new
       messages.
+    * `im_presence`: be an IM and Presence node for the users with a password.
     * `chat`: start Prosody for the users.
     * `delayed_offer`: send INVITEs to users without a session description, as CUCM does.
     * `vouches`: have the registrar state that it vouches for the far ends of calls.
@@ -122,6 +123,7 @@ class LabConfig:
     dns_port: int = 0
     voicemail: bool = False
     voicemail_port: int = 0
+    im_presence: bool = False
     chat: bool = False
     media_ports: tuple[int, int] = (30000, 39999)
     delayed_offer: bool = True

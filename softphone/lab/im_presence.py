@@ -25,6 +25,7 @@ from softphone.trust import TlsCredential, TlsSettings, server_context
 if TYPE_CHECKING:
     from aiohttp import web
 
+IM_PRESENCE_DOMAIN = "presence.lab.test"
 _SOAP = "http://www.w3.org/2003/05/soap-envelope"
 _EPAS = "urn:cisco:epas:soap"
 _KIND = "application/soap+xml"

@@ -22,6 +22,7 @@ from typing import Self
 from softphone._version import __version__
 from softphone.errors import LocalProtocolError, SoftphoneError, TransportError
 from softphone.lab.account_files import LabFiles
+from softphone.lab.authority import CertificateNames
 from softphone.lab.calls import CallControl, LabContext
 from softphone.lab.carrier import CarrierJudge, CarrierRules
 from softphone.lab.config import LabConfig, LabUser
@@ -29,6 +30,7 @@ from softphone.lab.cucm import LabCapf, LabCluster, LabTvs
 from softphone.lab.cucm.user_files import PROFILE_NAME
 from softphone.lab.dns_server import DISCOVERY_NODE, LabDns, discovery_zone
 from softphone.lab.folder_lock import locked_folder
+from softphone.lab.im_presence import IM_PRESENCE_DOMAIN, LabImPresence
 from softphone.lab.presence_agent import LabPresenceAgent
 from softphone.lab.prosody import LabChatServer
 from softphone.lab.registrar import (
@@ -140,6 +142,9 @@ class LabServer:
         self.dns: LabDns | None = None
         self.voicemail: LabVoicemail | None = None
         self.chat: LabChatServer | None = None
+        self.im_presence: LabImPresence | None = None
+        self.presence_accounts: dict[str, Path] = {}
+        """Files with an `[im]` table for the IM and Presence node, by user."""
         self.collector = QualityReportCollector(entropy)
         """The voice quality reports from phones."""
         self.presence = LabPresenceAgent(entropy, self._run_command, self._handlers)
@@ -240,6 +245,8 @@ class LabServer:
             self.tvs_address = await self.tvs.start_listening(self.config.tvs_port)
         if self.config.directory:
             await self._open_directory()
+        if self.config.im_presence:
+            await self._open_im_presence()
         if self.config.chat:
             await self._open_chat()
         if self.capf is not None:
@@ -264,6 +271,20 @@ class LabServer:
         except TransportError as error:
             # Everything else works without chat.
             logger.warning("the lab has no chat: %s", error)
+
+    async def _open_im_presence(self) -> None:
+        """Start a node, and write the files with which users sign in there."""
+        files, host = self.files, self.config.host
+        users = [each.name for each in self.config.users if not each.is_load_user]
+        passwords = {each: files.passwords[each] for each in users if each in files.passwords}
+        names = CertificateNames(dns=(IM_PRESENCE_DOMAIN,), xmpp=(IM_PRESENCE_DOMAIN,))
+        chat = files.authority.server("lab presence", names).write(files.folder, "presence")
+        node = LabImPresence(IM_PRESENCE_DOMAIN, passwords, files.server, chat, self._entropy, host)
+        self.im_presence = await self._stack.enter_async_context(node)
+        self.presence_accounts = {
+            each: files.im_presence_file(each, IM_PRESENCE_DOMAIN, node.address, node.xmpp_address)
+            for each in passwords
+        }
 
     async def _open_voicemail(self) -> None:
         """Start the mailboxes, before the account files are written, which name them."""

@@ -6,8 +6,12 @@ import asyncio
 
 import pytest
 
+from softphone.config.messaging_file import load_messaging
 from softphone.errors import TransportError
+from softphone.lab import LabConfig, LabServer
+from softphone.lab.im_presence import IM_PRESENCE_DOMAIN
 from softphone.net.http import HttpsClient, HttpsEnvironment, HttpsRequest
+from softphone.phone import Phone
 from softphone.trust import Service
 from tests.support.certificates import settings
 from tests.support.im_presence import HOME, running_site
@@ -53,6 +57,19 @@ async def test_nobody_is_told_anything_without_a_session(site, tmp_path, body):
     answer = await client.send_request(HttpsRequest(url, "POST", content=body))
     assert (answer.status, answer.body) == (500, b"Invalid request")
     assert node.asked[-1][2] is None
+
+
+async def test_the_lab_s_users_sign_in_there_by_their_files(tmp_path):
+    async with LabServer(tmp_path, LabConfig(im_presence=True)) as lab:
+        files = lab.presence_accounts
+        assert set(files) == set(lab.files.passwords)
+        (one, first), (two, second) = list(files.items())[:2]
+        async with Phone() as here, Phone() as there:
+            mine = await here.sign_in(load_messaging(first).config)
+            theirs = await there.sign_in(load_messaging(second).config)
+            await mine.send(f"{two}@{IM_PRESENCE_DOMAIN}", "hello")
+            assert (await anext(aiter(theirs))).sender == f"{one}@{IM_PRESENCE_DOMAIN}"
+            assert mine.mechanism == "CISCO-VTG-TOKEN"
 
 
 async def test_a_port_that_is_taken_is_named(site):

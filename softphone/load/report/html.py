@@ -17,7 +17,7 @@ from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import RunSecond
 from softphone.load.plan import ExpectationVerdict, LoadPlan
-from softphone.load.report.svg_plot import PlotSeries, bar_plot, line_plot
+from softphone.load.report.svg_plot import PlotSeries, bar_plot, heat_map, line_plot
 from softphone.load.result import LoadResult, failure_causes, result_figures, server_fields
 from softphone.security import SrtpPolicy
 from softphone.trust.disk import write_private
@@ -259,7 +259,8 @@ def _plots(result: LoadResult) -> list[str]:
     return [
         "<h2>Calls up</h2>" + drawn([over("calls", [s.up for s in seconds])], "calls"),
         "<h2>Set-up latency</h2>"
-        + drawn([over("p50", ranks(setup, 0.5)), over("p99", ranks(setup, 0.99))], "ms"),
+        + drawn([over("p50", ranks(setup, 0.5)), over("p99", ranks(setup, 0.99))], "ms")
+        + heat_map(list(zip(at, setup, strict=True)), label="ms; darker: more calls", end=end),
         "<h2>MOS</h2>"
         + drawn(
             [over("p50", ranks(mos, 0.5)), over("p5", ranks(mos, 0.05))],

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+
+from softphone.load.measure.histogram import Histogram
 
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 30, 40
 COLORS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df")
 BAR = 26
+HEAT_COLUMNS, HEAT_ROWS = 90, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +90,14 @@ def _scale(
 
 
 def _grid(x_scale: _AxisScale, y_scale: _AxisScale) -> str:
+    values = ticks(y_scale.low, y_scale.high)
+    return _axes(x_scale, [(y_scale.at(value), value) for value in values])
+
+
+def _axes(x_scale: _AxisScale, rows: Sequence[tuple[float, float]]) -> str:
+    """The axes, with a line and a label for each row: its coordinate and its value."""
     parts = []
-    for value in ticks(y_scale.low, y_scale.high):
-        y = y_scale.at(value)
+    for y, value in rows:
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
         parts.append(
             f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(value)}</text>'
@@ -160,6 +169,54 @@ def bar_plot(counts: Mapping[str, int], *, label: str, color: str = COLORS[1]) -
             f'<text x="{names + width + 6:.1f}" y="{y + 14}">{count:,}</text>'
         )
     return _drawing(16 + len(rows) * BAR, label, parts)
+
+
+def heat_map(
+    columns: Sequence[tuple[float, Histogram]],
+    *,
+    label: str,
+    across: str = "seconds",
+    end: float | None = None,
+) -> str:
+    """Plot how many values each time has, of each size on a logarithmic axis: more is darker.
+
+    `columns` has times, ascending, with their values; the x axis spans 0 to `end` at least.
+    """
+    values = list(_values(columns))
+    if not values:
+        return _nothing(label)
+    sizes = [size for _, size, _ in values]
+    # Without a spread there would be no axis.
+    low, high = min(sizes) / 1.1, max(sizes) * 1.1
+    x_scale = _scale([at for at, _, _ in values], LEFT, WIDTH - RIGHT, 0.0, end)
+    y_scale = _AxisScale(math.log(low), math.log(high), HEIGHT - BOTTOM, TOP)
+    width = (WIDTH - RIGHT - LEFT) / HEAT_COLUMNS
+    height = (HEIGHT - BOTTOM - TOP) / HEAT_ROWS
+    cells: Counter[tuple[int, int]] = Counter()
+    for at, size, count in values:
+        # A second is known by its end.
+        column = math.ceil((x_scale.at(at) - LEFT) / width - 1e-9) - 1
+        row = int((y_scale.at(math.log(size)) - TOP) / height)
+        cells[max(0, column), row] += count
+    most = max(cells.values())
+    parts = [
+        f'<rect x="{LEFT + column * width:.1f}" y="{TOP + row * height:.1f}" '
+        f'width="{width:.1f}" height="{height:.1f}" fill="{COLORS[0]}" '
+        f'fill-opacity="{0.12 + 0.88 * math.sqrt(count / most):.2f}"/>'
+        for (column, row), count in sorted(cells.items())
+    ]
+    marks = [10.0**power * factor for power in range(-3, 7) for factor in (1, 2, 5)]
+    shown = [(y_scale.at(math.log(mark)), mark) for mark in marks if low <= mark <= high]
+    return _drawing(HEIGHT, label, [*parts, _axes(x_scale, shown), _labels(label, across)])
+
+
+def _values(columns: Sequence[tuple[float, Histogram]]) -> Iterator[tuple[float, float, int]]:
+    """Each time and size, with its count; a size of 0 counts as the smallest that is told apart."""
+    for at, histogram in columns:
+        before = 0
+        for size, seen in histogram.steps():
+            yield at, max(size, histogram.unit), seen - before
+            before = seen
 
 
 def _nothing(label: str) -> str:

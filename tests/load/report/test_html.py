@@ -67,7 +67,7 @@ def search():
 def test_everything_is_in_the_one_file():
     text = report_page(result(), VERDICTS, search=search(), wall=WALL)
     assert not re.search(r'(src|href)="|url\(|@import|<script|https?:', text)
-    assert text.count("<svg") == 11
+    assert text.count("<svg") == 12
     for words in ("2026-01-02 03:04:05", "mos_p5&gt;=4.0", "not met", "486 Busy Here", "1,500"):
         assert words in text
 
@@ -190,7 +190,7 @@ def test_chromium_draws_it(tmp_path):
     for color in ((0x1F, 0x6F, 0xEB), (0xD1, 0x24, 0x2F)):
         assert colors.get(color, 0) > 100, color
     assert "<title>echo: sip:&lt;img" in dom
-    assert dom.count("<svg") == 11
+    assert dom.count("<svg") == 12
 
 
 def pixels(png):

@@ -6,7 +6,15 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from softphone.load.report.svg_plot import PlotSeries, bar_plot, line_plot, ticks
+from softphone.load.measure import Histogram
+from softphone.load.report.svg_plot import (
+    HEAT_COLUMNS,
+    PlotSeries,
+    bar_plot,
+    heat_map,
+    line_plot,
+    ticks,
+)
 
 
 def drawn(text):
@@ -81,3 +89,37 @@ def test_a_point_between_gaps_is_marked_since_no_line_would_show_it():
     alone = PlotSeries("p50", [(0.0, 3.0), (1.0, None), (2.0, 4.0), (3.0, 5.0)])
     text = line_plot([alone], label="ms")
     assert text.count("<circle") == 1
+
+
+def of(*values):
+    histogram = Histogram(0.1)
+    for value, count in values:
+        histogram.record_value(value, count)
+    return histogram
+
+
+def cells(svg):
+    """Each cell of a heat map: its place and how dark it is."""
+    return [
+        (float(each.get("x")), float(each.get("y")), float(each.get("fill-opacity")))
+        for each in drawn(svg).iter("rect")
+    ]
+
+
+def test_a_heat_map_is_darkest_where_most_values_are():
+    svg = heat_map([(1.0, of((5.0, 16), (500.0, 1))), (2.0, of((5.0, 4)))], label="ms", end=90.0)
+    first, rare, later = (
+        next(cell for cell in cells(svg) if cell[2] == dark) for dark in (1.0, 0.34, 0.56)
+    )
+    assert len(cells(svg)) == 3
+    assert first[0] == rare[0] < later[0], "one second is one column, the next is the next"
+    assert rare[1] < first[1] == later[1], "more is higher"
+    assert {"5", "10", "20", "50", "100", "200", "500"} <= set(texts(svg))
+
+
+def test_a_heat_map_of_one_value_of_nothing_and_of_many_seconds():
+    assert "nothing to plot" in heat_map([(1.0, of())], label="ms")
+    assert [dark for _, _, dark in cells(heat_map([(1.0, of((0.0, 3)))], label="ms"))] == [1.0]
+    long = heat_map([(float(at), of((at % 7 + 1.0, 1))) for at in range(1, 7201)], label="ms")
+    assert len({x for x, _, _ in cells(long)}) == HEAT_COLUMNS
+    assert len(long) < 100_000

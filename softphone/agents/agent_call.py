@@ -33,7 +33,7 @@ class Direction(StrEnum):
 class AgentCall:
     """One call.  `caller` and `called` are numbers, or addresses, as the far end may have chosen.
 
-    `bot` is there from the answer on; `ending` says that an application has ended the call.
+    `bot` is there from the answer on; `ending` says that the call is about to end.
     """
 
     sid: str

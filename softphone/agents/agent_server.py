@@ -383,7 +383,7 @@ class AgentServer:
         self._tell_failed(record, reason)
         if self._config.announcement is None:
             incoming.reject(NO_BOT)
-            self._tell(ReportKind.REFUSED, record, reason="the bot cannot be reached")
+            self._tell(ReportKind.REFUSED, record, reason="it has no bot")
             return
         try:
             async with await incoming.answer() as call:
@@ -416,6 +416,8 @@ class AgentServer:
             async with call, BotCall(call, ids=ids, joined=joined) as bot:
                 record.bot, record.answered = bot, self._wall()
                 failure = await self._carry_out(record, bot, program, socket)
+                # It is found no more: a redirection would come too late.
+                record.ending = True
             return failure
         finally:
             last = streams[-1] if streams else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -16,7 +17,9 @@ async def media(request: web.Request) -> web.WebSocketResponse:
         said = message.json()
         if said["event"] == "media":
             said = {key: said[key] for key in ("event", "streamSid", "media")}
-            await socket.send_json(said)
+            # Where the call has ended meanwhile, `stop` is still to be read.
+            with suppress(ConnectionError):
+                await socket.send_json(said)
         else:
             print(message.data, flush=True)
     return socket

@@ -25,17 +25,15 @@ import logging
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
 
 from softphone.config import load_account
+from tests.support.forked_command import running
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
@@ -86,26 +84,13 @@ def logging_as_it_was():
         each.handlers[:] = handlers
 
 
-@contextmanager
-def lab_in(folder: Path) -> Iterator[None]:
-    """A lab that runs in `folder / "lab"`."""
-    command = [sys.executable, "-m", "softphone", "lab", "--dir", "lab", "--json"]
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as lab:
-        assert lab.stdout is not None
-        assert lab.stderr is not None
-        if not lab.stdout.readline():
-            pytest.fail(f"the lab did not start: {lab.stderr.read()}")
-        yield
-        lab.send_signal(signal.SIGINT)
-        lab.communicate(timeout=90)
+LAB = ("lab", "--dir", "lab", "--json")
 
 
 @pytest.fixture
 def beside_a_lab(tmp_path, monkeypatch):
     """The working folder of a block: `lab/` is a running lab's."""
-    with lab_in(tmp_path):
+    with running(tmp_path, *LAB):
         monkeypatch.chdir(tmp_path)
         yield tmp_path
 
@@ -114,7 +99,7 @@ def beside_a_lab(tmp_path, monkeypatch):
 def files_of_a_lab(tmp_path_factory):
     """What a lab has written, while it ran."""
     folder = tmp_path_factory.mktemp("files")
-    with lab_in(folder):
+    with running(folder, *LAB):
         shutil.copytree(folder / "lab", folder / "kept")
     return folder / "kept"
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from coverage import CoverageData
@@ -21,6 +22,7 @@ from tests.coverage_report import (
     table,
     written_floors,
 )
+from tests.support.branch_coverage import UNRECORDED, Recorder
 
 FOUND = {"softphone.sip.message": Branches(190, 200), "softphone": Branches(3, 4)}
 
@@ -89,6 +91,21 @@ def test_the_table_has_a_line_for_each_package():
         "softphone.gone                -        -    1.0 %           -",
         "softphone.sip.message       200   95.0 %        -           -",
     ]
+
+
+def test_what_goes_without_recording_is_there_and_what_comes_after_it_is_recorded_again():
+    assert [path for path in UNRECORDED if not (PROJECT / path).exists()] == []
+    steps: list[str] = []
+    recorder = Recorder.__new__(Recorder)
+    recorder.recording = True
+    recorder.coverage = SimpleNamespace(
+        start=lambda: steps.append("start"), stop=lambda: steps.append("stop")
+    )
+    names = ("renames/test_a.py", "test_names.py", "sdp/test_media.py", "renamesakes/test_a.py")
+    for name in names:
+        steps.append(name)
+        recorder.pytest_runtest_protocol(SimpleNamespace(path=PROJECT / "tests" / name))
+    assert steps == [names[0], "stop", names[1], names[2], "start", names[3]]
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "workers"])

@@ -31,7 +31,7 @@ def run(cli, lab, monkeypatch):
     reasons: list[str] = []
     used: Counter[str] = Counter()
 
-    async def run_plan(plan, workers, watcher, ray):
+    async def run_plan(plan, workers, watcher, ray, control):
         made = LoadResult(plan)
         tally = Tally(attempted=4, answered=3, sent=1, suites=Counter(used))
         made.add_second(RunSecond(2.0, up=3, tally=tally))

@@ -127,7 +127,7 @@ def test_a_page_that_cannot_be_written_is_exit_code_1(cli, runs, monkeypatch):
 def run(cli, lab, monkeypatch):
     """`run("--baseline", …)`: a run that gives the result of the last `run.result = …`."""
 
-    async def run_plan(plan, workers, watcher, ray):
+    async def run_plan(plan, workers, watcher, ray, control):
         return LoadResult(plan, seconds=run.result.seconds, total=run.result.total)
 
     monkeypatch.setattr("softphone.cli.load.load.run_plan", run_plan)

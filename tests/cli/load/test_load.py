@@ -250,7 +250,7 @@ def test_a_search_tells_of_each_trial_apart(run, monkeypatch):
 def test_a_late_moment_is_no_warning_and_a_run_that_becomes_invalid_by_them_is(
     run, monkeypatch, too_late, warned
 ):
-    async def run_plan(plan, workers, watcher, ray):
+    async def run_plan(plan, workers, watcher, ray, control):
         logging.getLogger("softphone.media").warning("media was 90 ms late: of the loop")
         made = LoadResult(plan)
         for at in (10.0, 11.0, 12.0):

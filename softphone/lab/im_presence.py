@@ -30,6 +30,8 @@ _SOAP = "http://www.w3.org/2003/05/soap-envelope"
 _EPAS = "urn:cisco:epas:soap"
 _KIND = "application/soap+xml"
 _ENDLESS_PIECE = b" " * 65536
+_ENDLESS_PIECES = 1024
+"""Far more than any client takes."""
 _MOST_PASSWORDS = 100
 
 
@@ -248,8 +250,11 @@ async def _endless(request: web.Request) -> web.StreamResponse:
 
     response = web.StreamResponse()
     await response.prepare(request)
-    while True:
+    for _ in range(_ENDLESS_PIECES):
         await response.write(_ENDLESS_PIECE)
+        # A write to a client that has gone may not wait: the loop has to learn of it.
+        await asyncio.sleep(0)
+    return response
 
 
 def _response(body: str, status: int = 200) -> web.Response:

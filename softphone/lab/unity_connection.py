@@ -208,6 +208,8 @@ class LabVoicemail:
         await response.prepare(request)
         while not self._leaving.is_set():
             await response.write(_ENDLESS_PIECE)
+            # A write to a client that has gone may not wait: the loop has to learn of it.
+            await asyncio.sleep(0)
         return response
 
     def _mailbox(self, user: str) -> Document:

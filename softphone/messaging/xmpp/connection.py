@@ -78,6 +78,7 @@ class XmppConnection:
         self._stream: XmppStream | None = None
         self._session: asyncio.Future[bool] | None = None
         self._lost = asyncio.Event()
+        self._loss: SoftphoneError | None = None
         self._up = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self.on_up: Callable[[bool], None] = lambda resumed: None
@@ -127,6 +128,7 @@ class XmppConnection:
             reason = error or TransportError(f"{self._config.domain} closed the connection")
             self._session.set_exception(reason)
         if was_up:
+            self._loss = error
             self._lost.set()
             self.on_down(error)
 
@@ -139,10 +141,19 @@ class XmppConnection:
 
     def _stream_error(self, error: object) -> None:
         condition = str(error["condition"]) if hasattr(error, "__getitem__") else "unknown"
-        if self._stream is not None:
+        if self._stream is None:
+            return
+        if condition == "conflict":
+            # RFC 6120 section 4.9.3.3.  Two clients that each came back would put each other out
+            # for ever.
             self._stream.refuse(
-                TransportError(f"{self._config.domain} ended the stream: {condition}")
+                SignInRefused(
+                    f"{self._config.domain} ended the stream: another client has signed in with the"
+                    " name of this one (im.resource)"
+                )
             )
+            return
+        self._stream.refuse(TransportError(f"{self._config.domain} ended the stream: {condition}"))
 
     async def _attempt(self) -> None:
         """Try the servers in order, and move to the home node that one names, once.
@@ -174,13 +185,16 @@ class XmppConnection:
         raise failure or TransportError(f"{self._config.domain} has no chat server")
 
     async def _candidate_servers(self) -> tuple[XmppServer, ...]:
-        nodes = self._config.im_presence
+        nodes, domain = self._config.im_presence, self._config.domain
         if nodes is not None:
-            return tuple(self._node(each.host) for each in nodes.nodes)
-        named = self._config.named_server
-        if named is not None:
-            return (named,)
-        return await find_servers(self._config.domain, self._dns, entropy=self._entropy)
+            told = () if self._stream is None else self._stream.node_names
+            named = [each for each in told if nodes.may_move_to(each, domain)]
+            hosts = dict.fromkeys([*named, *(each.host for each in nodes.nodes)])
+            return tuple(self._node(each) for each in hosts)
+        server = self._config.named_server
+        if server is not None:
+            return (server,)
+        return await find_servers(domain, self._dns, entropy=self._entropy)
 
     def _node(self, host: str) -> XmppServer:
         """Return the XMPP service of a node of IM and Presence."""
@@ -219,19 +233,25 @@ class XmppConnection:
         failures = 0
         while True:
             await self._lost.wait()
+            if isinstance(self._loss, SignInRefused):
+                self._sign_out(self._loss)
+                return
             await asyncio.sleep(backoff.jittered_delay(failures, entropy=self._entropy))
             failures += 1
             try:
                 await self._attempt()
             except SignInRefused as exc:
                 # Further attempts with refused credentials could lock the account.
-                logger.error("%s is signed out: %s", self._config.jid, exc)
-                self.on_signed_out(exc)
+                self._sign_out(exc)
                 return
             except SoftphoneError as exc:
                 logger.warning("%s is not signed in: %s", self._config.jid, exc)
             else:
                 failures = 0
+
+    def _sign_out(self, error: SignInRefused) -> None:
+        logger.error("%s is signed out: %s", self._config.jid, error)
+        self.on_signed_out(error)
 
     async def _watch(self) -> None:
         """Ping the server; abort a connection that does not answer, so that it is replaced."""

@@ -113,7 +113,8 @@ class XmppStream(ClientXMPP):
         self._mechanism: Scram | EXTERNAL | OneMessage | None = None
         self._server: Target | None = None
         self._tried: frozenset[str] | None = None
-        self._home = ""
+        self.node_names: tuple[str, ...] = ()
+        """The home node and its backup, as the last server of IM and Presence named them."""
         self._fetching: asyncio.Task[None] | None = None
         self._unfinished = 0
         self._tail = b""
@@ -143,7 +144,6 @@ class XmppStream(ClientXMPP):
         self.refusal = None
         self._server = server
         self._tried = tried
-        self._home = ""
         self.reading_paused = False
         self._unfinished = 0
         self._tail = b""
@@ -296,9 +296,10 @@ class XmppStream(ClientXMPP):
     def _spawn_event(self, xml: ET.Element) -> None:
         self._unfinished = 0
         if xml.tag == f"{{{_STREAMS}}}features":
-            # The first name is the home node's, the second its backup's.
-            name = xml.find(f"{{{_SASL}}}mechanisms/{_NODE_NAME}")
-            self._home = "" if name is None else (name.text or "").strip().lower().rstrip(".")
+            mechanisms = xml.find(f"{{{_SASL}}}mechanisms")
+            if mechanisms is not None:
+                texts = (each.text or "" for each in mechanisms.findall(_NODE_NAME)[:2])
+                self.node_names = tuple(each.strip().lower().rstrip(".") for each in texts)
         super()._spawn_event(xml)
 
     # Signing in
@@ -326,7 +327,8 @@ class XmppStream(ClientXMPP):
 
     def _moves_home(self) -> bool:
         """End this connection if the server names another home node that may be moved to."""
-        nodes, home, tried = self._config.im_presence, self._home, self._tried
+        nodes, tried = self._config.im_presence, self._tried
+        home = next(iter(self.node_names), "")
         if nodes is None or not home or tried is None or home in tried:
             return False
         if not nodes.may_move_to(home, self._config.domain):

@@ -117,6 +117,15 @@ async def test_the_home_node_that_a_server_names_is_moved_to_once(site):
     assert asked(backup) == LOGIN
 
 
+async def test_a_backup_that_only_the_server_names_takes_over(site):
+    home = await site.start(home=(HOME, BACKUP))
+    backup = await site.start(BACKUP)
+    async with site.client(servers=(f"{HOME}:{home.address[1]}",)) as alice:
+        await home.__aexit__(None, None, None)
+        await came_back(alice, backup, 1)
+    assert asked(backup) == LOGIN
+
+
 async def test_a_home_node_that_does_not_answer_is_no_reason_to_stay_out(site):
     backup = await site.start(BACKUP, home=(HOME,))
     async with site.client() as alice:
@@ -223,8 +232,11 @@ async def test_a_source_of_tokens_that_fails_tells_no_token(site):
     assert TOKEN not in str(caught.value)
 
 
-async def test_the_same_name_twice_ends_the_first(site):
-    await site.start()
+async def test_whom_another_client_of_that_name_puts_out_stays_out(site):
+    node = await site.start()
     async with site.client() as first, site.client() as second:
+        # The iteration ends because it is signed out, and not only disconnected.
+        assert [message async for message in first] == []
         assert second.is_up
         assert not first.is_up
+    assert len(node.streams.mechanisms) == 2

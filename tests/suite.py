@@ -1,14 +1,14 @@
 """Runs the whole suite for `make test`: `python -m tests.suite`.
 
 Real peers come up in the background while types, style and unit tests run; these record which
-branches of each package they take, and none may fall under its floor.  The tests of linear time run
-after them, without that, on a share of their cases (on all of them by `make nightly`, as `python -m
-tests.suite --sweeps`).  Some run once more in FIPS mode, under the real provider, and some as on
-Windows and macOS.  Then most unit and lab tests run once more on a second interpreter (all of them
-by `make nightly`, as `--second-interpreter`), then everything that needs a real peer, and what
-those tests saw is compared with the table in the docs (with `CI`; else it is shown).  The output of
-each group is printed when it ends; the time of every group and the ten slowest tests of all groups
-come last.  The exit status is 0 only if every group passed.
+branches of each package they take, and none may fall under its floor.  Some run once more in FIPS
+mode, under the real provider, and most on a second interpreter (all of them by `make nightly`, as
+`python -m tests.suite --second-interpreter`).  Then all runs that needs a real peer, and what those
+tests saw is compared with the table in the docs (with `CI`; else it is shown).  While they wait for
+calls, the tests of linear time run on a share of their cases (on all of them by `make nightly`, as
+`--sweeps`), more tests in FIPS mode, and some as on Windows and macOS.  The output of each group is
+printed when it ends; the time of every group and the ten slowest tests of all groups come last.
+The exit status is 0 only if every group passed.
 
 Media take two paths (softphone/media/kernel).  The first run of the unit and lab tests takes the
 NumPy path, all of which is to be covered; the second interpreter and the real peers get the
@@ -157,22 +157,30 @@ def coverage_group(unit: Group) -> Group:
     return group
 
 
-def fips_groups() -> list[Group]:
-    """Tests in processes in FIPS mode; the provider was installed before, or they say what is
-    missing (an error with `CI`)."""
-    groups = []
-    for name, options in (("FIPS mode", []), ("FIPS mode, lenient", ["--lenient"])):
-        groups.append(fips_group(name, *options, "-n", "2"))
-    return groups
-
-
 def fips_group(name: str, *options: str) -> Group:
-    """One run in FIPS mode."""
+    """One run in FIPS mode; the provider was installed before, or it says what is missing (an
+    error with `CI`)."""
     group = Group(name, [sys.executable, "-m", "tests.under_fips", *options])
     kept = [each for each in options if each.startswith("--")]
     group.alone = [sys.executable, "-m", "tests.under_fips", "--only", *kept]
     group.argv += ["--dist", "worksteal", f"--junitxml={group.report}"]
     return group
+
+
+def groups_beside_peers() -> list[Group]:
+    """What only computes, while tests of real peers wait, and gives way to them.
+
+    The tests of linear time judge processor times of a hundred thousand inputs, each of which costs
+    four times as much where branches are recorded.
+    """
+    groups = [
+        pytest_group("linear time", sys.executable, LINEAR_TIME_TESTS),
+        fips_group("FIPS mode, lenient", "--lenient", "-n", "2"),
+        Group("simulated platforms", [sys.executable, "-m", "tests.platforms", "--quick"]),
+    ]
+    for group in groups:
+        group.argv = ["nice", "-n", "10", *group.argv]
+    return groups
 
 
 def static_groups() -> list[Group]:
@@ -287,11 +295,7 @@ def run_all(peers: Peers) -> list[Group]:
     unit.env |= {"SOFTPHONE_COVERAGE": str(RECORDED), "SOFTPHONE_KERNEL": "off"}
     run(unit)
     run(coverage_group(unit))
-    # They judge times of a hundred thousand inputs, each of which costs four times as much where
-    # branches are recorded.
-    run(pytest_group("linear time", sys.executable, LINEAR_TIME_TESTS))
-    run(*fips_groups())
-    run(Group("simulated platforms", [sys.executable, "-m", "tests.platforms", "--quick"]))
+    run(fips_group("FIPS mode", "-n", "2"))
     for thread in background:
         thread.join()
     if python is None:
@@ -300,6 +304,8 @@ def run_all(peers: Peers) -> list[Group]:
     else:
         run(second_group(LONG_ON_THE_SECOND))
     done.append(peers.wait())
+    beside = threading.Thread(target=run, args=groups_beside_peers())
+    beside.start()
     group = pytest_group("real peers", sys.executable, PEER_TESTS, workers=4)
     group.env = {"SOFTPHONE_PEERS_STATE": str(peers.state)}
     INTEROP_OUTCOME.unlink(missing_ok=True)
@@ -311,6 +317,7 @@ def run_all(peers: Peers) -> list[Group]:
     again = fips_group("FIPS mode, real peers", "--peers", "--assert=plain", "-n", "4")
     again.env = group.env
     run(again)
+    beside.join()
     return done
 
 

@@ -387,7 +387,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         Group("FIPS provider", [sys.executable, "-m", "tests.support.fips"]).run()
         Group("Chromium", [sys.executable, "-m", "tests.support.browser"]).run()
         Group("bonsai", [sys.executable, "-m", "tests.support.bonsai"]).run()
-        Group("tshark", [sys.executable, "-m", "tests.support.tshark"]).run()
+        Group("programs", [sys.executable, "-m", "tests.support.programs"]).run()
     peers = Peers()
     try:
         groups = run_all(peers)

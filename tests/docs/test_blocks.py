@@ -33,6 +33,7 @@ import pytest
 import yaml
 
 from softphone.config import load_account
+from tests.support import programs
 from tests.support.forked_command import running
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -142,6 +143,7 @@ def run_program(command: list[str]) -> None:
 
 @pytest.mark.parametrize("source", blocks("sh"))
 def test_a_sh_block_runs(source, beside_a_lab):
+    programs.need_those_of(source)
     run_program(["bash", "-euo", "pipefail", "-c", source])
 
 

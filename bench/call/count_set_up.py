@@ -2,8 +2,9 @@
 
 Our phone calls our lab over one persistent TLS connection, one call after the other: INVITE with
 SDP and keys, 200, ACK, and BYE as soon as the call is up.  The other end is a process of its own,
-so that only one leg is counted: that of the caller, then that of the lab, which answers.  Calls of
-the media tick are counted apart: how many run beside a set-up depends on the machine's speed.
+so that only one leg is counted: that of the caller, then that of the lab, which answers.  No frame
+of media is due at either end: how many ran beside a set-up would depend on the machine's speed, and
+RTP that was sent has to be followed by an RTCP BYE.
 
 Prints for each end the median and the range of the calls, how many there are by package, and the
 functions that are called most often, with what calls them.  Counts need no quiet machine.
@@ -18,30 +19,33 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType
 
 from softphone import Phone, load_account
 from softphone.account import Account
 from softphone.lab import LabConfig, LabServer, LabUser, Login
+from softphone.media.engine.engine import MediaEngine
 from softphone.sans_io import Transport
 
 USER = LabUser("alice", Login(Transport.TLS, certificate=True))
 WARM_UP = 6
 CALLS = 40
-TICK = "MediaEngine._run"
-"""The function that runs a frame of media."""
-
+BYE_PATIENCE = 0.1
+"""Seconds until the lab has surely answered a BYE, whose calls then count with its own set-up."""
 Edge = tuple[CodeType, CodeType | None]
 
 
 class CallCounter:
-    """Counts the Python calls of this thread by sys.setprofile, between `start` and `stop`."""
+    """Counts the Python calls of this thread by sys.setprofile, between `start` and `stop`.
+
+    `set_ups` holds the calls by edge of each set-up that `end_set_up` has ended.
+    """
 
     def __init__(self) -> None:
-        self.edges: Counter[Edge] = Counter()
-        self.tick_calls = 0
-        self._ticks = 0
+        self.set_ups: list[Counter[Edge]] = []
+        self._edges: Counter[Edge] = Counter()
 
     def start(self) -> None:
         """Begin to count."""
@@ -51,16 +55,15 @@ class CallCounter:
         """Stop counting."""
         sys.setprofile(None)
 
+    def end_set_up(self) -> None:
+        """Take what was counted since the last one as one set-up."""
+        edges, self._edges = self._edges, Counter()
+        self.set_ups.append(edges)
+
     def _profile(self, frame: FrameType, event: str, _: object) -> None:
         code = frame.f_code
         if event == "call" and code.co_filename != __file__:
-            self._ticks += code.co_qualname == TICK
-            if self._ticks:
-                self.tick_calls += 1
-            else:
-                self.edges[code, frame.f_back.f_code if frame.f_back else None] += 1
-        elif event == "return":
-            self._ticks -= code.co_qualname == TICK
+            self._edges[code, frame.f_back.f_code if frame.f_back else None] += 1
 
 
 def name_of(code: CodeType | None) -> str:
@@ -100,6 +103,7 @@ async def run_caller(folder: Path) -> None:
         print("ready", flush=True)
         while await read_word():
             await call(account)
+            await asyncio.sleep(BYE_PATIENCE)
             print("done", flush=True)
 
 
@@ -111,89 +115,95 @@ async def run_lab(folder: Path) -> None:
 
 
 class OtherEnd:
-    """The end that is not counted, in a process of its own."""
+    """The end that is not counted, in a process of its own; its pipes are served by a thread.
+
+    Only the thread of the event loop is counted, so that talking to this end is not.
+    """
 
     def __init__(self, end: str, folder: Path) -> None:
         self._command = [sys.executable, __file__, "--serve", end, "--folder", str(folder)]
 
     async def __aenter__(self) -> OtherEnd:
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
-        await self.hear()
+        await asyncio.to_thread(self._hear)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        await self._process.wait()
+        await asyncio.to_thread(self._process.communicate)
 
-    async def hear(self) -> None:
-        """Wait for its next line."""
-        if self._process.stdout is None or not await self._process.stdout.readline():
+    def _hear(self) -> None:
+        if self._process.stdout is None or not self._process.stdout.readline():
             raise SystemExit("the other end has failed")
 
-    async def call(self) -> None:
-        """Have it call, and wait until its call has ended."""
-        if self._process.stdin is not None:
-            self._process.stdin.write(b"call\n")
-        await self.hear()
+    def _call(self, count: int, after_each: Callable[[], None]) -> None:
+        for _ in range(count):
+            if self._process.stdin is not None:
+                self._process.stdin.write(b"call\n")
+                self._process.stdin.flush()
+            self._hear()
+            after_each()
+
+    async def call(self, count: int, after_each: Callable[[], None] = lambda: None) -> None:
+        """Have it call `count` times, one call after the other."""
+        await asyncio.to_thread(self._call, count, after_each)
 
 
-async def count_caller(folder: Path, counter: CallCounter) -> list[int]:
+async def count_caller(folder: Path, counter: CallCounter) -> None:
     """Count each call at the caller."""
-    totals = []
     async with OtherEnd("lab", folder), Phone() as phone:
         account = await phone.register(load_account(folder / "alice.toml").config)
-        for number in range(WARM_UP + CALLS):
-            before = counter.edges.total()
-            if number >= WARM_UP:
-                counter.start()
+        for _ in range(WARM_UP):
             await call(account)
-            counter.stop()
-            totals.append(counter.edges.total() - before)
-    return totals[WARM_UP:]
+        counter.start()
+        for _ in range(CALLS):
+            await call(account)
+            counter.end_set_up()
+        counter.stop()
 
 
-async def count_lab(folder: Path, counter: CallCounter) -> list[int]:
+async def count_lab(folder: Path, counter: CallCounter) -> None:
     """Count each call at the lab, which answers."""
-    totals = []
     async with LabServer(folder, LabConfig(users=(USER,))), OtherEnd("caller", folder) as far:
-        for number in range(WARM_UP + CALLS):
-            before = counter.edges.total()
-            if number >= WARM_UP:
-                counter.start()
-            await far.call()
-            counter.stop()
-            totals.append(counter.edges.total() - before)
-    return totals[WARM_UP:]
+        await far.call(WARM_UP)
+        counter.start()
+        await far.call(CALLS, counter.end_set_up)
+        counter.stop()
 
 
-def show(end: str, totals: list[int], counter: CallCounter, top: int) -> None:
+def show(end: str, counter: CallCounter, top: int) -> None:
     """Print what was counted at one end."""
+    totals = [edges.total() for edges in counter.set_ups]
     middle = statistics.median(totals)
     print(f"\n{end}: {middle:.0f} Python calls a set-up ({min(totals)} to {max(totals)})")
-    print(f"{'':6}and {counter.tick_calls / CALLS:.0f} of the media tick")
     packages: Counter[str] = Counter()
     functions: Counter[str] = Counter()
     callers: dict[str, Counter[str]] = {}
-    for (code, back), count in counter.edges.items():
-        name = name_of(code)
-        packages[package_of(name)] += count
-        functions[name] += count
-        callers.setdefault(name, Counter())[name_of(back)] += count
+    for edges in counter.set_ups:
+        for (code, back), count in edges.items():
+            name = name_of(code)
+            packages[package_of(name)] += count
+            functions[name] += count
+            callers.setdefault(name, Counter())[name_of(back)] += count
     for name, count in packages.most_common():
-        print(f"{count / CALLS:8.1f}  {name}")
+        print(f"{count / len(totals):8.1f}  {name}")
     for name, count in functions.most_common(top):
         by = ", ".join(each.rpartition("/")[2] for each, _ in callers[name].most_common(3))
-        print(f"{count / CALLS:8.1f}  {name}  by {by}")
+        print(f"{count / len(totals):8.1f}  {name}  by {by}")
+
+
+def stop_media_clock() -> None:
+    """Let no frame of media become due in this process."""
+    MediaEngine._arm = lambda engine, phase: None  # type: ignore[method-assign]
 
 
 async def measure(folder: Path, top: int) -> None:
     """Count both ends."""
     for end, count in (("caller", count_caller), ("lab", count_lab)):
         counter = CallCounter()
-        show(end, await count(folder / end, counter), counter, top)
+        await count(folder / end, counter)
+        show(end, counter, top)
 
 
 def main() -> None:
@@ -203,6 +213,7 @@ def main() -> None:
     parser.add_argument("--serve", choices=["caller", "lab"])
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
+    stop_media_clock()
     if options.serve:
         serve = run_lab if options.serve == "lab" else run_caller
         asyncio.run(serve(options.folder))

@@ -44,7 +44,7 @@ Entropy: TypeAlias = Callable[[int], bytes]
 OpenDrain: TypeAlias = Callable[[], AbstractContextManager[float]]
 """`with change() as now:` opens a block for commands to a machine and drains it at the end.
 
-Blocks may be nested; the outermost one drains.  `softphone.net.Driver.change` is one.
+Blocks may be nested; the outermost one drains.  The `change` of a `softphone.net.Driver` is one.
 """
 
 

@@ -124,14 +124,17 @@ class OtherEnd:
         self._command = [sys.executable, __file__, "--serve", end, "--folder", str(folder)]
 
     async def __aenter__(self) -> OtherEnd:
-        self._process = subprocess.Popen(
-            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-        await asyncio.to_thread(self._hear)
+        await asyncio.to_thread(self._start)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         await asyncio.to_thread(self._process.communicate)
+
+    def _start(self) -> None:
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        self._hear()
 
     def _hear(self) -> None:
         if self._process.stdout is None or not self._process.stdout.readline():

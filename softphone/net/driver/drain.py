@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from functools import partial
 from threading import get_ident
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from softphone.sans_io import Flow, Machine, OpenDrain, Transmit
 
@@ -22,6 +22,13 @@ logger = logging.getLogger("softphone.net")
 E = TypeVar("E")
 
 _PAUSE_AFTER_BUG = 1.0  # a deadline that raises must not become a busy loop
+
+
+class Change(Protocol):
+    """What a drain does to its machine."""
+
+    def __call__(self, *, now: float) -> None:
+        """Change the machine at `now`, in seconds on the drain's clock."""
 
 
 class _ChangeScope(AbstractContextManager[float]):
@@ -58,15 +65,15 @@ class _ChangeScope(AbstractContextManager[float]):
 class Drain(Generic[E]):
     """Applies changes to a machine and drains it (see `softphone.sans_io`).
 
-    `send` gets every transmit, `on_event` every event; changes that they make belong to the same
-    drain.  `on_bug` gets an exception of the machine or of `on_event`, and its flow.
+    `on_event` gets every event, `send`, which the owner sets, every transmit; changes that they
+    make belong to the same drain.  `on_bug` gets an exception of the machine or of `on_event`, and
+    its flow.
     """
 
     def __init__(
         self,
         machine: Machine[E],
         *,
-        send: Callable[[Transmit], None],
         on_event: Callable[[E], None],
         on_bug: Callable[[Exception, Flow | None], None],
         clock: Callable[[], float],
@@ -82,10 +89,10 @@ class Drain(Generic[E]):
 
         An exception of a command reaches the caller after the drain.
         """
-        self._send = send
+        self.send: Callable[[Transmit], None]
         self._on_event = on_event
         self._on_bug = on_bug
-        self._changes: deque[tuple[Callable[[float], None] | None, Flow | None]] = deque()
+        self._changes: deque[tuple[Change | None, Flow | None]] = deque()
         self.busy = False
         """Whether a drain runs, or commands are given: changes wait until that has ended."""
         self._closed = False
@@ -93,10 +100,8 @@ class Drain(Generic[E]):
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = float("inf")
 
-    def apply_change(
-        self, change: Callable[[float], None] | None, *, flow: Flow | None = None
-    ) -> None:
-        """Run `change(now)`, if it is one, and drain; inside a drain, do so once that has ended."""
+    def apply_change(self, change: Change | None, *, flow: Flow | None = None) -> None:
+        """Run `change`, if it is one, and drain; inside a drain, do so once that has ended."""
         self._changes.append((change, flow))
         if self.busy:
             return
@@ -110,28 +115,28 @@ class Drain(Generic[E]):
 
     def receive_bytes(self, data: bytes, *, flow: Flow) -> None:
         """Give received bytes to the machine and drain it."""
-        self.apply_change(lambda now: self.machine.receive(data, flow=flow, now=now), flow=flow)
+        self.apply_change(partial(self.machine.receive, data, flow=flow), flow=flow)
 
     def close(self) -> None:
         """Cancel the timer for good."""
         self._closed = True
         self._disarm()
 
-    def _guarded(self, change: Callable[[float], None] | None, flow: Flow | None) -> None:
+    def _guarded(self, change: Change | None, flow: Flow | None) -> None:
         machine = self.machine
         try:
             if change is not None:
                 self.now = self.clock()
-                change(self.now)
+                change(now=self.now)
             while True:
-                transmits = machine.transmits()
-                for transmit in transmits:
-                    self._send(transmit)
+                # Taking an event may cause transmits, so the event is taken first; they are sent
+                # before it is handled.
                 event = machine.next_event()
-                if event is not None:
-                    self._on_event(event)
-                elif not transmits:
+                for transmit in machine.transmits():
+                    self.send(transmit)
+                if event is None:
                     break
+                self._on_event(event)
         except Exception as exc:
             # A machine never raises for what a peer does, so this is our bug: report it through
             # `on_bug` and let the other flows go on.
@@ -161,6 +166,6 @@ class Drain(Generic[E]):
         now = self.clock()
         deadline = self.machine.next_timer()
         if deadline is not None and deadline <= now:
-            self.apply_change(lambda now: self.machine.handle_timer(now=now))
+            self.apply_change(self.machine.handle_timer)
         else:
             self._arm()

@@ -15,7 +15,6 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Generic, Self, TypeVar
@@ -36,7 +35,7 @@ from softphone.net.stream import (
     bind_stream,
     system_addresses,
 )
-from softphone.sans_io import Address, Flow, Machine, Tap, Target, Transmit, Transport
+from softphone.sans_io import Address, Flow, Machine, Tap, Target, Transport
 from softphone.trust import Fetch, FetchFailed, TlsSettings
 
 if TYPE_CHECKING:
@@ -130,11 +129,12 @@ class Driver(Generic[E]):
         self._tls = TlsClient(way_out, tls or {})
         self._drain = Drain(
             machine,
-            send=self._send_transmit,
             on_event=on_event,
             on_bug=self._bug,
             clock=self._clock,
         )
+        self.change = self._drain.change
+        """Gives commands to the machine: `with driver.change() as now: usage.bye(now=now)`."""
         self._dscp = config.dscp
         dialer = Dialer(
             limits=limits,
@@ -147,6 +147,7 @@ class Driver(Generic[E]):
         self._flows = DriverFlows(
             self._drain, dialer, limits=limits, tap=tap, holds_flow=holds_flow
         )
+        self._drain.send = self._flows.send_transmit
         self._listeners: list[StreamListener] = []
         self._closed: asyncio.Future[None] | None = None
         self.left = False
@@ -290,10 +291,6 @@ class Driver(Generic[E]):
         """
         return self._flows.failure_of(of)
 
-    def change(self) -> AbstractContextManager[float]:
-        """Give commands to the machine: `with driver.change() as now: usage.bye(now=now)`."""
-        return self._drain.change()
-
     def drain(self) -> None:
         """Drain the machine after commands that were given without `change`."""
         self._drain.apply_change(lambda now: None)
@@ -317,9 +314,6 @@ class Driver(Generic[E]):
         servers = [one.tls for one in self._listeners if one.tls is not None]
         for server in servers:
             server.replace_settings(settings)
-
-    def _send_transmit(self, transmit: Transmit) -> None:
-        self._flows.send_transmit(transmit)
 
     def _bug(self, exc: Exception, flow: Flow | None) -> None:
         logger.error("the machine has a bug", exc_info=exc)

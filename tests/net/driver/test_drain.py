@@ -21,11 +21,11 @@ class Bench:
         self.machine = machine
         self.drain = Drain(
             machine,
-            send=self.sent.append,
             on_event=machine.on_event,
             on_bug=lambda exc, flow: self.bugs.append((exc, flow)),
             clock=lambda: self.now,
         )
+        self.drain.send = self.sent.append
 
 
 @pytest.fixture

@@ -151,12 +151,9 @@ class OutgoingLeg(CallLeg):
             made = self._make_invite(body)
             self.permit.check(made.uri)
             with self.setup.change() as now:
-                invite = replace(
-                    made,
-                    renew_body=self._renew_offer,
-                    session_id=self._session_uuid,
+                self.usage = self.setup.endpoint.invite(
+                    made, now=now, session_uuid=self._session_uuid, renew_body=self._renew_offer
                 )
-                self.usage = self.setup.endpoint.invite(invite, now=now)
                 self.setup.handlers.set_handler(self.usage, self)
             self.look_up_peer()
         except BaseException:

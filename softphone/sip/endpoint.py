@@ -343,9 +343,18 @@ class Endpoint:
         """Answer a received request.  Raises LocalProtocolError after a final response."""
         exchange.respond(status, now=now, reason=reason, headers=headers, body=body)
 
-    def invite(self, invite_request: InviteRequest, *, now: float) -> InviteUsage:
+    def invite(
+        self,
+        invite_request: InviteRequest,
+        *,
+        now: float,
+        session_uuid: str | None = None,
+        renew_body: Callable[[], Body | None] | None = None,
+    ) -> InviteUsage:
         """Send an INVITE and return its usage.
 
+        `session_uuid` is our UUID for Session-ID (RFC 7989), None sends none.  `renew_body` makes
+        a new body for each target of `failover`, since an offer with keys is for one target only.
         Raises LocalProtocolError if the INVITE cannot be built.
         """
         usage = InviteUsage(
@@ -357,14 +366,14 @@ class Endpoint:
             credentials=invite_request.credentials,
         )
         headers = self._invite_fields(invite_request, usage)
-        if invite_request.session_id is not None:
-            usage.identify_session(SessionId(invite_request.session_id))
+        if session_uuid is not None:
+            usage.identify_session(SessionId(session_uuid))
             headers.append(("Session-ID", str(usage.session_id)))
         request = initial_request(
             "INVITE", invite_request, layer=self._layer, headers=headers, body=invite_request.body
         )
         usage.client = InviteClient(
-            request, to=invite_request.to, usage=usage, renew_body=invite_request.renew_body
+            request, to=invite_request.to, usage=usage, renew_body=renew_body
         )
         self._router.add_usage(usage)
         usage.client.send_invite(now=now, failover=invite_request.failover)

@@ -117,7 +117,8 @@ class RequestRouter:
             if self._layer.may_change(known, flow):
                 known.receive_request(request, now=now)
             return
-        in_dialog = request.to.tag is not None and request.method != "CANCEL"
+        outside = request.to.tag is None
+        in_dialog = not outside and request.method != "CANCEL"
         owner = self._table.find_owner(request, flow=flow) if in_dialog else None
         belongs = owner is not None or self._cancels(request)
         if self._overloaded(belongs=belongs, flow=flow, now=now):
@@ -133,13 +134,13 @@ class RequestRouter:
         if refusal is not None:
             self._refuse_statelessly(request, refusal, flow=flow)
             return
-        merged = self._layer.is_merged(request)
+        merged = outside and self._layer.is_merged(request)
         transaction = self._layer.start_server_transaction(
             request, flow=flow, proven=belongs or self._layer.flows.is_proven(flow)
         )
         if request.method == "CANCEL":
             self._route_cancel(transaction, now=now)
-        elif request.to.tag is not None:
+        elif not outside:
             self._route_in_dialog(transaction, owner, now=now)
         elif merged:
             transaction.respond(482, now=now)

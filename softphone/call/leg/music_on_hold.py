@@ -215,9 +215,11 @@ class MusicSource:
         self._offer: Body | None = None
         self._failure: tuple[str, int] | None = None
         self._far_ends = FarEndSecurity(setup.persona, setup.vouched, direct=setup.direct)
-        invite = replace(invite, body=None, reliable=False, session_id=new_session_uuid(setup))
+        invite = replace(invite, body=None, reliable=False)
         with setup.change() as now:
-            self._usage: InviteUsage = setup.endpoint.invite(invite, now=now)
+            self._usage: InviteUsage = setup.endpoint.invite(
+                invite, now=now, session_uuid=new_session_uuid(setup)
+            )
             setup.handlers.set_handler(self._usage, self)
         self._timer = setup.call_later(OFFER_PATIENCE, self._gave_no_offer)
 

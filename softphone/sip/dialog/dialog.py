@@ -14,6 +14,7 @@ from softphone.sans_io import Flow, Target
 from softphone.sip.auth import Authenticator
 from softphone.sip.message import (
     Body,
+    CSeq,
     Field,
     NameAddr,
     Request,
@@ -223,6 +224,8 @@ class Dialog:
         address in the remote target or route set.  Host names there do not count: they were not
         resolved.  A dialog over TLS accepts no message on another transport.
         """
+        if flow is self.to:
+            return True
         if not flow_is_allowed(self.to, flow, hosts=self._known_hosts()):
             return False
         return self.verified or comes_from_host(self.to, flow, hosts=self._known_hosts())
@@ -279,7 +282,12 @@ class Dialog:
         fields += headers
         if self.session_id is not None:
             fields.append(("Session-ID", str(self.session_id)))
-        values = {"from_": self.local, "to": self.remote, "call_id": self.call_id}
+        values = {
+            "from_": self.local,
+            "to": self.remote,
+            "call_id": self.call_id,
+            "cseq": CSeq(number, method),
+        }
         return Request.build(method, uri, fields, body, values=values)
 
     def send_request(

@@ -5,14 +5,14 @@ The application describes an INVITE, SUBSCRIBE, REFER or MESSAGE; `initial_reque
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Flow, Target
 from softphone.sip.auth import Authenticator
 from softphone.sip.dialog.dialog import leading_route, without_instructions
-from softphone.sip.message import Body, Field, NameAddr, Request, Uri
+from softphone.sip.message import Body, CSeq, Field, NameAddr, Request, Uri
 from softphone.sip.transaction import TransactionLayer
 from softphone.sip.transport import Failover
 
@@ -43,9 +43,7 @@ class _InitialRequest:
 class InviteRequest(_InitialRequest):
     """The description of an INVITE.
 
-    `body` None is a delayed offer.  `renew_body` makes a new body for each target of `failover`,
-    since an offer with keys is for one target only.  `session_id` is our UUID for Session-ID (RFC
-    7989), None sends none.  `reliable` puts 100rel into Supported,
+    `body` None is a delayed offer.  `reliable` puts 100rel into Supported,
     `require_reliable` into Require.  `session_timer` is the session interval to ask for in seconds
     (RFC 4028), None for none.  `replaces` is a Replaces value (RFC 3891), `call_id` None a new
     Call-ID.  `max_forwards` is lower for a call that is passed on (RFC 7332).
@@ -57,8 +55,6 @@ class InviteRequest(_InitialRequest):
     replaces: str | None = None
     call_id: str | None = None
     max_forwards: int = 70
-    session_id: str | None = None
-    renew_body: Callable[[], Body | None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +99,13 @@ def initial_request(
     if isinstance(description, InviteRequest):
         call_id, hops = description.call_id, description.max_forwards
     call_id = call_id or layer.new_call_id()
+    number = layer.new_sequence()
     fields: list[Field] = [
         ("Max-Forwards", str(hops)),
         ("From", str(local)),
         ("To", str(to)),
         ("Call-ID", call_id),
-        ("CSeq", f"{layer.new_sequence()} {method}"),
+        ("CSeq", f"{number} {method}"),
     ]
     fields += [("Route", str(route)) for route in routes]
     if description.contact is not None:
@@ -117,7 +114,7 @@ def initial_request(
     if layer.config.user_agent:
         fields.append(("User-Agent", layer.config.user_agent))
     fields += description.headers
-    values = {"from_": local, "to": to, "call_id": call_id}
+    values = {"from_": local, "to": to, "call_id": call_id, "cseq": CSeq(number, method)}
     return Request.build(method, uri, fields, body, values=values)
 
 

@@ -19,8 +19,8 @@ from softphone.sip.invite.invite_dialog import (
     OfferAnswerInput,
     OfferState,
 )
-from softphone.sip.message import Body, Request, Response
-from softphone.sip.transaction import TransactionLayer
+from softphone.sip.message import Body, Request
+from softphone.sip.transaction import ServerTransaction, TransactionLayer
 from softphone.sip.transport import via_value
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class SuccessAck:
 
 
 class SuccessRetransmission:
-    """Our 2xx to an INVITE or re-INVITE, retransmitted until its ACK comes.
+    """Our 2xx to an INVITE or re-INVITE, which `transaction` has sent, until its ACK comes.
 
     `offered` says that the 2xx may carry our offer, which the ACK then answers.
     """
@@ -77,20 +77,19 @@ class SuccessRetransmission:
 
     def __init__(
         self,
-        response: Response,
+        transaction: ServerTransaction,
         *,
         usage: InviteUsage,
         leg: InviteDialog,
-        to: Flow | Target,
         offered: bool,
         now: float,
     ) -> None:
-        self.sequence = response.cseq.number
+        self.sequence = transaction.request.cseq.number
         """The CSeq number that the ACK must have."""
         self.leg = leg
         self.offered = offered
-        self._data = response.encode()
-        self._to = to
+        self._data = transaction.data
+        self._to = transaction.to
         self._usage = usage
         self._interval = usage.layer.timing.t1
         usage.successes[self.sequence] = self

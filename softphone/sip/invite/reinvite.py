@@ -68,10 +68,9 @@ class RemoteReinvite(RemoteModification):
     def end_accepted(self, response: Response, role: BodyRole | None, *, now: float) -> None:
         """Retransmit our 2xx until its ACK comes."""
         SuccessRetransmission(
-            response,
+            self.transaction,
             usage=self.usage,
             leg=self.leg,
-            to=self.transaction.to,
             offered=role is BodyRole.OFFER,
             now=now,
         )

@@ -177,14 +177,9 @@ class InviteServer:
             *self.usage.session_timer.answer_fields(self.request, now=now),
             *headers,
         ]
-        response = self._transaction.respond(200, now=now, headers=fields, body=body)
+        self._transaction.respond(200, now=now, headers=fields, body=body)
         SuccessRetransmission(
-            response,
-            usage=self.usage,
-            leg=self.leg,
-            to=self._transaction.to,
-            offered=True,
-            now=now,
+            self._transaction, usage=self.usage, leg=self.leg, offered=True, now=now
         )
         self.usage.confirm_dialog(self.leg, now=now)
 

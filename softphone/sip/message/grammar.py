@@ -231,7 +231,7 @@ class Parameterized(ABC):
         return value
 
     @classmethod
-    def parse_list(cls, text: str) -> list[Self]:
+    def parse_list(cls, text: str) -> tuple[Self, ...]:
         """Parse a comma-separated list of at least one value.  Raises MalformedMessage."""
         values: list[Self] = []
         position = 0
@@ -239,7 +239,7 @@ class Parameterized(ABC):
             value, position = cls.parse_at(text, position)
             values.append(value)
             if position == len(text):
-                return values
+                return tuple(values)
             if text[position] != ",":
                 raise MalformedMessage(f"Malformed {cls.KIND}")
             position += 1

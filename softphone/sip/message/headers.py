@@ -424,12 +424,8 @@ def _addresses(values: Sequence[str]) -> tuple[NameAddr, ...]:
     """Return the addresses of a list.  Raises MalformedMessage when any is malformed."""
     if len(values) == 1:
         value = values[0]
-        return _address_list_kept(value) if len(value) <= LONGEST_KEPT else _address_list(value)
+        return (_addresses_kept if len(value) <= LONGEST_KEPT else NameAddr.parse_list)(value)
     return tuple(address for value in values for address in NameAddr.parse_list(value))
-
-
-def _address_list(text: str) -> tuple[NameAddr, ...]:
-    return tuple(NameAddr.parse_list(text))
 
 
 def _contacts(values: Sequence[str]) -> tuple[NameAddr, ...]:
@@ -440,20 +436,16 @@ def _contacts(values: Sequence[str]) -> tuple[NameAddr, ...]:
 def _vias(values: Sequence[str]) -> tuple[Via, ...]:
     if len(values) == 1:
         value = values[0]
-        return _via_list_kept(value) if len(value) <= LONGEST_KEPT else _via_list(value)
+        return (_vias_kept if len(value) <= LONGEST_KEPT else Via.parse_list)(value)
     return tuple(via for value in values for via in Via.parse_list(value))
-
-
-def _via_list(text: str) -> tuple[Via, ...]:
-    return tuple(Via.parse_list(text))
 
 
 _token_list_kept = lru_cache(_VALUES_KEPT)(_split_tokens)
 _strict_token_list_kept = lru_cache(_VALUES_KEPT)(
     lambda text: tuple([parse_token(tag) for tag in split_commas(text) if tag])
 )
-_address_list_kept = lru_cache(_ADDRESSES_KEPT)(_address_list)
-_via_list_kept = lru_cache(_VALUES_KEPT)(_via_list)
+_addresses_kept = lru_cache(_ADDRESSES_KEPT)(NameAddr.parse_list)
+_vias_kept = lru_cache(_VALUES_KEPT)(Via.parse_list)
 
 
 # The table ----------------------------------------------------------------------------------------
@@ -589,12 +581,11 @@ class FieldAccess:
 
     def supports(self, option_tag: str) -> bool:
         """Whether Supported or Require contains an option tag, in any case."""
-        wanted = option_tag.lower()
-        return any(tag.lower() == wanted for tag in (*self.supported, *self.require))
+        return option_tag.lower() in map(str.lower, (*self.supported, *self.require))
 
     def requires(self, option_tag: str) -> bool:
         """Whether Require contains an option tag, in any case."""
-        return any(tag.lower() == option_tag.lower() for tag in self.require)
+        return option_tag.lower() in map(str.lower, self.require)
 
 
 _TYPED = tuple(field for field in vars(FieldAccess).values() if isinstance(field, TypedHeaderField))

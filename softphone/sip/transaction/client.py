@@ -236,10 +236,21 @@ class ClientTransaction:
             if action is TransactionAction.DELIVER:
                 continue
             self._run_action(action, now=now, response=response)
-        if self.state is not before:
-            self._state_entered()
-        self._notify_user(actions, now=now, response=response, reason=reason)
-        if self.state is TransactionState.TERMINATED:
+        ended = self.state is TransactionState.TERMINATED
+        if ended:
+            self.layer.transaction_terminated(self)
+        elif self.state is not before and self.state is TransactionState.ACCEPTED:
+            # RFC 6026: from now on only the key, the user and a deadline are needed.
+            self.data = b""
+            self.layer.transaction_accepted(self)
+        # The user comes last, so that it sees the transaction in its new state.
+        if TransactionAction.DELIVER in actions and response is not None:
+            self.user.response_received(self, response, now=now)
+        elif TransactionAction.TIMEOUT in actions:
+            self.user.request_failed(self, 408, "Request Timeout", now=now)
+        elif TransactionAction.FAIL in actions:
+            self.user.request_failed(self, 503, reason, now=now)
+        if ended:
             self.user = NULL_USER
 
     def _run_action(
@@ -279,30 +290,6 @@ class ClientTransaction:
     def _stop_timers(self) -> None:
         names = _INVITE_TIMERS if self.invite else _NON_INVITE_TIMERS
         self.layer.timers.cancel(*[(self, name) for name in names])
-
-    def _state_entered(self) -> None:
-        if self.state is TransactionState.TERMINATED:
-            self.layer.transaction_terminated(self)
-        elif self.state is TransactionState.ACCEPTED:
-            # RFC 6026: from now on only the key, the user and a deadline are needed.
-            self.data = b""
-            self.layer.transaction_accepted(self)
-
-    def _notify_user(
-        self,
-        actions: tuple[TransactionAction, ...],
-        *,
-        now: float,
-        response: Response | None,
-        reason: str,
-    ) -> None:
-        """Report to the user last, so that it sees the transaction in its new state."""
-        if TransactionAction.DELIVER in actions and response is not None:
-            self.user.response_received(self, response, now=now)
-        elif TransactionAction.TIMEOUT in actions:
-            self.user.request_failed(self, 408, "Request Timeout", now=now)
-        elif TransactionAction.FAIL in actions:
-            self.user.request_failed(self, 503, reason, now=now)
 
 
 _INVITE_TIMERS = timers_of(INVITE_CLIENT)

@@ -178,7 +178,7 @@ class TransactionLayer:
         transaction = self._clients.get((branch, response.cseq.method))
         if transaction is None or transaction.flow is None or len(response.vias) > 1:
             return False
-        if not _comes_back(transaction, transaction.flow, flow):
+        if flow is not transaction.flow and not _comes_back(transaction, transaction.flow, flow):
             return False
         if response.status in (401, 407) and flow.remote[0] != transaction.flow.remote[0]:
             # A callee knows our Via as well and could challenge us over UDP, past the server.
@@ -232,7 +232,7 @@ class TransactionLayer:
 
     def is_merged(self, request: Request) -> bool:
         """Whether a request without To tag arrived before by another path (RFC 3261 8.2.2.2)."""
-        return request.to.tag is None and _merge_key(request) in self._merged
+        return _merge_key(request) in self._merged
 
     def start_server_transaction(
         self, request: Request, *, flow: Flow, proven: bool
@@ -305,7 +305,7 @@ def _comes_back(transaction: ClientTransaction, sent_on: Flow, flow: Flow) -> bo
 
     Over UDP any flow is accepted: the branch is the only proof.
     """
-    if sent_on is flow or sent_on == flow:
+    if sent_on == flow:
         return True
     if sent_on.transport is Transport.UDP and flow.transport is Transport.UDP:
         return True

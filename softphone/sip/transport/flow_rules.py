@@ -29,11 +29,10 @@ def contact_for(
     `secure` gives a sips URI; otherwise the transport parameter names TLS or TCP.
     """
     host, port = public or flow.local
-    scheme = "sips" if secure else "sip"
-    uri = SipUri(scheme, user, None, host, port)
-    if flow.transport is not Transport.UDP and not (secure and flow.transport is Transport.TLS):
-        uri = uri.with_parameter("transport", str(flow.transport))
-    return NameAddr(None, uri)
+    implied = Transport.TLS if secure else Transport.UDP
+    named = flow.transport not in (implied, Transport.UDP)
+    parameters = (("transport", str(flow.transport)),) if named else ()
+    return NameAddr(None, SipUri("sips" if secure else "sip", user, None, host, port, parameters))
 
 
 def via_value(flow: Flow, branch: str) -> str:

@@ -189,9 +189,7 @@ async def test_who_is_not_there_is_said_at_once(lab, phone, target):
 def with_hops(account, hops):
     """Have an account's INVITEs leave with so many hops left."""
     invite = account._endpoint.invite
-    account._endpoint.invite = lambda said, *, now: invite(
-        replace(said, max_forwards=hops), now=now
-    )
+    account._endpoint.invite = lambda said, **more: invite(replace(said, max_forwards=hops), **more)
 
 
 async def test_a_call_with_no_hops_left_goes_no_further(lab, phone):

@@ -17,7 +17,7 @@ KINDS = sorted(VALUES, key=lambda kind: kind.__name__)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_list_is_read_value_by_value(kind):
     text = VALUES[kind]
-    assert kind.parse_list(f"{text} , {text},{text}") == [kind.parse(text)] * 3
+    assert kind.parse_list(f"{text} , {text},{text}") == (kind.parse(text),) * 3
 
 
 @pytest.mark.parametrize("kind", KINDS)

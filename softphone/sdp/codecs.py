@@ -256,13 +256,22 @@ def _milliseconds(media: MediaDescription, name: str) -> int | None:
 
 
 @lru_cache(_REMEMBERED)
-def codec_attributes(codec: CodecCapability, payload_type: int) -> tuple[Attribute, ...]:
-    """The rtpmap, fmtp and rtcp-fb lines of one of our codecs; every call describes the same."""
-    rtpmap = Rtpmap(payload_type, codec.name, codec.clock_rate, codec.channels)
-    lines = [Attribute("rtpmap", str(rtpmap))]
-    if codec.fmtp is not None:
-        lines.append(Attribute("fmtp", f"{payload_type} {codec.fmtp}"))
-    lines += [Attribute("rtcp-fb", f"{payload_type} {value}") for value in codec.feedback]
+def codec_attributes(
+    payload_type: int,
+    name: str,
+    clock_rate: int,
+    channels: int,
+    fmtp: str | None,
+    feedback: tuple[str, ...],
+) -> tuple[Attribute, ...]:
+    """The rtpmap, fmtp and rtcp-fb lines of one of our codecs; every call describes the same.
+
+    The codec is given by its values: they hash without a call.
+    """
+    lines = [Attribute("rtpmap", str(Rtpmap(payload_type, name, clock_rate, channels)))]
+    if fmtp is not None:
+        lines.append(Attribute("fmtp", f"{payload_type} {fmtp}"))
+    lines += [Attribute("rtcp-fb", f"{payload_type} {value}") for value in feedback]
     return tuple(lines)
 
 

@@ -303,7 +303,13 @@ def media_line(
     rest: Sequence[Attribute],
 ) -> MediaDescription:
     """An m-line of ours with its formats, and then its other attributes."""
-    formats = [line for codec, number in codecs for line in codec_attributes(codec, number)]
+    formats = [
+        line
+        for codec, number in codecs
+        for line in codec_attributes(
+            number, codec.name, codec.clock_rate, codec.channels, codec.fmtp, codec.feedback
+        )
+    ]
     return MediaDescription(
         media=local.media,
         port=local.port,

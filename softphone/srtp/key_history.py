@@ -8,8 +8,8 @@ uses its earlier receive context.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
+from hashlib import sha256
 
 from softphone.sdp import Crypto, CryptoLine
 from softphone.security import CryptoSuite
@@ -45,8 +45,8 @@ class KeyHistory:
 
     def note_theirs(self, media: str, line: Crypto) -> None:
         """Record that the far end sends with this line's key from now on."""
-        material = _material(line)
-        self._theirs.setdefault(_digest(material), media)
+        material = line.key_params[0].key.reveal()
+        self._theirs.setdefault(sha256(material).digest(), media)
         self._received.setdefault(media, set()).add(_fingerprint(line, material))
 
     def find_fault(
@@ -57,10 +57,10 @@ class KeyHistory:
         The key must have the length that its suite demands.  `others` are the crypto lines of the
         other kinds of media in the same description.
         """
-        material = _material(line)
+        material = line.key_params[0].key.reveal()
         if self._ours and _name_of_key(line, material) in self._ours:
             return CryptoRefusalCode.KEY_REFLECTED, "it carries a key of ours"
-        name = _digest(material)
+        name = sha256(material).digest()
         owner = self._theirs.get(name, media)
         if owner != media or (others and _has_key(others, name)):
             return CryptoRefusalCode.KEY_SHARED, "another m-line has the same key and salt"
@@ -81,28 +81,20 @@ class KeyHistory:
 def _has_key(lines: Sequence[CryptoLine], name: bytes) -> bool:
     """Whether a line has the key and salt of that digest."""
     return any(
-        _digest(parameter.key.reveal()) == name
+        sha256(parameter.key.reveal()).digest() == name
         for line in lines
         if isinstance(line, Crypto)
         for parameter in line.key_params
     )
 
 
-def _material(line: Crypto) -> bytes:
-    return line.key_params[0].key.reveal()
-
-
 def _name_of_key(line: Crypto, material: bytes) -> bytes:
     """The digest of the master key without its salt: our key stays ours under another salt."""
     suite = CryptoSuite.named(line.suite_name)
     key = material[: None if suite is None else suite.key_length]
-    return hashlib.sha256(key).digest()
+    return sha256(key).digest()
 
 
 def _fingerprint(line: Crypto, material: bytes) -> bytes:
     name = CryptoSuite.named(line.suite_name) or line.suite_name
-    return _digest(name.encode() + b"\0" + material)
-
-
-def _digest(octets: bytes) -> bytes:
-    return hashlib.sha256(octets).digest()
+    return sha256(name.encode() + b"\0" + material).digest()

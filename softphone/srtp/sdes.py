@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import itemgetter
 from typing import TypeAlias
 
 from softphone.errors import ConfigurationError
@@ -133,18 +134,18 @@ def choose_crypto(
     called with each line that is acceptable otherwise.
     """
     refusals: list[CryptoRefusal] = []
-    usable: list[tuple[Crypto, CryptoSuite]] = []
+    usable: list[tuple[int, Crypto, CryptoSuite]] = []
     twice = _repeated(offered)
     for line in offered[:MOST_CRYPTO_LINES]:
         verdict = _judge(line, allowed, twice, check_key)
         if isinstance(verdict, CryptoRefusal):
             refusals.append(verdict)
         else:
-            usable.append(verdict)
+            usable.append((allowed.index(verdict[1]), *verdict))
     if not usable:
         return CryptoChoice(None, None, tuple(refusals) or (_NO_LINE,))
-    usable.sort(key=lambda pair: allowed.index(pair[1]))
-    return CryptoChoice(*usable[0], tuple(refusals))
+    _, best, suite = min(usable, key=itemgetter(0))
+    return CryptoChoice(best, suite, tuple(refusals))
 
 
 def _repeated(lines: Sequence[CryptoLine]) -> set[int]:
@@ -178,7 +179,7 @@ def _judge(
         return refuse(CryptoRefusalCode.DUPLICATE_TAG, f"several lines have the tag {line.tag}")
     fault = (
         _key_fault(line.key_params, suite)
-        or _parameter_fault(line.session_params)
+        or (_parameter_fault(line.session_params) if line.session_params else None)
         or check_key(line)
     )
     return (line, suite) if fault is None else refuse(*fault)

@@ -104,8 +104,8 @@ def test_the_packet_time_is_the_remotes_wish_within_what_we_can_send(attributes,
 
 
 def test_codec_attributes():
-    codec = CodecCapability("VP8", 90000, fmtp="max-fr=30", feedback=("nack", "nack pli"))
-    assert [str(line) for line in codec_attributes(codec, 100)] == [
+    values = 100, "VP8", 90000, 1, "max-fr=30", ("nack", "nack pli")
+    assert [str(line) for line in codec_attributes(*values)] == [
         "rtpmap:100 VP8/90000",
         "fmtp:100 max-fr=30",
         "rtcp-fb:100 nack",

@@ -681,10 +681,13 @@ class CallLeg:
         self, message: Request | Response, *, only_lower: bool = False, moved: bool = False
     ) -> None:
         """Note the far end's security level, if a message reports one, and judge again."""
-        if not self.negotiation.media and self._waiting_proposal is None:
-            self.far_ends.remote_tag = self.far_ends.remote_tag_of(message)
         self.far_ends.note_message(
-            message, self.usage, self.flow, only_lower=only_lower, moved=moved
+            message,
+            self.usage,
+            self.flow,
+            adopt=self._waiting_proposal is None and not self.negotiation.media,
+            only_lower=only_lower,
+            moved=moved,
         )
         self.reevaluate_security()
 
@@ -709,8 +712,9 @@ class CallLeg:
         When only the far end's level is missing, media stays closed until the server reports it,
         for at most `far_end_patience` seconds.
         """
-        shortfalls = self.judge_proposal(proposal)
-        if self.held_by_policy and all(s.code in _FAR_END for s in shortfalls):
+        judged = self._state_with(proposal.media)
+        shortfalls = found = self.policy.judge(judged)
+        if self.held_by_policy and all(s.code in _FAR_END for s in found):
             # Media is stopped already: the session may change as long as nothing flows.
             shortfalls = ()
         if shortfalls and not _only_unknown(shortfalls):
@@ -718,7 +722,7 @@ class CallLeg:
         self._stop_waiting()
         self.negotiation.confirm_exchange()
         if not shortfalls:
-            self._commit(proposal)
+            self._commit(proposal, judged, met=not found)
             return ()
         # Streams that another fork's answer had opened no longer belong to the call.
         self.negotiation.silence()
@@ -740,12 +744,17 @@ class CallLeg:
             self.media_opened()
         return outcome
 
-    def _commit(self, proposal: MediaProposal) -> None:
+    def _commit(self, proposal: MediaProposal, judged: SecurityState, *, met: bool) -> None:
+        """Put a proposal in force that was judged as the state `judged`; `met` the policy, or not.
+
+        Where only the media changes, and to what was judged, the verdict stands.
+        """
+        media_only = self.music is None and self._arriving is None
         if self.music is not None:
             self.music.media_returned()
         before = self.negotiation.direction
         shown = self._shown
-        lower = shown is not None and self._state_with(proposal.media).level < shown.level
+        lower = shown is not None and judged.level < shown.level
         if lower:
             self._generation += 1
         known = () if shown is None else shown.media
@@ -757,7 +766,11 @@ class CallLeg:
         # the identity, a higher one after it.
         if not lower:
             self._follow_peer()
-        self._emit_security_change(self.security)
+        if media_only and self.negotiation.media == judged.media:
+            self._emit_security_change(judged)
+            self._policy_met = self.policy if met else None
+        else:
+            self._emit_security_change(self.security)
         self._follow_peer()
         if shown is not None:
             self._emit_hold_change(before)
@@ -855,10 +868,11 @@ class CallLeg:
             self._far_end_timer = None
 
     def _look_again(self, proposal: MediaProposal) -> None:
-        shortfalls = self.judge_proposal(proposal)
+        judged = self._state_with(proposal.media)
+        shortfalls = self.policy.judge(judged)
         if not shortfalls:
             self._stop_waiting()
-            self._commit(proposal)
+            self._commit(proposal, judged, met=True)
             self.media_opened()
         elif not _only_unknown(shortfalls):
             self.end_for_shortfalls(shortfalls)

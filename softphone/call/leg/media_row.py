@@ -132,14 +132,15 @@ class MediaStreamRow:
         codec = next((c for c in self._codecs if c.receive_payload_type == payload_type), None)
         if codec is None or self.spec is None or self.closed:
             return
+        others, names = _others(self._codecs, codec)
         changed = replace(
             self.spec,
             codec=codec_name(codec.name, codec.clock_rate),
             payload_type=codec.send_payload_type,
             receive_payload_type=codec.receive_payload_type,
             fmtp=codec.fmtp or "",
-            other_payload_types=_others(self._codecs, codec),
-            other_codecs=_names(self._codecs, codec),
+            other_payload_types=others,
+            other_codecs=names,
         )
         self._reopen_stream(changed)
 
@@ -154,18 +155,20 @@ class MediaStreamRow:
     ) -> StreamSpec:
         event = media.telephone_event
         remote, remote_rtcp = self._remote(media)
+        others, names = _others(media.codecs, media.codec)
         send = receive = None
         if agreement is not None:
-            send = SrtpKey(agreement.suite, agreement.send_key, agreement.send_mki)
-            receive = SrtpKey(agreement.suite, agreement.receive_key, agreement.receive_mki)
+            ours, theirs = agreement.local.key_params[0], agreement.remote.key_params[0]
+            send = SrtpKey(agreement.suite, ours.key, ours.mki_octets)
+            receive = SrtpKey(agreement.suite, theirs.key, theirs.mki_octets)
         return StreamSpec(
             remote=remote,
             codec=codec_name(media.codec.name, media.codec.clock_rate),
             payload_type=media.codec.send_payload_type,
             receive_payload_type=media.codec.receive_payload_type,
             fmtp=media.codec.fmtp or "",
-            other_payload_types=_others(media.codecs, media.codec),
-            other_codecs=_names(media.codecs, media.codec),
+            other_payload_types=others,
+            other_codecs=names,
             comfort_noise=media.comfort_noise,
             telephone_event_rate=None if event is None else event.clock_rate,
             telephone_event=None if event is None else event.send_payload_type,
@@ -202,11 +205,12 @@ class MediaStreamRow:
         )
 
 
-def _others(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[int, ...]:
-    """The payload types of the negotiated codecs beside the chosen one."""
-    return tuple([c.receive_payload_type for c in codecs if c is not chosen])
-
-
-def _names(codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec) -> tuple[str, ...]:
-    """The names of the negotiated codecs beside the chosen one."""
-    return tuple([codec_name(c.name, c.clock_rate) for c in codecs if c is not chosen])
+def _others(
+    codecs: Sequence[NegotiatedCodec], chosen: NegotiatedCodec
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The payload types and the names of the negotiated codecs beside the chosen one."""
+    if len(codecs) == 1:
+        return (), ()
+    others = [each for each in codecs if each is not chosen]
+    types = [each.receive_payload_type for each in others]
+    return tuple(types), tuple([codec_name(each.name, each.clock_rate) for each in others])

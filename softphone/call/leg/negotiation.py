@@ -153,23 +153,29 @@ class MediaProposal:
     body: Body | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class _StreamCandidate:
-    """The state that a stream takes at `commit`."""
+    """The state that a stream takes at `commit`.
 
-    row: MediaStreamRow
-    media: NegotiatedMedia
-    agreement: SdesAgreement | None
-    answered: bool = False
-    """Whether the answer is ours: its keys are then in force only once it is committed."""
-    refused: tuple[CryptoRefusal, ...] = ()
-    """Why none of the far end's crypto lines can be used; () if it has none."""
+    `answered` says that the answer is ours: its keys are then in force only once it is committed.
+    `refused` says why none of the far end's crypto lines can be used; () if it has none.
+    """
 
-    @property
-    def security(self) -> MediaSecurity:
-        return security_of(
-            self.media, None if self.agreement is None else self.agreement.suite, self.refused
-        )
+    __slots__ = ("agreement", "answered", "media", "row", "security")
+
+    def __init__(
+        self,
+        row: MediaStreamRow,
+        media: NegotiatedMedia,
+        agreement: SdesAgreement | None,
+        *,
+        answered: bool = False,
+        refused: tuple[CryptoRefusal, ...] = (),
+    ) -> None:
+        self.row = row
+        self.media = media
+        self.agreement = agreement
+        self.answered = answered
+        self.security = security_of(media, None if agreement is None else agreement.suite, refused)
 
 
 @fast_init

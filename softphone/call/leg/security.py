@@ -149,15 +149,19 @@ class FarEndSecurity:
         usage: InviteUsage | None,
         flow: Flow | None,
         *,
+        adopt: bool = False,
         only_lower: bool = False,
         moved: bool = False,
     ) -> None:
         """Note the level, if a message reports one; with `only_lower` only a lower one.
 
+        With `adopt` the session is with the message's far end from now on.
         With `moved` the far end is now another party, for whom the level so far does not count.
         Ignores further forks beyond `MAXIMUM_SPEAKERS`.
         """
         speaker = self.remote_tag_of(message)
+        if adopt:
+            self.remote_tag = speaker
         if speaker not in self._words and len(self._words) >= MAXIMUM_SPEAKERS:
             return
         direct = self._verified(message, usage, flow) if self.direct else None

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from softphone.security import SecurityLevel
 from softphone.sip.message.grammar import (
@@ -47,7 +48,7 @@ def call_security(values: Iterable[str]) -> tuple[bool, SecurityLevel | None]:
     """
     levels: list[SecurityLevel | None] = []
     for value in values:
-        levels += _levels_of(value)
+        levels += (_levels_kept if len(value) <= _LONGEST_KEPT else _levels_of)(value)
     known = [level for level in levels if level is not None]
     lowest = min(known, default=None)
     if len(known) < len(levels) and lowest is SecurityLevel.ENCRYPTED:
@@ -55,7 +56,7 @@ def call_security(values: Iterable[str]) -> tuple[bool, SecurityLevel | None]:
     return bool(levels), lowest
 
 
-def _levels_of(value: str) -> list[SecurityLevel | None]:
+def _levels_of(value: str) -> tuple[SecurityLevel | None, ...]:
     """Return the levels that one header field value states; it may hold several entries."""
     levels: list[SecurityLevel | None] = []
     try:
@@ -72,7 +73,12 @@ def _levels_of(value: str) -> list[SecurityLevel | None]:
                 for name, level in repeatable_parameters(info[2])
                 if name.lower() == "security" and level is not None
             ]
-    return levels
+    return tuple(levels)
+
+
+_LONGEST_KEPT = 128
+_levels_kept = lru_cache(64)(_levels_of)
+"""Keeps what short values state: a server writes the same few into the messages of all calls."""
 
 
 def security_call_info(level: SecurityLevel | None, *, orientation: str = "to") -> str:

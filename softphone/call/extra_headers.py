@@ -75,6 +75,8 @@ def checked_headers(given: ExtraHeaders) -> HeaderFields:
 
 def _pairs(given: ExtraHeaders) -> Iterator[tuple[str, str]]:
     """Return each name with each of its values."""
+    if given == ():
+        return
     if isinstance(given, Mapping):
         for name, values in given.items():
             several = values if isinstance(values, tuple | list) else (values,)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from operator import itemgetter
 
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import Direction
@@ -485,18 +486,18 @@ class _DescriptionReader:
             raise MalformedDescription("a description begins with v=0")
         if "o" not in self._session:
             raise MalformedDescription("there is no o= line")
-        first = {letter: values[0] for letter, values in self._session.items()}
+        first = dict(zip(self._session, map(itemgetter(0), self._session.values()), strict=True))
         connection = first.get("c")
         return SessionDescription(
             origin=_origin(first["o"]),
-            media=tuple([media.build() for media in self._media]),
+            media=tuple(map(_MediaDescriptionBuilder.build, self._media)),
             session_name=first.get("s") or "-",
             information=first.get("i"),
             uri=first.get("u"),
             emails=tuple(self._session.get("e", ())),
             phones=tuple(self._session.get("p", ())),
             connection=None if connection is None else _connection(connection),
-            bandwidth=tuple([_bandwidth(value) for value in self._session.get("b", ())]),
+            bandwidth=tuple(map(_bandwidth, self._session.get("b", ()))),
             times=tuple(
                 [
                     replace(time, repeats=tuple(repeats)) if repeats else time

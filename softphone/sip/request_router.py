@@ -21,6 +21,7 @@ from softphone.sip.endpoint_config import EndpointConfig
 from softphone.sip.events import InviteReceived, ReferReceived, RequestReceived, SubscribeReceived
 from softphone.sip.invite import InviteServer, InviteState, InviteUsage
 from softphone.sip.message import (
+    KNOWN_METHODS,
     Body,
     BodyRole,
     Field,
@@ -39,26 +40,6 @@ from softphone.sip.transaction.server import MAGIC_COOKIE
 
 RESERVE = 1.25
 """The factor on the bounds of the server transaction table for requests within dialogs."""
-
-KNOWN_METHODS = frozenset(
-    {
-        "INVITE",
-        "ACK",
-        "CANCEL",
-        "BYE",
-        "OPTIONS",
-        "REGISTER",
-        "PRACK",
-        "UPDATE",
-        "INFO",
-        "REFER",
-        "NOTIFY",
-        "SUBSCRIBE",
-        "MESSAGE",
-        "PUBLISH",
-    }
-)
-"""Methods that get 405 if they are not in `allow`; all others get 501 (8.2.1, 21.5.2)."""
 
 # Requests whose body must contain a session description.
 _SESSION_METHODS = frozenset({"INVITE", "UPDATE", "PRACK"})
@@ -364,6 +345,7 @@ def check_request(request: Request, config: EndpointConfig) -> RequestRefusal | 
 def _check_method(request: Request, config: EndpointConfig) -> RequestRefusal | None:
     if request.method in config.allow:
         return None
+    # RFC 3261 sections 8.2.1 and 21.5.2.
     if request.method in KNOWN_METHODS:
         return RequestRefusal(405)
     return RequestRefusal(501, headers=(("Allow", ", ".join(config.allow)),))

@@ -247,10 +247,11 @@ class OfferedKeys:
     def hostile_line(self) -> OfferedMedia | None:
         """The first m-line whose media type has hostile crypto lines and no usable key; or None."""
         for line in self._offered:
-            kin = [other for other in self._offered if other.media == line.media]
-            refused = any(refusal.code.hostile for refusal in self.refusals(line.media))
-            if refused and not any(self.usable(other) for other in kin):
-                return line
+            refused = self.refusals(line.media)
+            if refused and any(refusal.code.hostile for refusal in refused):
+                kin = [other for other in self._offered if other.media == line.media]
+                if not any(self.usable(other) for other in kin):
+                    return line
         return None
 
     def refusals(self, media: str) -> tuple[CryptoRefusal, ...]:

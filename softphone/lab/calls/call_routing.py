@@ -18,7 +18,7 @@ from softphone.call.leg import CallLeg, HeaderFields
 from softphone.errors import Redirected
 from softphone.events import CallEnded, EndedBy
 from softphone.lab.calls.bridged_call import hang_up_like, passed_on
-from softphone.lab.calls.extensions import extension
+from softphone.lab.calls.extensions import EXTENSIONS
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.registrar import StoredBinding
 from softphone.sip import SipUri, parse_uri
@@ -89,7 +89,7 @@ class CallRouting:
 
     def knows(self, name: str) -> bool:
         """Whether the name is that of a user, a shared line or an extension."""
-        return bool(self._users(name)) or extension(name) is not None
+        return bool(self._users(name)) or name in EXTENSIONS
 
     async def reach(self, name: str, request: RingRequest) -> ReachedUser | str | CallRefusal:
         """Ring the users of `name`, and those they forward to, until one answers.
@@ -99,7 +99,7 @@ class CallRouting:
         """
         for forwarded in range(MOST_FORWARDS):
             name = self._forwarded(name)
-            if extension(name) is not None:
+            if name in EXTENSIONS:
                 return name
             found = self._callees(name)
             if isinstance(found, CallRefusal):

@@ -47,6 +47,10 @@ class MelodySource:
         return np.concatenate(parts) if parts else np.zeros(0, np.int16)
 
 
+EXTENSIONS = frozenset({"600", "601", "602", "603"})
+"""The names of the extensions: an echo, a tone, a melody and silence."""
+
+
 def extension(name: str) -> tuple[Source, Sink | None] | None:
     """The source and sink of an extension; None when there is no such extension."""
     if name == "600":

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from softphone.sans_io import Flow, PeerIdentity, Timers
 from softphone.sip.message import (
@@ -366,7 +367,13 @@ def certificate_speaks_for(identity: PeerIdentity, aor: SipUri) -> bool:
     without a SIP URI SAN may name its user by common name, which must be the user part or
     user@host.
     """
-    names = [name.partition(":") for name in identity.names]
+    return _names_speak_for(identity.names, aor)
+
+
+@lru_cache(1024)
+def _names_speak_for(identities: tuple[str, ...], aor: SipUri) -> bool:
+    """Judge the names of one certificate; cached, since a phone shows the same for each call."""
+    names = [name.partition(":") for name in identities]
     uris = [
         uri
         for kind, _, text in names

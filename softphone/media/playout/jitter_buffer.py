@@ -154,7 +154,8 @@ class JitterBufferBank(ArrayGroup):
         )
         if afresh:
             self.reset_row(row)
-            self.measure_bursts(row, False)
+            if self.bursts is not None:
+                self.bursts.stop_measuring(row)
         self._begin(row)
         self._pending[row] = False
         self._loud[row] = False

@@ -158,11 +158,11 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def write(self, data: bytes) -> None:
         """Queue bytes; all bytes queued in one turn of the loop are one write."""
-        if self._closing or not data:
+        if self._closing or not data or self._transport is None:
             return
         self._pending.append(data)
         self._pending_size += len(data)
-        waiting = self._pending_size + self.transport.get_write_buffer_size()
+        waiting = self._pending_size + self._transport.get_write_buffer_size()
         if waiting > self._limits.write_buffer:
             self.abort(TransportError(f"the far end takes nothing: {waiting} bytes wait for it"))
         elif len(self._pending) == 1:
@@ -170,11 +170,11 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def flush(self) -> None:
         """Write the queued bytes."""
-        if self._pending and not self.finished.done():
+        if self._pending and self._transport is not None and not self.finished.done():
             data = b"".join(self._pending)
             self._pending.clear()
             self._pending_size = 0
-            self.transport.write(data)
+            self._transport.write(data)
 
     async def drained(self) -> None:
         """Wait until the far end has taken most of what was flushed, or is gone."""

@@ -34,6 +34,7 @@ from softphone.sip.message.grammar import (
 )
 from softphone.sip.message.headers import CSeq, Field, Headers, Via
 from softphone.sip.message.message import (
+    KNOWN_METHODS,
     Body,
     BodyRole,
     Request,
@@ -71,6 +72,7 @@ from softphone.sip.message.uri import AbsoluteUri, NameAddr, SipUri, Uri, parse_
 __all__ = [
     "ANONYMOUS",
     "DELTA_LIMIT",
+    "KNOWN_METHODS",
     "NIL_UUID",
     "REASON_PHRASES",
     "AbsoluteUri",

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
+from itertools import repeat
 from typing import Self, TypeAlias
 
 from softphone.errors import LocalProtocolError
@@ -21,6 +22,26 @@ from softphone.sip.message.grammar import MalformedMessage, is_token, quote
 from softphone.sip.message.headers import ContentType, Field, FieldAccess, Headers, Via
 from softphone.sip.message.status import reason_phrase
 from softphone.sip.message.uri import AbsoluteUri, SipUri
+
+KNOWN_METHODS = frozenset(
+    {
+        "INVITE",
+        "ACK",
+        "CANCEL",
+        "BYE",
+        "OPTIONS",
+        "REGISTER",
+        "PRACK",
+        "UPDATE",
+        "INFO",
+        "REFER",
+        "NOTIFY",
+        "SUBSCRIBE",
+        "MESSAGE",
+        "PUBLISH",
+    }
+)
+"""The methods that an RFC defines."""
 
 # Requests whose 1xx and 2xx responses create dialogs and therefore copy Record-Route
 # (RFC 3261 section 12.1.1, RFC 6665 section 4.4.1).
@@ -137,7 +158,7 @@ class Request(_MessageParts):
         `values` are typed values of `headers`, by attribute, which then need not be parsed.
         Raises LocalProtocolError for a method that is no token or a field that cannot be sent.
         """
-        if not is_token(method):
+        if method not in KNOWN_METHODS and not is_token(method):
             raise LocalProtocolError("a method has to be a token")
         if body is None:
             request = cls(method, uri, Headers(headers))
@@ -214,7 +235,7 @@ class Request(_MessageParts):
         that cannot be sent.
         """
         mine = self.headers.by_key()
-        fields: list[Field] = [("Via", value) for value in mine.get("via", ())]
+        fields: list[Field] = [*zip(repeat("Via"), mine.get("via", ()))]
         to = mine["to"][0] if "to" in mine else ""
         if to_tag is not None and self.to.tag is None:
             to = f"{to};tag={to_tag}"
@@ -225,13 +246,14 @@ class Request(_MessageParts):
             ("CSeq", mine["cseq"][0] if "cseq" in mine else str(self.cseq)),
         ]
         if 100 < status < 300 and self.method in _DIALOG_CREATING:
-            fields += [("Record-Route", value) for value in mine.get("record-route", ())]
-        if "timestamp" in mine:
-            fields += [("Timestamp", value) for value in mine["timestamp"]]
+            fields += zip(repeat("Record-Route"), mine.get("record-route", ()))
+        fields += zip(repeat("Timestamp"), mine.get("timestamp", ()))
         fields += headers
-        fields += _body_fields(body)
         phrase = reason_phrase(status) if reason is None else reason
-        return Response(status, phrase, Headers(fields), _body_data(body))
+        if body is None:
+            return Response(status, phrase, Headers(fields))
+        fields += _body_fields(body)
+        return Response(status, phrase, Headers(fields), body.data)
 
 
 @fast_init

@@ -315,7 +315,8 @@ class NameAddr(Parameterized):
 
     def with_tag(self, tag: str) -> Self:
         """Return this value with the tag set."""
-        return self._with(set_parameter(self.parameters, "tag", tag))
+        parameters = set_parameter(self.parameters, "tag", tag)
+        return type(self)(self.display_name, self.uri, parameters)
 
 
 def _parse_uri_parameters(text: str) -> Parameters:

@@ -5,6 +5,7 @@ The tables of `softphone.sip.transaction.tables` define their transitions.
 
 from __future__ import annotations
 
+from itertools import repeat
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from softphone.sans_io import Flow, Target, Transport
@@ -232,10 +233,7 @@ class ClientTransaction:
     ) -> None:
         before = self.state
         actions, self.state = self.table[before, given]
-        for action in actions:
-            if action is TransactionAction.DELIVER:
-                continue
-            self._run_action(action, now=now, response=response)
+        self._run_actions(actions, now=now, response=response)
         ended = self.state is TransactionState.TERMINATED
         if ended:
             self.layer.transaction_terminated(self)
@@ -253,17 +251,18 @@ class ClientTransaction:
         if ended:
             self.user = NULL_USER
 
-    def _run_action(
-        self, action: TransactionAction, *, now: float, response: Response | None
+    def _run_actions(
+        self, actions: tuple[TransactionAction, ...], *, now: float, response: Response | None
     ) -> None:
-        if action is TransactionAction.SEND and self.flow is not None:
-            self.layer.send_bytes(self.data, self.flow)
-        elif action is TransactionAction.STOP:
-            self._stop_timers()
-        elif action is TransactionAction.ACK and response is not None and self.flow is not None:
-            self.layer.send_bytes(ack_for_failure(self.request, response).encode(), self.flow)
-        elif action in TIMERS:
-            self._start_timer(action, now=now)
+        for action in actions:
+            if action is TransactionAction.SEND and self.flow is not None:
+                self.layer.send_bytes(self.data, self.flow)
+            elif action is TransactionAction.STOP:
+                self._stop_timers()
+            elif action is TransactionAction.ACK and response is not None and self.flow is not None:
+                self.layer.send_bytes(ack_for_failure(self.request, response).encode(), self.flow)
+            elif action in TIMERS:
+                self._start_timer(action, now=now)
 
     def _start_timer(self, action: TransactionAction, *, now: float) -> None:
         timing = self.layer.timing
@@ -289,7 +288,7 @@ class ClientTransaction:
 
     def _stop_timers(self) -> None:
         names = _INVITE_TIMERS if self.invite else _NON_INVITE_TIMERS
-        self.layer.timers.cancel(*[(self, name) for name in names])
+        self.layer.timers.cancel(*zip(repeat(self), names))
 
 
 _INVITE_TIMERS = timers_of(INVITE_CLIENT)

@@ -14,7 +14,7 @@ all the same.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from softphone.sans_io import Flow, Target, Transport
@@ -282,8 +282,7 @@ class ServerTransaction:
             return
         before = self.state
         actions, self.state = self.table[before, given]
-        for action in actions:
-            self._run_action(action, now=now)
+        self._run_actions(actions, now=now)
         if self.state is not before:
             if self.state is TransactionState.TERMINATED:
                 self.layer.transaction_terminated(self)
@@ -296,16 +295,17 @@ class ServerTransaction:
         if self.state in _SETTLED:
             self.user = None
 
-    def _run_action(self, action: TransactionAction, *, now: float) -> None:
-        if action is TransactionAction.SEND:
-            # Before the first response there is nothing to retransmit.
-            if self.data:
-                self.allowance -= len(self.data)
-                self.layer.send_bytes(self.data, self.to)
-        elif action is TransactionAction.STOP:
-            self.layer.timers.cancel(*[(self, name) for name in _TIMERS])
-        elif action in TIMERS:
-            self._start_timer(action, now=now)
+    def _run_actions(self, actions: tuple[TransactionAction, ...], *, now: float) -> None:
+        for action in actions:
+            if action is TransactionAction.SEND:
+                # Before the first response there is nothing to retransmit.
+                if self.data:
+                    self.allowance -= len(self.data)
+                    self.layer.send_bytes(self.data, self.to)
+            elif action is TransactionAction.STOP:
+                self.layer.timers.cancel(*zip(repeat(self), _TIMERS))
+            elif action in TIMERS:
+                self._start_timer(action, now=now)
 
     def _start_timer(self, action: TransactionAction, *, now: float) -> None:
         timing = self.layer.timing

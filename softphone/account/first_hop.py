@@ -186,9 +186,10 @@ class FirstHopLocator:
             )
         registration = self._context.registration
         if registration is not None:
-            if registration.flow is None:
+            flow = registration.flow
+            if flow is None:
                 raise TransportError("there is no connection to the server at the moment")
-            return await self._registered(registration, registration.flow)
+            return await self._registered(registration, flow)
         server = self._config.server_uri
         targets = await self.locate(uri if server is None else server)
         if server is not None and self._server_over_tls:

@@ -151,7 +151,7 @@ class Crypto:
         return cls(
             tag=int(match[1]),
             suite_name=match[2],
-            key_params=tuple([_key_parameter(text) for text in match[3].split(";")]),
+            key_params=tuple(map(_key_parameter, match[3].split(";"))),
             session_params=tuple(match[4].split()),
             tag_digits=match[1],
         )

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol, TypeAlias
-from weakref import WeakValueDictionary
+from weakref import ReferenceType, ref
 
 from softphone.errors import LocalProtocolError
 from softphone.sans_io import Address, Entropy, Flow, Side, Target, Transmit, Transport
@@ -533,25 +534,29 @@ class EventHandlers:
     """
 
     def __init__(self) -> None:
-        self._handlers: WeakValueDictionary[AnyUsage | Exchange, EventHandler] = (
-            WeakValueDictionary()
-        )
+        self._handlers: dict[AnyUsage | Exchange, ReferenceType[EventHandler]] = {}
 
     def set_handler(self, usage: AnyUsage | Exchange, handler: EventHandler) -> None:
         """Pass the events of a usage, or of an exchange until its final response, to `handler`.
 
         The caller must keep a reference to it.
         """
-        self._handlers[usage] = handler
+        self._handlers[usage] = ref(handler, partial(self._forget, usage))
+
+    def _forget(self, usage: AnyUsage | Exchange, dead: ReferenceType[EventHandler]) -> None:
+        if self._handlers.get(usage) is dead:
+            del self._handlers[usage]
 
     def handler_of(self, usage: AnyUsage | None) -> EventHandler | None:
         """Return the handler of a usage, None without one."""
-        return None if usage is None else self._handlers.get(usage)
+        held = None if usage is None else self._handlers.get(usage)
+        return None if held is None else held()
 
     def handle_event(self, event: SipEvent) -> bool:
         """Pass an event to the handler of its usage; return False if there is none."""
         usage = _usage_of(event)
-        handler = None if usage is None else self._handlers.get(usage)
+        held = None if usage is None else self._handlers.get(usage)
+        handler = None if held is None else held()
         if handler is not None:
             handler.handle_event(event)
         match event:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import TypeAlias
-from weakref import WeakValueDictionary
+from weakref import ReferenceType, ref
 
 from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Flow, Side
@@ -76,17 +77,23 @@ class RequestRouter:
         self._known_bucket = TokenBucket(rate=rate, burst=burst)
         # Weak: transactions and dialogs hold live usages; an ended one must not be kept, since its
         # messages contain keys.
-        self._usages: WeakValueDictionary[int, InviteUsage] = WeakValueDictionary()
+        self._usages: dict[int, ReferenceType[InviteUsage]] = {}
         self._numbers = count()
 
     def usages(self) -> tuple[InviteUsage, ...]:
         """Return every INVITE usage that has not ended."""
-        known = self._usages.values()
-        return tuple(usage for usage in known if usage.state is not InviteState.TERMINATED)
+        known = [held() for held in tuple(self._usages.values())]
+        return tuple(
+            usage
+            for usage in known
+            if usage is not None and usage.state is not InviteState.TERMINATED
+        )
 
     def add_usage(self, usage: InviteUsage) -> None:
         """Add a new usage, which is held weakly."""
-        self._usages[next(self._numbers)] = usage
+        number = next(self._numbers)
+        # The dead reference is the default of `pop`.
+        self._usages[number] = ref(usage, partial(self._usages.pop, number))
 
     def route_request(self, request: Request, *, flow: Flow, now: float) -> None:
         """Route one request; answer 503, 481 or 482 where no usage or transaction takes it."""

@@ -35,15 +35,14 @@ class Demultiplexer:
 
     def _grow(self, key: int) -> None:
         size = len(self._row)
-        if key < size:
-            return
         more = max(size, key + 1 - size)
         self._row = np.concatenate((self._row, np.full(more, NOBODY, dtype=np.intp)))
         self.control = np.concatenate((self.control, np.zeros(more, dtype=np.bool_)))
 
     def bind(self, key: int, row: int | None, *, control: bool) -> None:
         """Assign socket `key` to `row`, or (None) to many rows, identified by their far ends."""
-        self._grow(key)
+        if key >= len(self._row):
+            self._grow(key)
         self._row[key] = SHARED if row is None else row
         self.control[key] = control
 

@@ -793,17 +793,17 @@ class Account:
         counts = self._context.dependencies.counts
         direction = "in" if isinstance(leg, IncomingLeg) else "out"
 
-        def answered(confirmed: asyncio.Future[None]) -> None:
-            if not confirmed.cancelled():
-                counts.answered[direction] += 1
+        def answered() -> None:
+            counts.answered[direction] += 1
 
-        def ended(over: asyncio.Future[CallEnded]) -> None:
-            how = over.result()
+        def ended(how: CallEnded) -> None:
             counts.ended[direction, how.by, how.status] += 1
             self._legs.pop(leg, None)
 
-        leg.confirmed.add_done_callback(answered)
-        leg.ended.add_done_callback(ended)
+        if leg.ended.done():
+            ended(leg.ended.result())
+        else:
+            leg.on_confirmed, leg.on_ended = answered, ended
 
     def _report_leg(self, leg: CallLeg) -> None:
         if self._context.config.quality is not None:

@@ -291,6 +291,10 @@ class CallLeg:
     """Whether DTMF tones are detected because the account takes its digits as tones."""
     on_state: Callable[[], None] | None = None
     """Called after each assignment of `state`; None: no watcher."""
+    on_confirmed: Callable[[], None] | None = None
+    """Called once the call is up; cheaper than a callback of the future `confirmed`."""
+    on_ended: Callable[[CallEnded], None] | None = None
+    """Called once the call has ended; cheaper than a callback of the future `ended`."""
     modification: SessionModification | None = None
     music: MusicOnHold | None = None
     """The music on hold of the far end, from the call to its source on; None without music."""
@@ -789,6 +793,8 @@ class CallLeg:
         self.state = CallState.CONFIRMED
         self.event_queue.put_event(CallAnswered(self._shown or self.security))
         self.confirmed.set_result(None)
+        if self.on_confirmed is not None:
+            self.on_confirmed()
         self._expect_media()
         longest = self.setup.guards.maximum_duration
         if longest:
@@ -1332,6 +1338,9 @@ class CallLeg:
         if not self.confirmed.done():
             self.confirmed.cancel()
         self.ended.set_result(ended)
+        if self.on_ended is not None:
+            self.on_ended(ended)
+        self.on_confirmed = self.on_ended = None
         self.event_queue.put_event(ended)
         self.event_queue.close()
         self._call_handle = None

@@ -445,8 +445,8 @@ class Negotiation:
             "RTP/AVP" if self._opportunistic else "RTP/SAVP",
         )
         media = ["audio"]
-        video = self.video is not None or self._had_video
-        if self.setup.video is not None and (self.setup.video.offer or video):
+        video = self.setup.video
+        if video is not None and (video.offer or self._had_video or self.video is not None):
             media.append("video")
         lines = [
             self._line(kind, profile if secure else "RTP/AVP", direction, full=full, keys=secure)

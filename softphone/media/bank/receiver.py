@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.media.arrays import ArrayGroup, column
-from softphone.media.bank.sender import NO_TYPE, type_number
+from softphone.media.bank.sender import NO_TYPE
 from softphone.media.interface import StreamSpec
 
 Rows: TypeAlias = npt.NDArray[np.intp]
@@ -59,7 +59,8 @@ class ReceiverBank(ArrayGroup):
         """Set whether a row uses SRTP, and its payload type of telephone-events."""
         self.secure[row] = spec.secure
         event = spec.receive_telephone_event
-        self.receive_event[row] = type_number(spec.telephone_event if event is None else event)
+        event = spec.telephone_event if event is None else event
+        self.receive_event[row] = NO_TYPE if event is None else event
 
     def set_type(self, row: int, payload_type: int) -> None:
         """Set the payload type of arriving sound."""

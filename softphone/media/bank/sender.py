@@ -28,11 +28,6 @@ LATENESS_BOUNDS_MS: Final = (1.0, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0, 20.0, 50.0, 100
 """Upper bounds of the lateness histogram's bins; a last bin has none."""
 
 
-def type_number(value: int | None) -> int:
-    """Return a payload type as stored in the arrays; NO_TYPE for None."""
-    return NO_TYPE if value is None else value
-
-
 class SenderBank(ArrayGroup):
     """The send state of `capacity` rows.
 
@@ -74,8 +69,9 @@ class SenderBank(ArrayGroup):
     def set_types(self, row: int, spec: StreamSpec) -> None:
         """Set the payload types that a row sends with."""
         self.payload_type[row] = spec.payload_type
-        self.noise_type[row] = type_number(spec.comfort_noise)
-        self.telephone_event[row] = type_number(spec.telephone_event)
+        noise, event = spec.comfort_noise, spec.telephone_event
+        self.noise_type[row] = NO_TYPE if noise is None else noise
+        self.telephone_event[row] = NO_TYPE if event is None else event
 
     def set_clock_rate(self, row: int, rate: int, elapsed_ms: int) -> None:
         """Set the RTP clock rate in Hz after `elapsed_ms` of media time; timestamps continue from

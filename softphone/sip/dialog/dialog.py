@@ -77,6 +77,7 @@ class Dialog:
 
     __slots__ = (
         "_addresses",
+        "_leading",
         "call_id",
         "hosts",
         "id",
@@ -110,6 +111,8 @@ class Dialog:
         self.remote = remote
         self._addresses: tuple[Field, ...] = ()
         """From and To of our requests, formatted for the first one and kept."""
+        self._leading: tuple[Uri, tuple[Field, ...]] | None = None
+        """Request-URI and Route fields of our requests, kept while the target stays."""
         self.id: DialogId = (call_id, local.tag or "", remote.tag or "")
         """Call-ID, local tag and remote tag: the key in the `DialogTable`."""
         self.remote_target = remote_target
@@ -190,6 +193,7 @@ class Dialog:
     def refresh_target(self, message: Request | Response) -> None:
         """Set the remote target from a target refresh request or its 2xx (RFC 3261 12.2)."""
         self.remote_target = _contact_uri(message) or self.remote_target
+        self._leading = None
         self.note_capabilities(message)
 
     def follow_remote(self, uri: Uri) -> None:
@@ -268,7 +272,10 @@ class Dialog:
         """
         if method in ("ACK", "CANCEL") and sequence is None:
             raise LocalProtocolError(f"{method} has the CSeq number of its INVITE")
-        uri, routes = leading_route(self.remote_target, self.route_set)
+        if self._leading is None:
+            uri, routes = leading_route(self.remote_target, self.route_set)
+            self._leading = uri, tuple([("Route", str(route)) for route in routes])
+        uri, route_fields = self._leading
         number = sequence if sequence is not None else self.take_sequence()
         if not self._addresses:
             self._addresses = (("From", str(self.local)), ("To", str(self.remote)))
@@ -277,9 +284,9 @@ class Dialog:
             *self._addresses,
             ("Call-ID", self.call_id),
             ("CSeq", f"{number} {method}"),
+            *route_fields,
+            *headers,
         ]
-        fields += [("Route", str(route)) for route in routes]
-        fields += headers
         if self.session_id is not None:
             fields.append(("Session-ID", str(self.session_id)))
         values = {

@@ -103,7 +103,7 @@ class DialogTable:
 
         None, too, if messages of that dialog may not come on `flow`.
         """
-        found = self.find_by_id(request.call_id, request.to.tag or "", request.from_.tag or "")
+        found = self._owners.get((request.call_id, request.to.tag or "", request.from_.tag or ""))
         if found is not None:
             return found[0] if self._speaks(found[1], flow) else None
         if request.method != "NOTIFY":
@@ -120,7 +120,7 @@ class DialogTable:
         tag = request.to.tag
         if tag is None:
             return True
-        found = self.find_by_id(request.call_id, request.from_.tag or "", tag)
+        found = self._owners.get((request.call_id, request.from_.tag or "", tag))
         return found is None or self._speaks(found[1], flow)
 
     def _notifies(self, half: HalfDialogOwner, flow: Flow) -> bool:

@@ -91,8 +91,9 @@ class InviteClient:
         self._start_transaction(now=now)
 
     def _start_transaction(self, *, now: float) -> None:
-        self.provisional = False
-        self._layer.timers.cancel((self, "timer C"))
+        if self.provisional:
+            self.provisional = False
+            self._layer.timers.cancel((self, "timer C"))
         self.transaction = self._layer.send_request(self.request, to=self.to, user=self, now=now)
 
     # Commands ------------------------------------------------------------------------------------
@@ -262,7 +263,8 @@ class InviteClient:
             self._refuse_success(leg, tag, now=now)
             return
         self.over = True
-        self._layer.timers.cancel((self, "timer C"))
+        if self.provisional:
+            self._layer.timers.cancel((self, "timer C"))
         if self.usage.credentials is not None:
             self.usage.credentials.note_accepted(
                 transaction.request, response, flow=transaction.flow

@@ -573,8 +573,10 @@ def _below(state: SecurityState, level: SecurityLevel, scope: Scope) -> tuple[Sh
     was not demanded.
     """
     end_to_end = scope is Scope.END_TO_END
-    reached = state.level if end_to_end else state.hop_level
     # NOT_SECURE demands nothing, so UNKNOWN meets it too.
+    if level is SecurityLevel.NOT_SECURE and not end_to_end:
+        return ()
+    reached = state.level if end_to_end else state.hop_level
     enough = reached >= level or level is SecurityLevel.NOT_SECURE
     if enough and not (end_to_end and state.scope is Scope.HOP):
         return ()

@@ -37,7 +37,7 @@ from softphone.sip.message import (
 from softphone.sip.subscription import NotifierUsage, refer_values
 from softphone.sip.transaction import ServerExchange, ServerTransaction, TransactionLayer
 from softphone.sip.transaction.client import TARGET_REFRESH
-from softphone.sip.transaction.server import MAGIC_COOKIE
+from softphone.sip.transaction.server import MAGIC_COOKIE, server_key
 
 RESERVE = 1.25
 """The factor on the bounds of the server transaction table for requests within dialogs."""
@@ -100,7 +100,8 @@ class RequestRouter:
         if request.method == "ACK":
             self._route_ack(request, flow=flow, now=now)
             return
-        known = self._layer.find_server_transaction(request)
+        key = server_key(request)
+        known = self._layer.server_transaction_of(key)
         if known is not None:
             if self._layer.may_change(known, flow):
                 known.receive_request(request, now=now)
@@ -124,7 +125,7 @@ class RequestRouter:
             return
         merged = outside and self._layer.is_merged(request)
         transaction = self._layer.start_server_transaction(
-            request, flow=flow, proven=belongs or self._layer.flows.is_proven(flow)
+            request, key=key, flow=flow, proven=belongs or self._layer.flows.is_proven(flow)
         )
         if request.method == "CANCEL":
             self._route_cancel(transaction, now=now)

@@ -164,11 +164,12 @@ class CallControl:
             if leg.state is CallState.TERMINATED:
                 return
         await _answer_without_video(leg)
-        if found is None or leg.stream is None:
+        stream, backend = leg.stream, leg.media_backend
+        if found is None or stream is None:
             return
         source, sink = found
-        leg.media_backend.play(leg.stream.handle, source)
-        leg.media_backend.record(leg.stream.handle, sink)
+        backend.play(stream.handle, source)
+        backend.record(stream.handle, sink)
 
     # Watchers
 

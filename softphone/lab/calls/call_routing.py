@@ -116,6 +116,8 @@ class CallRouting:
 
     def _forwarded(self, name: str) -> str:
         """The target of a chain of call forward all; in a loop, any member of it."""
+        if not self.forwards:
+            return name
         for _ in range(MOST_FORWARDS):
             users = self._users(name)
             target = self.forwards.get(users[0].name) if len(users) == 1 else None

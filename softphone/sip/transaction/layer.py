@@ -234,11 +234,17 @@ class TransactionLayer:
         """Whether a request without To tag arrived before by another path (RFC 3261 8.2.2.2)."""
         return _merge_key(request) in self._merged
 
+    def server_transaction_of(self, key: ServerKey) -> ServerTransaction | None:
+        """Return the server transaction of that `server_key`, or None."""
+        return self._servers.get(key)
+
     def start_server_transaction(
-        self, request: Request, *, flow: Flow, proven: bool
+        self, request: Request, *, key: ServerKey, flow: Flow, proven: bool
     ) -> ServerTransaction:
-        """Start a server transaction; `proven` says that its sender receives at its address."""
-        key = server_key(request)
+        """Start a server transaction; `proven` says that its sender receives at its address.
+
+        `key` is the `server_key` of the request.
+        """
         transaction = ServerTransaction(
             request, key=key, flow=flow, to_tag=self.new_tag(), layer=self, proven=proven
         )

@@ -67,6 +67,12 @@ def test_every_cause_has_its_counter():
     )
 
 
+def test_what_two_contexts_counted_is_added_cause_by_cause():
+    counts = FailureCounts(1, 2, 3, 4, 5, 6)
+    counts.add(FailureCounts(10, 20, 30, 40, 50, 60))
+    assert counts == FailureCounts(11, 22, 33, 44, 55, 66)
+
+
 def test_failures_are_counted_by_cause(backend):
     send, receive = pair(backend)
     good, other = send.protect(rtp(1)), send.protect(rtp(2))

@@ -208,6 +208,36 @@ def test_the_active_suite_is_kept_while_it_is_offered(entropy):
     assert theirs.local.tag == 3
 
 
+@pytest.mark.parametrize("remote", [None, HERE, HOLD])
+def test_an_offer_from_where_the_far_end_is_keeps_the_suite(entropy, remote):
+    _, bob = connected(entropy, suites=SUITES[2:])
+    lines = make_crypto_offer(SUITES, entropy=entropy)
+    assert bob.choose_line(lines, remote=remote).suite is SUITES[2]
+
+
+def test_another_party_is_answered_by_our_order(entropy):
+    """A music source that was heard on hold leaves no weaker suite behind."""
+    _, bob = connected(entropy, suites=SUITES[2:])
+    lines = make_crypto_offer(SUITES, entropy=entropy)
+    elsewhere = ("203.0.113.9", 4000)
+    assert bob.choose_line(lines, remote=elsewhere).suite is SUITES[0]
+    moved = replace(bob.current.remote, tag=9)
+    assert bob.choose_line([*lines, moved], remote=elsewhere).suite is SUITES[2], "by its key"
+
+
+def test_a_key_that_another_kind_of_media_has_as_well_is_refused(entropy):
+    alice, bob = connected(entropy)
+    again = reoffered(alice.current.local, entropy)
+    refusals = bob.choose_line([again], [again]).refusals
+    assert [refusal.code for refusal in refusals] == ["key_shared"]
+    offered = alice.make_offer()
+    answered = reoffered(offered[0], entropy)
+    refusals = alice.apply_answer(
+        [answered], remote=THERE, direction=SENDRECV, others=[replace(answered, tag=7)]
+    )
+    assert [refusal.code for refusal in refusals] == ["key_shared"]
+
+
 def test_our_order_decides_the_first_time(entropy):
     plan = SdesNegotiation(SUITES, entropy=entropy)
     offered = make_crypto_offer(SUITES[::-1], entropy=entropy)

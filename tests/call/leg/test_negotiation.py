@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from functools import partial
 
 import pytest
 
@@ -13,6 +14,7 @@ from softphone.events import Direction
 from softphone.sdp import SessionDescription
 from softphone.security import DEFAULT_SUITES, CryptoSuite, SecurityPolicy, ShortfallCode
 from softphone.sip import Body
+from softphone.srtp import make_crypto_offer
 from tests.support.media_port import RecordingPort
 
 REQUIRED = SecurityPolicy.strict()
@@ -240,6 +242,30 @@ def test_what_cannot_be_used_is_explained_and_leaves_nothing_pending(body):
     assert refusal.explanation
     assert not negotiation.offer_pending
     assert specs(negotiation) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "suite"),
+    [
+        ("127.0.0.1", CryptoSuite.AES_CM_128_HMAC_SHA1_80),
+        ("203.0.113.9", CryptoSuite.AEAD_AES_256_GCM),
+    ],
+)
+def test_the_suite_is_kept_for_the_far_end_and_chosen_anew_for_another(host, suite):
+    """Other keys from another address are those of another party, as after music on hold."""
+
+    def offer(lines, session=AVP):
+        texts = [f"a=crypto:{line.to_wire()}" for line in lines]
+        return offer_of("RTP/SAVP", *texts, session=session)
+
+    fresh = partial(make_crypto_offer, entropy=random.Random(3).randbytes)
+    callee = party()
+    callee.receive_offer(offer(fresh([CryptoSuite.AES_CM_128_HMAC_SHA1_80])))
+    callee.commit(0)
+    session = AVP.replace("IN IP4 127.0.0.1\r\nt=", f"IN IP4 {host}\r\nt=").replace("1 1", "1 2")
+    outcome = callee.receive_offer(offer(fresh(DEFAULT_SUITES), session))
+    assert isinstance(outcome, MediaProposal)
+    assert [media.suite for media in outcome.media] == [suite]
 
 
 def test_a_hold_keeps_the_key_and_says_sendonly():

@@ -23,11 +23,13 @@ SPEAKS = {
     "softphone/net/stream/inner_tls.py": "wrap_bio; the gate judges before a byte is read",
     "softphone/net/http/backend.py": "start_tls, which refuses",
     "softphone/messaging/xmpp/stream.py": "start_tls, which refuses",
+    "softphone/lab/presence_stream.py": "start_tls of a server, which dials nothing",
 }
 GIVES_CONTEXT = {
     "softphone/net/stream/tls_handshake.py": "the gate",
     "softphone/monitoring/page_server.py": "a server, which asks for a token and dials nothing",
     "softphone/agents/rest_server.py": "a server, which asks for a token and dials nothing",
+    "softphone/web/web_site.py": "a server of a page behind a sign-in, which dials nothing",
 }
 """Who passes `ssl=` to asyncio."""
 CONTEXTS = {"client_context", "server_context", "probe_context"}
@@ -41,6 +43,9 @@ TAKES_CONTEXTS = {
     "softphone/messaging/client.py": "slixmpp wants one, and dials nothing",
     "softphone/monitoring/page_server.py": "a server, which asks for a token and dials nothing",
     "softphone/agents/rest_server.py": "a server, which asks for a token and dials nothing",
+    "softphone/web/web_site.py": "a server of a page behind a sign-in, which dials nothing",
+    "softphone/lab/im_presence.py": "a server that asks for no client certificate",
+    "softphone/lab/presence_stream.py": "a server that asks for no client certificate",
     "softphone/lab/uds_directory.py": "a server that asks for no client certificate",
     "softphone/lab/unity_connection.py": "a server that asks for no client certificate",
     "softphone/lab/cucm/file_service.py": "a server that asks for no client certificate",
@@ -49,7 +54,11 @@ BRINGS_TLS = {
     "aiohttp": {
         "softphone/agents/bot_socket.py": "in clear, over a private socket or loopback",
         "softphone/agents/rest_server.py": "a server, which asks for a token and dials nothing",
+        "softphone/web/web_site.py": "a server of a page behind a sign-in, which dials nothing",
+        "softphone/web/event_feed.py": "answers of that server",
+        "softphone/load/live/load_page.py": "answers of that server",
         "softphone/lab/http_server.py": "a server that asks for no client certificate",
+        "softphone/lab/im_presence.py": "a server that asks for no client certificate",
         "softphone/lab/uds_directory.py": "a server that asks for no client certificate",
         "softphone/lab/unity_connection.py": "a server that asks for no client certificate",
         "softphone/lab/cucm/file_service.py": "a server that asks for no client certificate",

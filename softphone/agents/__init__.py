@@ -10,9 +10,9 @@ whether one may be placed is judged by the account's dial policy (`softphone.con
 RFC 6455 (WebSocket) on aiohttp, over connections that have passed the certificate gate
 (`softphone.net.verified`).  The messages are those that Twilio documents for its bidirectional
 streams; the signature of the handshake is its HMAC-SHA1 (RFC 2104) of the URL.  With a voice URL an
-application is asked what becomes of a call, and answers in TwiML (`twiml`).
-`RestServer` has the calls of an agent server placed, ended and redirected by HTTP, and
-`WebhookSender` posts what becomes of them to an application.
+application is asked what to do with a call, and answers in TwiML (`twiml`).
+`RestServer` lets other programs place, end and redirect the calls of an agent server over HTTP, and
+`WebhookSender` posts the events of these calls to an application.
 """
 
 from __future__ import annotations

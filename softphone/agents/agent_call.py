@@ -19,7 +19,7 @@ API_VERSION = "2010-04-01"
 """The version of Twilio's interface whose fields these are."""
 
 Program: TypeAlias = tuple[Verb, ...] | str
-"""What becomes of a call: the verbs of a document, or the URL that is asked for them."""
+"""The instructions for a call: the verbs of a TwiML document, or the URL to fetch it from."""
 
 
 class Direction(StrEnum):
@@ -31,9 +31,12 @@ class Direction(StrEnum):
 
 @dataclass(eq=False)
 class AgentCall:
-    """One call.  `caller` and `called` are numbers, or addresses, as the far end may have chosen.
+    """One call, incoming or placed.
 
-    `bot` is there from the answer on; `ending` says that the call is about to end.
+    `sid` is the callSid: "CA" and 32 hex digits.  `caller` and `called` are numbers or SIP URIs, of
+    an incoming call as the far end has sent them.  `created` and `answered` are wall-clock times.
+    `bot` is set from the answer on, `ending` when the call is about to end, and `redirection` to
+    the program that replaces the current one.
     """
 
     sid: str
@@ -50,7 +53,7 @@ class AgentCall:
 
     @property
     def status(self) -> str:
-        """The call's status in Twilio's words."""
+        """The call's status as Twilio names it: queued, ringing or in-progress."""
         if self.bot is not None:
             return "in-progress"
         if self.direction is Direction.INBOUND or self.party.state is CallState.EARLY:
@@ -58,7 +61,7 @@ class AgentCall:
         return "queued"
 
     def form_fields(self) -> dict[str, str]:
-        """Return what the application is told of the call, as fields of a form."""
+        """Return the form fields that the request to the voice URL has about the call."""
         fields = {
             "AccountSid": self.account_sid,
             "ApiVersion": API_VERSION,
@@ -78,5 +81,5 @@ class AgentCall:
 
 
 def _text(value: str) -> str:
-    """Return a far end's text as one that has octets."""
+    """Return a text with "?" for each lone surrogate, which UTF-8 cannot encode."""
     return value.encode("utf-8", "replace").decode("utf-8")

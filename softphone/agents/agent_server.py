@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 logger = logging.getLogger("softphone.agents")
 
 NO_BOT = 480
-"""The status that refuses a call without a bot: 503 would have proxies avoid the whole phone."""
+"""The status that refuses a call without a bot: 503 would make proxies avoid the whole phone."""
 BUSY, NOT_WANTED = 486, 603
-"""The statuses of `<Reject>`, by its reason."""
+"""The statuses for the reasons "busy" and "rejected" of `<Reject>`."""
 
 MOST_CALLS = 1000
-"""The most calls with which an application may place another one."""
+"""The number of calls from which on `place_call` refuses to place another one."""
 
 T = TypeVar("T")
 
@@ -53,8 +53,8 @@ T = TypeVar("T")
 class AgentServer:
     """Joins calls of `account` with the bot of `config`, each over a WebSocket of its own.
 
-    With `voice`, the application at its URL is asked what becomes of a call that comes in, and the
-    bot of `config` may be joined at any path of its server.  `report` is called with what happens.
+    With `voice`, an incoming call follows the TwiML of the application at its URL, which may name
+    any path on the server of the bot of `config`.  `report` is called with each event of a call.
     Raises ConfigurationError without aiohttp.
     """
 
@@ -81,7 +81,7 @@ class AgentServer:
         self._wall = wall
         self._connector = BotConnector(config, network or system_network(), entropy)
         self.account_sid = config.account_id or _account_sid(account.aor)
-        """The accountSid that bots and applications are told."""
+        """The accountSid in messages to bots and applications."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._calls: dict[str, AgentCall] = {}
         self._streams = 0
@@ -103,8 +103,8 @@ class AgentServer:
     async def serve(self) -> None:
         """Join each call that comes in, until canceled or the account is closed.
 
-        A call rings while the bot is reached, and is answered when it is there.  Calls that are
-        left when this is canceled are hung up.
+        A call rings until the bot is connected, and is then answered.  Calls that are still up
+        when this is canceled are hung up.
         """
         try:
             async for incoming in self._account.incoming():
@@ -125,8 +125,9 @@ class AgentServer:
     ) -> CallEnded:
         """Call `target`, join the callee with the bot, and return how the call ended.
 
-        The bot is reached first: without it nobody is called.  `duration` seconds after the answer
-        we hang up, if nobody has before.  Raises what `Account.dial` and
+        The bot is connected first: without it nobody is called.  `timeout` is the time for the
+        callee to answer, in seconds.  `duration` seconds after the answer we hang up, unless the
+        call has ended before.  Raises what `Account.dial` and
         `OutgoingCall.answered` do, TransportError and CertificateError where the bot cannot be
         reached or leaves before the answer, and TransportError where it fails in the call.
         """
@@ -153,7 +154,7 @@ class AgentServer:
         socket: BotSocket,
         timeout: float | None,  # noqa: ASYNC109
     ) -> Call:
-        """Wait for the answer, and meanwhile see that the bot stays."""
+        """Return the answered call.  Raises TransportError if the bot leaves before."""
         answering = asyncio.ensure_future(outgoing.answered(timeout=timeout))
         leaving = asyncio.ensure_future(socket.wait_for_end())
         try:
@@ -175,11 +176,11 @@ class AgentServer:
         *,
         timeout: float = 60.0,  # noqa: ASYNC109
     ) -> AgentCall:
-        """Call `target`; once it answers, within `timeout` seconds, `program` is carried out.
+        """Call `target`; if it answers within `timeout` seconds, carry out `program`.
 
-        Returns when the INVITE has gone.  Raises what `check_program`, `Account.dial` and
-        `OutgoingCall.start` do, LocalProtocolError with too many calls, TransportError while we
-        are leaving.
+        Returns when the INVITE has been sent.  Raises what `check_program`, `Account.dial` and
+        `OutgoingCall.start` do, LocalProtocolError when `MOST_CALLS` are up, TransportError while
+        the account drains.
 
         :meta private:
         """
@@ -213,7 +214,7 @@ class AgentServer:
                     await self._direct(record, call, program, None)
 
     def find_call(self, sid: str) -> AgentCall | None:
-        """Return a call that is not over.
+        """Return the call of a callSid; None if it is unknown, over or about to end.
 
         :meta private:
         """
@@ -235,7 +236,7 @@ class AgentServer:
             self._tell(ReportKind.REFUSED, record, reason="an application has ended it")
 
     def redirect_call(self, record: AgentCall, program: Program) -> None:
-        """Have a call that was answered go on with a program that was checked.
+        """Continue an answered call with another program, which `check_program` has accepted.
 
         :meta private:
         """
@@ -268,7 +269,7 @@ class AgentServer:
 
     @contextmanager
     def _listed(self, record: AgentCall) -> Iterator[None]:
-        """Have applications find a call meanwhile; it may be found already."""
+        """List a call for `find_call` within the context; it may be listed already."""
         self._calls[record.sid] = record
         try:
             yield
@@ -300,7 +301,7 @@ class AgentServer:
         task.add_done_callback(self._finish)
 
     def _finish(self, task: asyncio.Task[None]) -> None:
-        """Log what no rule foresees: it ends its own call, and no other."""
+        """Log an unexpected exception: it ends its own call, and no other."""
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("a call of the agent server failed", exc_info=error)
@@ -320,7 +321,7 @@ class AgentServer:
     async def _program_before_answer(
         self, record: AgentCall, incoming: IncomingCall
     ) -> tuple[Verb, ...] | None:
-        """Do what a document says before the answer: the verbs from `Connect` on; None for none."""
+        """Carry out the verbs before `Connect`; return those from it on, None if no bot joins."""
         try:
             verbs = await _unless_ended(incoming, self._resolve(record, self._default_program))
         except SoftphoneError as error:
@@ -340,7 +341,7 @@ class AgentServer:
         return None
 
     def _refuse(self, record: AgentCall, incoming: IncomingCall, verb: Verb) -> None:
-        """Refuse a call as its document says, or because of what is in it."""
+        """Refuse a call: with 486 or 603 for `Reject`, with 480 for any other verb."""
         status = NO_BOT
         if isinstance(verb, Reject):
             status = BUSY if verb.busy else NOT_WANTED
@@ -369,7 +370,7 @@ class AgentServer:
     async def _reach_bot(
         self, record: AgentCall, incoming: IncomingCall, verbs: tuple[Verb, ...]
     ) -> BotSocket | None:
-        """Return a socket to the bot; None when the caller gave up, or has been dealt with."""
+        """Return a socket to the bot; None if the caller gave up, or there is no bot."""
         try:
             connector = self._connector_for(verbs[0])
             return await open_unless(self._open_socket(connector), [incoming.ended])
@@ -396,10 +397,10 @@ class AgentServer:
     async def _direct(
         self, record: AgentCall, call: Call, program: Program, socket: BotSocket | None
     ) -> str:
-        """Carry out a program, and what it is redirected to, in a call to its end; hang it up.
+        """Carry out a program in an answered call, and each redirection; then hang up.
 
-        `socket` is one that is open to the bot of the first verb.  Returns what failed of the bot,
-        or "".
+        `socket` is a connection to the bot of the first verb, if one is open.  Returns how the bot
+        failed, or "".
         """
         streams: list[str] = []
 
@@ -416,7 +417,7 @@ class AgentServer:
             async with call, BotCall(call, ids=ids, joined=joined) as bot:
                 record.bot, record.answered = bot, self._wall()
                 failure = await self._carry_out(record, bot, program, socket)
-                # It is found no more: a redirection would come too late.
+                # `find_call` no longer returns it: a redirection would come too late.
                 record.ending = True
             return failure
         finally:
@@ -440,9 +441,9 @@ class AgentServer:
     async def _carry_out_one(
         self, record: AgentCall, bot: BotCall, program: Program, socket: BotSocket | None
     ) -> str:
-        """Carry out one program, until it ends, the call does, or is redirected."""
+        """Carry out one program until it or the call ends, or the call is redirected."""
         try:
-            # Verbs that are there are carried out at once: no word of the caller's is lost.
+            # Verbs that need no fetching begin at once, so that no word of the caller is lost.
             verbs: tuple[Verb, ...] | None = program if isinstance(program, tuple) else None
             if verbs is None:
                 verbs = await bot.until_halted(self._resolve(record, program))
@@ -468,7 +469,7 @@ class AgentServer:
     async def _connect(
         self, record: AgentCall, bot: BotCall, verb: Connect, socket: BotSocket | None
     ) -> str:
-        """Join the call with a bot until it is done; return what failed of it."""
+        """Join the call with a bot until it is done; return how it failed, or ""."""
         connector = self._connector_for(verb)
 
         def open_socket() -> Awaitable[BotSocket]:
@@ -497,7 +498,7 @@ class AgentServer:
         return self._voice_url or (Connect(self._config.url),)
 
     async def _resolve(self, record: AgentCall, program: Program) -> tuple[Verb, ...]:
-        """Return the verbs of a program, whose URL is asked for them.
+        """Return the verbs of a program, fetched if it is a URL.
 
         Raises what `VoiceClient.fetch` does.
         """
@@ -510,7 +511,7 @@ class AgentServer:
     def _connector_for(self, verb: Verb) -> BotConnector:
         """Return a connector to the bot that a document names.
 
-        Raises ConfigurationError for one that is not on the server that is configured.
+        Raises ConfigurationError for a bot on another server than that of the configuration.
         """
         if not isinstance(verb, Connect) or verb.url == self._config.url:
             return self._connector

@@ -1,7 +1,7 @@
 """One call that is joined with bots, over one WebSocket after the other.
 
 The call's sound and events are read by one task from its answer to its end; the connection to the
-bot may change meanwhile, or be none.  Whatever happens here ends this call at most.
+bot may change meanwhile, or be absent.  Whatever happens here ends this call at most.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ NORMAL_CODES = (1000, 1005)
 OVERFLOW_CODE = 1009
 """The close code for more than we take (RFC 6455 section 7.4.1)."""
 LOST_PATIENCE = 1.0
-"""Seconds for what a bot has sent before nothing could be sent to it."""
+"""Seconds to read what a bot has sent, once sending to it has failed."""
 STOP_PATIENCE = 2.0
 """Seconds in which the bot has to take `stop`."""
 
@@ -140,12 +140,12 @@ class BotCall:
         return self._redirection is not None and self._redirection.done()
 
     def redirect(self) -> None:
-        """Have the bot leave the call, which goes on with something else; it gets `stop`."""
+        """End the bot's stream, with a `stop` message; the call goes on with another program."""
         if self._redirection is not None and not self._redirection.done():
             self._redirection.set_result(None)
 
     def follow_redirection(self) -> None:
-        """Go on after `redirect`."""
+        """Clear `redirected`, before the other program begins."""
         self._redirection = asyncio.get_running_loop().create_future()
 
     async def until_halted(self, work: Awaitable[T]) -> T | None:
@@ -170,7 +170,7 @@ class BotCall:
     ) -> str:
         """Join with a bot until it is done, the call ends or is redirected; close the socket.
 
-        `open_socket` opens another connection to the bot.  Returns what failed of the bot, or "";
+        `open_socket` opens another connection to the bot.  Returns how the bot failed, or "";
         the caller has then heard the announcement.
         """
         failure = await self._serve(socket, config, parameters, open_socket)
@@ -183,7 +183,7 @@ class BotCall:
 
     @property
     def halts(self) -> set[asyncio.Future[Any]]:
-        """What ends a stream though its bot goes on."""
+        """The futures that end a stream although its bot has not: the call's end, a redirection."""
         found: set[asyncio.Future[Any]] = {self._hearing}
         return found if self._redirection is None else found | {self._redirection}
 
@@ -215,7 +215,7 @@ class BotCall:
         parameters: Mapping[str, str],
         open_socket: Callable[[], Awaitable[BotSocket]],
     ) -> str:
-        """Use one socket after the other; return what failed."""
+        """Use one socket after the other; return how the bot failed, or ""."""
         left = config.reconnects
         while True:
             again = left < config.reconnects
@@ -323,7 +323,7 @@ class BotCall:
 
 
 async def announce(call: Call, config: BotConfig) -> None:
-    """Let the caller hear the announcement of a bot that has failed, if there is one."""
+    """Play the announcement about a failed bot to its end, if one is configured."""
     if config.announcement is None:
         return
     try:

@@ -12,16 +12,16 @@ CALL_PATH: Final = f"/{API_VERSION}/Accounts/{{account}}/Calls/{{call}}.json"
 DOCUMENT_PATH: Final = "/openapi.json"
 
 CREATE_FIELDS: Final[Mapping[str, str]] = {
-    "To": "Who is called: a number, a SIP URI, or a user of the account's domain.",
+    "To": "The callee: a number, a SIP URI, or a user of the account's domain.",
     "From": "The account's own address or user; another caller is refused.",
-    "Url": "Asked for TwiML at the answer: at the server of the voice URL.",
+    "Url": "The URL to fetch TwiML from at the answer, on the server of the voice URL.",
     "Method": "POST.",
     "Twiml": "A TwiML document, in place of Url.",
     "Timeout": "Seconds of ringing: 60 unless given, 600 at most.",
 }
 UPDATE_FIELDS: Final[Mapping[str, str]] = {
     "Status": "`completed` ends the call, `canceled` one that was not answered.",
-    "Url": "Asked for TwiML that the call goes on with: at the server of the voice URL.",
+    "Url": "The URL to fetch TwiML from, with which the call goes on; on the voice URL's server.",
     "Method": "POST.",
     "Twiml": "A TwiML document that the call goes on with, in place of Url.",
 }
@@ -142,7 +142,7 @@ def _answer(status: str, description: str, schema: str) -> dict[str, Any]:
 
 
 def _failures(*statuses: str) -> dict[str, Any]:
-    """Return the descriptions of failures, which look alike."""
+    """Return the same description for each status of a failure."""
     found: dict[str, Any] = {}
     for status in statuses:
         found |= _answer(status, "It was not done.", "Error")

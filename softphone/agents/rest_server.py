@@ -1,7 +1,7 @@
-"""Serves the calls of an agent server over HTTP, as Twilio's REST interface has them.
+"""Serves the calls of an agent server over HTTP, by the Calls resource of Twilio's REST interface.
 
 A client authenticates by Basic authentication (RFC 7617) with accountSid and token.  Each request
-has its own connection, with bounds on its size, its time and the number of connections.
+has a connection of its own; its size, its time and the number of connections are bounded.
 """
 
 from __future__ import annotations
@@ -38,15 +38,17 @@ if TYPE_CHECKING:
     from softphone.agents.agent_server import AgentServer
 
 PATIENCE = 30.0
-"""Seconds of a connection, from its first octet to the last of the response."""
+"""Seconds after which a connection is closed, even while its request or response is under way."""
 HANDSHAKE_PATIENCE = 5.0
-"""Seconds of a TLS handshake."""
+"""Seconds that a TLS handshake may take."""
 MOST_CLIENTS = 64
 """The most connections at once."""
 LARGEST_REQUEST = 4 * LARGEST_DOCUMENT
 """Octets of a request's body: a document whose every octet is escaped, and some fields."""
 MOST_FIELDS = 100
+"""The most fields of a form."""
 LONGEST_RINGING = 600
+"""The most seconds of `Timeout`: how long a placed call may ring."""
 
 _SECONDS = re.compile(r"[0-9]{1,3}")
 _JSON = "application/json"
@@ -65,9 +67,9 @@ def _not_found(request: web.Request) -> _Refused:
 
 
 class RestServer:
-    """An async context that serves the calls of `server` where `access` says.
+    """An async context that serves the calls of `server` at the address of `access`.
 
-    Raises ConfigurationError for an access without a token, and where the address cannot be bound.
+    Raises ConfigurationError for an access without a token, and when the address cannot be bound.
     """
 
     def __init__(self, server: AgentServer, access: PageAccess, *, version: str) -> None:
@@ -115,7 +117,7 @@ class RestServer:
 
     @property
     def url(self) -> str:
-        """The address below which Twilio's paths are."""
+        """The base URL of the resources, without a slash at its end."""
         host, port = self._access.host, self._access.port
         if self._listening is not None and self._listening.sockets:
             port = int(self._listening.sockets[0].getsockname()[1])
@@ -132,7 +134,7 @@ class RestServer:
         )
 
     def _make_protocol(self) -> asyncio.BaseProtocol:
-        """Make the protocol of a connection; one that is too many is closed at once."""
+        """Make a connection's protocol; close one beyond `MOST_CLIENTS`, with TLS after 5 s."""
         serving = self._serving
         protocol = serving()
         if len(serving.connections) >= MOST_CLIENTS:
@@ -147,7 +149,7 @@ class RestServer:
         return serving
 
     async def _close_slow(self) -> None:
-        """Close connections that have had their time: aiohttp would wait for a request forever."""
+        """Close connections after `PATIENCE`: aiohttp would wait for a request forever."""
         clock = asyncio.get_running_loop().time
         since: dict[RequestHandler, float] = {}
         while True:
@@ -164,7 +166,7 @@ class RestServer:
     async def _guard(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Answer a request that may be made; each failure has the form of Twilio's."""
+        """Authenticate and answer a request; a failure has the JSON form of Twilio's errors."""
         try:
             if request.path != DOCUMENT_PATH:
                 self._authenticate(request)
@@ -257,7 +259,7 @@ class RestServer:
         return found
 
     def _program(self, fields: Mapping[str, str]) -> Program | None:
-        """Return what a call is to do; None where nothing is said."""
+        """Return the checked program of `Url` or `Twiml`; None if neither is given."""
         url, text = fields.get("Url"), fields.get("Twiml")
         if url is None and text is None:
             return None
@@ -279,7 +281,7 @@ class RestServer:
 
 
 async def _form(request: web.Request, known: Mapping[str, str]) -> dict[str, str]:
-    """Return the fields of a form; one that is not known is refused, not left aside."""
+    """Return the fields of a form.  Raises _Refused for a field that is not `known`."""
     if request.content_type != "application/x-www-form-urlencoded":
         raise _Refused(415, 20415, "Send application/x-www-form-urlencoded")
     try:
@@ -297,7 +299,7 @@ async def _form(request: web.Request, known: Mapping[str, str]) -> dict[str, str
 
 
 def _shown(call: AgentCall) -> dict[str, Any]:
-    """Return a call as JSON has it."""
+    """Return a call as the JSON object of a response."""
     answered = call.answered
     return {
         "sid": call.sid,

@@ -28,7 +28,7 @@ MOST_VERBS = 100
 _LIMITS = XmlLimits(octets=LARGEST_DOCUMENT, depth=8, elements=1000, attributes=4000)
 _SECONDS = re.compile(r"[0-9]{1,4}")
 _TRACKS: Final = ("", "inbound_track")
-"""The tracks of a stream to which the bot may send sound."""
+"""The values of `track` that a stream in `<Connect>` may have."""
 
 
 class TwimlError(SoftphoneError):
@@ -75,7 +75,7 @@ Verb: TypeAlias = Connect | Hangup | Reject | Pause | Unsupported
 
 
 def parse_twiml(data: bytes) -> tuple[Verb, ...]:
-    """Parse a document; nothing behind an Unsupported verb is looked at.  Raises TwimlError."""
+    """Parse a document, up to its first Unsupported verb.  Raises TwimlError."""
     try:
         root = read_elements(data, _LIMITS)
     except MalformedMessage as error:
@@ -116,7 +116,7 @@ def _verb(element: XmlElement) -> Verb:
 
 def _connect(element: XmlElement) -> Verb:
     if element.attributes.get("action"):
-        # Another document would have to be fetched from there: to go on without it is another call.
+        # The next document would have to be fetched there; ignoring it would change the call.
         return Unsupported("Connect action")
     if [each.name for each in element.children] != ["Stream"]:
         inner = next((each.name for each in element.children if each.name != "Stream"), "Stream")
@@ -141,7 +141,7 @@ def _connect(element: XmlElement) -> Verb:
 
 
 def _shown(*names: str) -> str:
-    """Return the names of elements for a log: letters and digits, cut where they are long."""
+    """Return element names for a log: ASCII letters and digits of their first 40 characters."""
     return "/".join(
         "".join(each for each in name[:40] if each.isascii() and each.isalnum()) for name in names
     )

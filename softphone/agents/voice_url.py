@@ -1,4 +1,4 @@
-"""The application's voice URL: it is asked what becomes of a call, and answers in TwiML.
+"""Asks an application at its voice URL what to do with a call; it answers in TwiML.
 
 The request is signed, over a connection that has passed the certificate gate, or in clear to
 loopback.  Redirects, proxies and cookies are not used.
@@ -21,7 +21,7 @@ from softphone.trust import Service, TlsSettings
 
 @dataclass(frozen=True, kw_only=True)
 class VoiceConfig:
-    """Where TwiML comes from.
+    """The voice URL of an application, and how its requests are signed and verified.
 
     `url` is https:, or http: at a numeric loopback address.  `token` signs each request
     (X-Twilio-Signature), which takes `timeout` seconds at most.  Raises ConfigurationError.
@@ -48,7 +48,7 @@ class VoiceConfig:
 
 
 class VoiceClient:
-    """Asks the application of one configuration.  `environment` is the network."""
+    """Fetches TwiML from the application of one configuration.  `environment` is the network."""
 
     def __init__(self, config: VoiceConfig, environment: HttpsEnvironment | None = None) -> None:
         self._config = config
@@ -56,7 +56,7 @@ class VoiceClient:
         self._client = WebClient(config.tls, limits, environment)
 
     def check_url(self, url: str) -> None:
-        """Raise ConfigurationError for a URL that is not of the application's own server."""
+        """Raise ConfigurationError for a URL on another server than the voice URL's."""
         check_address(url, VOICE)
         if origin(url) != origin(self._config.url):
             raise ConfigurationError(f"the URL is not at {self._config.place}, which is configured")

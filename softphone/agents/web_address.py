@@ -1,4 +1,4 @@
-"""Addresses of bots and applications: which are taken, and of which server they are."""
+"""Checks the URLs of bots and applications, and compares their servers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PORTS: Final = {"wss": 443, "https": 443, "ws": 80, "http": 80}
 
 @dataclass(frozen=True, slots=True)
 class AddressKind:
-    """`what` names the address in errors; `secure` and `clear` are its two schemes."""
+    """Describes one kind of URL: its name in errors, its scheme over TLS, its scheme in clear."""
 
     what: str
     secure: str
@@ -59,7 +59,7 @@ def check_address(url: str, kind: AddressKind) -> None:
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of a URL that was checked: who gets what is sent there."""
+    """Return scheme, host and port of a checked URL, which together identify its server."""
     parts = urlsplit(url)
     host = (parts.hostname or "").rstrip(".")
     return parts.scheme, host, parts.port or _PORTS[parts.scheme]

@@ -1,4 +1,4 @@
-"""Posts what becomes of calls to an application, signed as Standard Webhooks has it.
+"""Posts the events of calls to an application, signed as Standard Webhooks specifies.
 
 The signature is HMAC-SHA256 (RFC 2104, FIPS 180-4) of the event's id, the time of sending and the
 body.  A call never waits for it: events queue up, within a bound, and one task sends them in order.
@@ -33,16 +33,17 @@ from softphone.trust import Service, TlsSettings
 logger = logging.getLogger("softphone.agents")
 
 MOST_WAITING = 1000
-"""Events that wait to be sent; beyond that the newest are dropped."""
+"""The most events that wait to be sent; beyond that the newest are dropped."""
 MOST_ATTEMPTS = 5
+"""The most times that one event is sent."""
 ANSWER_PATIENCE = 5.0
-"""Seconds of an attempt."""
+"""Seconds that one attempt may take."""
 LARGEST_ANSWER = 1 << 16
-"""Octets of an answer, which nobody looks at."""
+"""The most octets of an answer; its body is ignored."""
 LAST_PATIENCE = 5.0
-"""Seconds for the events that are left at the end."""
+"""Seconds to send the events that are left at the end."""
 LEAST_SECRET = 24
-"""The least octets of a secret."""
+"""The fewest octets of a secret."""
 
 _BACKOFF: Final = ExponentialBackoff(first=1.0, longest=30.0)
 _PREFIX: Final = "whsec_"
@@ -52,7 +53,7 @@ _AGAIN: Final = (408, 425, 429)
 
 @dataclass(frozen=True, kw_only=True)
 class WebhookConfig:
-    """Where events are posted.
+    """The webhook to which events are posted.
 
     `url` is https:, or http: at a numeric loopback address.  `secret` is the key of the signature,
     of 24 octets or more.  Raises ConfigurationError.
@@ -92,8 +93,8 @@ def sign_event(secret: bytes, event_id: str, timestamp: int, body: bytes) -> str
 class WebhookSender:
     """An async context: reports that are offered meanwhile are posted, one after the other.
 
-    An event that is not taken is sent again, after 1, 2, 4 and 8 s at most.  At the end those that
-    are left have 5 s.  `environment` is the network, `wall` the time in seconds since 1970.
+    An event that is not taken is sent again, after at most 1, 2, 4 and 8 s.  At the end the events
+    that are left have 5 s.  `environment` is the network, `wall` the time in seconds since 1970.
     """
 
     def __init__(
@@ -119,7 +120,7 @@ class WebhookSender:
         self.delivered_total = 0
         """How many events were taken by the application."""
         self.lost_total = 0
-        """How many events were dropped, or given up."""
+        """How many events were dropped or given up."""
 
     async def __aenter__(self) -> Self:
         self._sending = asyncio.ensure_future(self._send_all())
@@ -158,7 +159,7 @@ class WebhookSender:
                 self._idle.set()
                 self._changed.clear()
                 await self._changed.wait()
-            # It stays in the queue until it is done with, so that the end counts it.
+            # It stays in the queue while it is sent, so that `__aexit__` can count it as lost.
             failure = await self._send(*self._waiting[0])
             self._waiting.popleft()
             if failure:
@@ -179,7 +180,7 @@ class WebhookSender:
                 failure = str(error)
                 continue
             except SoftphoneError as error:
-                # A certificate that is not trusted now will not be in some seconds.
+                # A certificate that is not trusted now will not be trusted in some seconds.
                 return str(error)
             if 200 <= status < 300:
                 return ""
@@ -206,7 +207,7 @@ class WebhookSender:
         return (await self._client.send_request(request)).status
 
     def _lose(self, count: int, reason: str) -> None:
-        """Count events that the application will not get; say so at the first and each 100th."""
+        """Count events that the application will not get; log the first and every 100th."""
         before, self.lost_total = self.lost_total, self.lost_total + count
         if before == 0 or before // 100 != self.lost_total // 100:
             logger.warning(
@@ -215,6 +216,6 @@ class WebhookSender:
 
 
 def _log_fault(sending: asyncio.Task[None]) -> None:
-    """Log what ends sending though no rule foresees it: calls go on."""
+    """Log an unexpected exception that has ended the sending; calls go on."""
     if not sending.cancelled() and (error := sending.exception()) is not None:
         logger.error("webhooks are sent no more", exc_info=error)

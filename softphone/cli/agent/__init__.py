@@ -1,6 +1,6 @@
 """The commands `softphone agent serve` and `softphone agent call`.
 
-They join the calls of an account with a bot behind a WebSocket, and tell what becomes of them.
+They join the calls of an account with a bot behind a WebSocket, and print what happens to them.
 Calls, sockets and the messages to the bot are the work of `softphone.agents`; options are defined
 in `softphone.cli.agent.options`, output in `softphone.cli.console`.
 

@@ -118,7 +118,7 @@ def _token(path: Path | None) -> KeyMaterial | None:
 
 
 def voice_config(options: VoiceOptions) -> VoiceConfig | None:
-    """Return the application that the options name, None for none.  Raises ConfigurationError."""
+    """Return the voice URL's settings, None without `--voice-url`.  Raises ConfigurationError."""
     if options.voice_url is None:
         if options.voice_token or options.voice_ca:
             raise ConfigurationError("--voice-… goes with --voice-url URL")
@@ -139,7 +139,7 @@ def voice_config(options: VoiceOptions) -> VoiceConfig | None:
 
 
 def webhook_config(options: WebhookOptions) -> WebhookConfig | None:
-    """Return where events are posted, None for nowhere.  Raises ConfigurationError."""
+    """Return the webhook's settings, None without `--webhook`.  Raises ConfigurationError."""
     if options.webhook is None:
         if options.webhook_secret or options.webhook_ca:
             raise ConfigurationError("--webhook-… goes with --webhook URL")
@@ -158,7 +158,7 @@ def webhook_config(options: WebhookOptions) -> WebhookConfig | None:
 
 
 def rest_access(options: RestOptions) -> PageAccess | None:
-    """Return where calls of other programs are served, None for nowhere.
+    """Return where the Calls resource is served, None without `--rest`.
 
     Raises ConfigurationError.
     """
@@ -196,7 +196,7 @@ async def _line(
     prepared: PreparedAgent,
     servers: Sequence[AgentServer],
 ) -> AsyncIterator[tuple[Phone, Account]]:
-    """A phone, and its account that is registered or listens; `servers` add to its metrics."""
+    """Run a phone and its registered or listening account; `servers` add to its metrics."""
 
     def append_figures(lines: list[str]) -> None:
         for each in servers:
@@ -252,7 +252,7 @@ async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
 
 @asynccontextmanager
 async def _webhooks(config: WebhookConfig | None) -> AsyncIterator[Callable[[AgentReport], None]]:
-    """Give what takes reports for the webhook; it outlives all calls."""
+    """Yield the function that queues reports for the webhook; open it around all calls."""
     if config is None:
         yield lambda _: None
         return
@@ -264,7 +264,7 @@ async def _webhooks(config: WebhookConfig | None) -> AsyncIterator[Callable[[Age
 async def _serve_rest(
     output: CommandOutput, server: AgentServer, access: PageAccess | None
 ) -> AsyncIterator[None]:
-    """Serve the calls of other programs, if the user asks for that."""
+    """Serve the Calls resource, if the user asks for that."""
     if access is None:
         yield
         return

@@ -23,7 +23,7 @@ from softphone.cli.console.options import (
 
 @option_dataclass
 class BotOptions(OptionGroup):
-    """Which bot, how it is reached, and what holds without it."""
+    """The bot, how it is connected, and what happens without it."""
 
     bot: Annotated[
         str,
@@ -45,7 +45,7 @@ class BotOptions(OptionGroup):
         list[str] | None,
         option(
             "--bot-ca",
-            "Believe this authority's certificates instead of the system's; repeatable.",
+            "Trust this authority's certificates instead of the system's; repeatable.",
             "PEM",
         ),
     ] = None
@@ -89,14 +89,15 @@ class BotOptions(OptionGroup):
 
 @option_dataclass
 class VoiceOptions(OptionGroup):
-    """The application that is asked what becomes of a call."""
+    """The application that says what to do with a call."""
 
     voice_url: Annotated[
         str | None,
         option(
             "--voice-url",
-            "Ask here by POST what becomes of a call (TwiML): https://HOST/PATH, or http:// at a "
-            "numeric loopback address.  It may join the call with any path of the bot's server.",
+            "Ask this application by POST what to do with a call; it answers in TwiML.  "
+            "https://HOST/PATH, or http:// at a numeric loopback address.  It may name any path on "
+            "the bot's server.",
             "URL",
         ),
     ] = None
@@ -112,7 +113,7 @@ class VoiceOptions(OptionGroup):
         list[str] | None,
         option(
             "--voice-ca",
-            "Believe this authority's certificates there instead of the system's; repeatable.",
+            "Trust this authority's certificates there instead of the system's; repeatable.",
             "PEM",
         ),
     ] = None
@@ -123,14 +124,14 @@ class VoiceOptions(OptionGroup):
 
 @option_dataclass
 class RestOptions(OptionGroup):
-    """Where other programs place, end and redirect calls."""
+    """The address at which other programs place, end and redirect calls."""
 
     rest: Annotated[
         str | None,
         option(
             "--rest",
-            "Serve Twilio's Calls resource here, for --rest-token; elsewhere than on loopback over "
-            "TLS.  /openapi.json describes it.",
+            "Serve Twilio's Calls resource here, to clients with --rest-token; elsewhere than on "
+            "loopback over TLS only.  /openapi.json describes it.",
             "ADDRESS:PORT",
         ),
     ] = None
@@ -138,25 +139,27 @@ class RestOptions(OptionGroup):
         Path | None,
         option(
             "--rest-token",
-            "The password of its clients is in this file; their user is the accountSid.",
+            "Read its clients' password from this file; their user name is the accountSid.",
             "FILE",
         ),
     ] = None
     rest_certificate: Annotated[
-        Path | None, option("--rest-certificate", "Serve it over TLS with this.", "PEM")
+        Path | None, option("--rest-certificate", "Serve it over TLS with this certificate.", "PEM")
     ] = None
-    rest_key: Annotated[Path | None, option("--rest-key", "The key of that.", "PEM")] = None
+    rest_key: Annotated[
+        Path | None, option("--rest-key", "The key of that certificate.", "PEM")
+    ] = None
 
 
 @option_dataclass
 class WebhookOptions(OptionGroup):
-    """Where what becomes of calls is posted."""
+    """The application to which the events of calls are posted."""
 
     webhook: Annotated[
         str | None,
         option(
             "--webhook",
-            "Post what becomes of calls here: https://HOST/PATH, or http:// at a numeric loopback "
+            "Post the events of calls here: https://HOST/PATH, or http:// at a numeric loopback "
             "address.",
             "URL",
         ),
@@ -165,7 +168,7 @@ class WebhookOptions(OptionGroup):
         Path | None,
         option(
             "--webhook-secret",
-            "Sign it with the secret in this file, in base64 (Standard Webhooks).",
+            "Sign these events with the secret in this file, in base64 (Standard Webhooks).",
             "FILE",
         ),
     ] = None
@@ -173,7 +176,7 @@ class WebhookOptions(OptionGroup):
         list[str] | None,
         option(
             "--webhook-ca",
-            "Believe this authority's certificates there instead of the system's; repeatable.",
+            "Trust this authority's certificates there instead of the system's; repeatable.",
             "PEM",
         ),
     ] = None

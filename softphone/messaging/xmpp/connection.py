@@ -187,8 +187,8 @@ class XmppConnection:
     async def _candidate_servers(self) -> tuple[XmppServer, ...]:
         nodes, domain = self._config.im_presence, self._config.domain
         if nodes is not None:
-            told = () if self._stream is None else self._stream.node_names
-            named = [each for each in told if nodes.may_move_to(each, domain)]
+            names = () if self._stream is None else self._stream.node_names
+            named = [each for each in names if nodes.may_move_to(each, domain)]
             hosts = dict.fromkeys([*named, *(each.host for each in nodes.nodes)])
             return tuple(self._node(each) for each in hosts)
         server = self._config.named_server

@@ -33,7 +33,7 @@ OWNED = frozenset(
         # The body.
         *("Content-Type", "Content-Length", "Content-Encoding", "Content-Disposition"),
         *("Content-Language", "Content-Transfer-Encoding", "MIME-Version"),
-        # Who we are (RFC 3261 section 20).
+        # The names of the software (RFC 3261 sections 20.35 and 20.41).
         *("User-Agent", "Server"),
         # Credentials and agreements on security (RFC 3261, RFC 3329).
         *("Authorization", "Proxy-Authorization", "WWW-Authenticate", "Proxy-Authenticate"),

@@ -85,7 +85,7 @@ def _lasts(token: str, wall: float) -> float | None:
 
 
 async def fetch_token(config: OAuthConfig) -> bytes:
-    """Return what the source gives now: a token, or the JSON of a token endpoint.
+    """Return the current output of the source: a token, or the JSON of a token endpoint.
 
     Raises AuthenticationFailed when it gives nothing within `PATIENCE`.
     """

@@ -85,7 +85,7 @@ class LabConfig:
     * `dns`: with the directory, serve the DNS records by which a user's services are found.
     * `voicemail`: serve a mailbox for each user as Unity Connection does, and tell phones of new
       messages.
-    * `im_presence`: be an IM and Presence node for the users with a password.
+    * `im_presence`: run an IM and Presence node for the users with a password.
     * `chat`: start Prosody for the users.
     * `delayed_offer`: send INVITEs to users without a session description, as CUCM does.
     * `vouches`: have the registrar state that it vouches for the far ends of calls.

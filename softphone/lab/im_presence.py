@@ -1,7 +1,7 @@
 """The lab's IM and Presence node: its client configuration service, beside its XMPP service.
 
 Serves logins, the presence domain and one-time passwords by SOAP over HTTPS, as published clients
-ask for them; `softphone.lab.presence_stream` speaks XMPP.  Faults can be switched on.
+request them; `softphone.lab.presence_stream` speaks XMPP.  Faults can be switched on.
 """
 
 from __future__ import annotations
@@ -57,10 +57,10 @@ class ImPresenceFault(StrEnum):
 class LabImPresence:
     """An async context; `address` and `xmpp_address` are where it listens once it is entered.
 
-    `passwords` are those of the users, `tokens` the users of valid bearer tokens.
-    `web_credential` is the certificate of HTTPS, `chat_credential` that of XMPP.  `home` are the
-    names of the home node and its backup that XMPP tells.  `asked` records each request: the path,
-    what is asked for, and the user if the password or session key was correct, else None.
+    `passwords` maps users to passwords, `tokens` valid bearer tokens to users.  `web_credential` is
+    the certificate of HTTPS, `chat_credential` that of XMPP.  `home` are the names of the home node
+    and its backup in the features of XMPP.  `asked` records the last 1,000 requests: the path, what
+    is asked for, and the user if the password or session key was correct, else None.
     """
 
     domain: str
@@ -124,7 +124,7 @@ class LabImPresence:
         self._sessions.clear()
 
     def _judge(self, mechanism: str, user: str, secret: str) -> bool:
-        """Whether a user may enter with what the XMPP service was shown; a password counts once."""
+        """Return whether a secret signs a user in to XMPP; a one-time password does so once."""
         if mechanism == "PLAIN":
             kept = self.passwords.get(user)
             return kept is not None and hmac.compare_digest(kept.reveal(), secret.encode())

@@ -1,8 +1,8 @@
 """The XMPP service of the lab's IM and Presence node: sign-in, roster, presence, messages.
 
 RFC 6120 and RFC 6121, as far as one client needs them, with the mechanisms of IM and Presence:
-STARTTLS is required, then PLAIN, CISCO-VTG-TOKEN and, where there are tokens, OAUTHBEARER.  One try
-for each connection.  A stanza has at most 256 KiB, and a document type ends the connection.
+STARTTLS is required, then PLAIN, CISCO-VTG-TOKEN and, where there are tokens, OAUTHBEARER.  Each
+connection has one try.  A stanza has at most 256 KiB, and a document type ends the connection.
 """
 
 from __future__ import annotations
@@ -38,18 +38,18 @@ _MOST_STANZA = 1 << 18
 _READ = 16_384
 
 JudgeCredential = Callable[[str, str, str], bool]
-"""Takes mechanism, user and secret; returns whether the user may enter."""
+"""Takes mechanism, user and secret; returns whether they sign the user in."""
 
 
 class _StreamEnds(Exception):
-    """This stream ends here."""
+    """Raised to end a stream from within its task."""
 
 
 class PresenceStreams:
     """The streams of one node; `address` is where it listens after `start`.
 
-    `home` are the node names that its features tell, `hides_token` leaves CISCO-VTG-TOKEN out.
-    `octets` counts what has come within TLS, `mechanisms` are those that clients have used.
+    `home` are the node names in its features, `hides_token` leaves CISCO-VTG-TOKEN out of them.
+    `octets` counts the octets received within TLS, `mechanisms` lists those that clients tried.
     """
 
     def __init__(
@@ -133,7 +133,7 @@ class PresenceStreams:
             older.end_with("conflict")
 
     def broadcast(self, sender: PresenceStream, presence: str) -> None:
-        """Show a presence of one stream to all others."""
+        """Send the presence of one stream to all other available ones."""
         element = ET.fromstring(presence)
         for each in self.sessions.values():
             if each is not sender and each.available:
@@ -268,7 +268,7 @@ class PresenceStream:
             self._serve_stanza(element)
 
     def _authenticate(self, element: ET.Element) -> None:
-        """Judge what a client shows; after a refusal the stream ends."""
+        """Judge a client's credentials; end the stream after a refusal."""
         if self._failed:
             self._refuse()
         mechanism = element.get("mechanism", "")
@@ -389,7 +389,7 @@ async def _flush(writer: asyncio.StreamWriter) -> None:
 
 
 def _shown(mechanism: str, text: str, domain: str) -> tuple[str, str]:
-    """Return user and secret of a client's message; ("", "") for a malformed one."""
+    """Return user and secret of a client's SASL message; ("", "") for a malformed one."""
     if mechanism == "PLAIN":
         parts = text.split("\0")
         return (parts[1], parts[2]) if len(parts) == 3 and not parts[0] else ("", "")

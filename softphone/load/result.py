@@ -29,7 +29,7 @@ class LoadResult:
 
     `begun_apart` is the seconds between the starts of the first and the last worker; `lost`
     describes workers that did not finish.  `failed_checks` has the check that each reason of
-    `invalid_because` belongs to.  `changes` tells what was changed by hand while it ran, and when.
+    `invalid_because` belongs to.  `changes` says what was changed by hand while it ran, and when.
     """
 
     plan: LoadPlan
@@ -145,7 +145,7 @@ def _packets(tally: Tally) -> dict[str, int]:
 
 
 def plan_fields(plan: LoadPlan, changes: Sequence[str] = ()) -> dict[str, Any]:
-    """The settings of a plan as JSON fields, with what was changed since; holds no secrets."""
+    """Return the settings of a plan, and its changes, as JSON fields; holds no secrets."""
     return {
         "scenario": plan.scenario,
         "target": plan.target,

@@ -384,8 +384,10 @@ def _configuration_service(
 
 
 def _server_settings(config: MessagingConfig) -> TlsSettings:
-    """Use AES 256 only, unless policy allows less, and with a password that SCRAM proves TLS 1.2,
-    whose channel binding Python supports."""
+    """Return the TLS settings: AES 256 only, unless `allow_aes_128`; TLS 1.2 where SCRAM is used.
+
+    Python has the channel binding data of TLS 1.2 (tls-unique), not of TLS 1.3 (tls-exporter).
+    """
     scram = config.password is not None and config.im_presence is None
     binds = scram and config.tls.minimum is TlsVersion.TLS_1_2
     return replace(

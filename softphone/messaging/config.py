@@ -86,13 +86,13 @@ class MessagingConfig:
     """The nodes of Cisco's IM and Presence, where a one-time password signs us in
     (CISCO-VTG-TOKEN); by default the server is any other."""
     token: FetchToken | None = field(default=None, repr=False)
-    """Supplies the bearer token of OAUTHBEARER for each sign-in; a file says `[im.oauth]`."""
+    """Supplies the bearer token of OAUTHBEARER for each sign-in; in a file, `[im.oauth]` does."""
     allow_plain: bool = False
-    """Whether the password itself is shown to the verified server (SASL PLAIN) where that offers
+    """Whether the password itself is sent to the verified server (SASL PLAIN) if that offers
     nothing better."""
     allow_aes_128: bool = False
-    """Whether the link to the server may be encrypted with AES 128, or ChaCha20, in the place of
-    AES 256, as the specification has it for the cloud.  Between clients it stays AES 256."""
+    """Whether the connection to the server may use AES 128 or ChaCha20 instead of AES 256, as the
+    specification allows for the cloud.  Between clients it is always AES 256."""
 
     def __post_init__(self) -> None:
         if _BARE.fullmatch(self.jid) is None:

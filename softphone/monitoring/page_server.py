@@ -71,7 +71,7 @@ class PageAccess:
 
     @property
     def loopback(self) -> bool:
-        """Whether only this machine reaches the pages."""
+        """Whether the address is a loopback address, which only this machine reaches."""
         return _is_loopback(self.host)
 
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 QUEUED = 8
-"""Events that wait for one browser."""
+"""The most events that wait for one browser; beyond that the oldest are dropped."""
 MOST_BROWSERS = 16
-"""Streams at once; a further one is refused."""
+"""The most streams at once; a further one is refused with 503."""
 PATIENCE = 20.0
 """Seconds in which a browser must take an event."""
 
@@ -33,7 +33,7 @@ class _Queue:
 
 
 class EventFeed:
-    """Streams of events; `opening` gives the name and value with which each stream begins."""
+    """Sends events to browsers; `opening` returns the name and value that begin each stream."""
 
     def __init__(self, opening: Callable[[], tuple[str, Any]]) -> None:
         self._opening = opening
@@ -44,18 +44,21 @@ class EventFeed:
 
     @property
     def browsers(self) -> int:
-        """How many browsers take events."""
+        """How many streams are open."""
         return len(self._queues)
 
     def publish(self, name: str, value: Any) -> None:
-        """Send an event to every browser, without waiting for any."""
+        """Send an event, whose value JSON can express, to every browser; waits for none."""
         if self._queues:
             event = encode_event(name, value)
             for queue in self._queues:
                 queue.put(event)
 
     async def stream(self, request: web.Request) -> web.StreamResponse:
-        """Answer one request with events, until the browser leaves or the feed is over."""
+        """Answer one request with events, until the browser leaves or the feed is over.
+
+        Raises HTTPServiceUnavailable beyond `MOST_BROWSERS`.
+        """
         from aiohttp import web
 
         if self._over or len(self._queues) >= MOST_BROWSERS:
@@ -94,5 +97,5 @@ class EventFeed:
 
 
 def encode_event(name: str, value: Any) -> bytes:
-    """Encode an event whose data are JSON."""
+    """Encode a server-sent event whose data is the value as JSON."""
     return f"event: {name}\ndata: {json.dumps(value, separators=(',', ':'))}\n\n".encode()

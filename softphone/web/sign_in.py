@@ -1,4 +1,4 @@
-"""Judges who may see the pages: a code for each browser, traded for a cookie; Host and Origin.
+"""Decides who may see the pages: a browser trades a code for a cookie; checks Host and Origin.
 
 The code is single-use.  Its page address is printed in a terminal, or written to a file that only
 its owner can read, so that other users of the machine do not have it.  The cookie belongs to a path
@@ -16,18 +16,19 @@ from softphone.sans_io import Entropy
 from softphone.security import KeyMaterial
 
 MOST_BROWSERS = 8
-"""Browsers that are signed in; a further one signs the first one out."""
+"""The most browsers that are signed in; a further one signs the first one out."""
 TRIES_A_SECOND = 1.0
 TRIES_AT_ONCE = 8.0
+"""The limits on tries of a token: on average, and in a burst."""
 _SAFE_SITES = ("", "same-origin", "none")
 
 
 def host_names(
     host: str, port: int, *, loopback: bool, names: Iterable[str] = (), tls: bool = False
 ) -> frozenset[str]:
-    """The values of Host that name us: the address, and `names` of our certificate.
+    """Return the values of Host that are ours, in lower case: address and certificate `names`.
 
-    Other names may be an attacker's that lead here (DNS rebinding).
+    Any other name may be an attacker's that resolves to our address (DNS rebinding).
     """
     shown = f"[{host}]" if ":" in host else host
     known = {shown, *names} | ({"localhost"} if loopback else set())
@@ -38,7 +39,7 @@ def host_names(
 
 
 class SignIn:
-    """The code, the cookies and the checks of one site.
+    """Keeps the code and the cookies of one site, and checks them.
 
     With a `token` browsers sign in by that, as often as they like, and there is no code.
     """
@@ -60,8 +61,9 @@ class SignIn:
     def redeem(self, given: str, *, now: float) -> str | None:
         """Trade a code, or the token, for the value of a new cookie; None if it is wrong.
 
-        A code is used up by that, and `code` is the next one.  After too many tries of tokens,
-        which people choose, every one is wrong for some seconds; nobody guesses a code.
+        A code works once; afterwards `code` is the next one.  Tries of a token, which people
+        choose, are limited: beyond the limit even the right one is refused.  A code needs no
+        limit: it is 24 random octets.
         """
         if self._token is not None and not self._bucket.admit(now=now):
             return None
@@ -75,7 +77,7 @@ class SignIn:
         return cookie
 
     def admits(self, cookie: str) -> bool:
-        """Whether a cookie is one that was given out."""
+        """Whether a cookie belongs to a browser that is signed in."""
         given = cookie.encode("utf-8", "replace")
         found = [hmac.compare_digest(given, each.encode()) for each in self._cookies]
         return any(found)
@@ -87,7 +89,7 @@ class SignIn:
 def foreign(
     method: str, *, host: str, origin: str | None, site: str, hosts: frozenset[str], scheme: str
 ) -> str:
-    """Why a request is none that our own page, or an address bar, has sent; "" if it may be.
+    """Return why a request cannot come from our own page or an address bar; "" if it can.
 
     `origin` and `site` are the header fields Origin and Sec-Fetch-Site.
     """

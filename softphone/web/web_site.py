@@ -1,7 +1,7 @@
 """Serves pages, files and events to browsers that have signed in, over HTTP/1.1 by aiohttp.
 
-Every response forbids frames, scripts of others and everything from outside; every request is
-checked for Host, Origin and the cookie before a handler sees it.
+Every response forbids frames, and scripts and anything else from other sites; Host and Origin of
+every request, and beneath the root its cookie, are checked before a handler sees it.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 COOKIE = "softphone-page"
 MOST_CONNECTIONS = 64
 PATIENCE = 10.0
-"""Seconds that a connection has for its handshake, and then for its first request."""
+"""Seconds that a connection has for its handshake and its first request together."""
 LARGEST_BODY = 4096
+"""The most octets of a request's body."""
 LAST_EVENTS = 2.0
 """Seconds that browsers have to take the last events, once the command is over."""
 
@@ -53,15 +54,15 @@ Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
 
 
 class BadRequest(Exception):
-    """What a browser asks for cannot be; the text is shown to its user."""
+    """A browser asks for something that cannot be done; the text is shown to its user."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteContent:
     """What is served beneath the root: files by name, answers to GET and to POST by path.
 
-    `index` names the file of the root itself.  A POST has a JSON object, which its function gets;
-    it raises BadRequest or ConfigurationError for what cannot be.
+    `index` names the file of the root itself.  The function of a POST is called with the JSON
+    object of its body, and raises BadRequest or ConfigurationError for one that it refuses.
     """
 
     files: Mapping[str, Traversable]
@@ -200,7 +201,7 @@ class WebSite:
         return protocol
 
     def _close_silent(self, protocol: Any) -> None:
-        """Close a connection on which nothing was asked for."""
+        """Close a connection without a request yet."""
         if protocol in self._silent:
             self._silent.discard(protocol)
             if protocol.transport is not None:
@@ -209,7 +210,7 @@ class WebSite:
     # Requests -----------------------------------------------------------------------------------
 
     async def _judge(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Refuse what is not from our own page of a browser that has signed in."""
+        """Refuse a request of another page, and beneath the root one of a browser not signed in."""
         from aiohttp import web
 
         self._silent.discard(request.protocol)
@@ -251,7 +252,7 @@ class WebSite:
         )
 
     def _let_in(self, cookie: str) -> web.Response:
-        """Set the cookie, and lead to an address without the code."""
+        """Set the cookie, and redirect to the root, whose address has no code."""
         from aiohttp import web
 
         response = web.Response(status=303, headers={"Location": self.sign_in.root})

@@ -1,4 +1,4 @@
-"""What a command says first: that its account is registered, or listens."""
+"""Prints that the account of a command is registered, or listens."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from softphone.cli.console.output import CommandOutput
 
 
 def show_ready(output: CommandOutput, line: Account) -> None:
-    """Tell that calls can come: the account listens, or is registered."""
+    """Print that the account listens or is registered: calls can come in."""
     if line.listening is not None:
         transport, host, port = line.listening
         place = f"{transport.value}:{host}:{port}"

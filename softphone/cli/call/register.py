@@ -121,7 +121,7 @@ async def print_account_events(
 ) -> None:
     """Tell of every change, until the account is closed.
 
-    With `registered` the first registration has been told of already, by `show_ready`.  Raises
+    With `registered` the first registration has been printed already, by `show_ready`.  Raises
     RegistrationRefused when the registration is lost for good.
     """
     async for event in line.events():

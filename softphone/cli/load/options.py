@@ -255,17 +255,18 @@ class LoadOptions(CommandOptions):
         str | None,
         option(
             "--ui",
-            "Serve a page of the run on loopback, which shows it and steers it.",
+            "Serve a live page of the run, which can stop it and change its load; a PORT alone is "
+            "on loopback.",
             "[ADDRESS:]PORT",
         ),
     ] = None
     ui_code: Annotated[
         Path | None,
-        option("--ui-code", "Write the address that signs one browser in here.", "FILE"),
+        option("--ui-code", "Write the address that signs one browser in to this file.", "FILE"),
     ] = None
     ui_token: Annotated[
         Path | None,
-        option("--ui-token", "Sign browsers in by the token in this file instead.", "FILE"),
+        option("--ui-token", "Let browsers sign in by the token in this file instead.", "FILE"),
     ] = None
     ui_certificate: Annotated[
         Path | None,
@@ -342,7 +343,9 @@ class ConformanceOptions(CommandOptions):
     aor: Annotated[
         str | None, option("--aor", "The address (AOR) to send from, without --account.", "URI")
     ] = None
-    ca: Annotated[list[str] | None, option("--ca", "Whom to trust, or `system`.", "FILE")] = None
+    ca: Annotated[
+        list[str] | None, option("--ca", "The authority to trust, or `system`.", "FILE")
+    ] = None
     pin: Annotated[
         str | None, option("--pin", "The SHA-256 of the server's certificate.", "SHA256")
     ] = None

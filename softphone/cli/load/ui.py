@@ -1,4 +1,4 @@
-"""The page of `--ui`: its options, checked, and how a browser gets to it."""
+"""Checks the options of `--ui`, serves the page, and prints how a browser signs in."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def serve_page(
         if file is not None:
             how = f"{file} has the address that signs a browser in"
         sentence = f"the page of this run is {page.url}"
-        # Who reads the event finds the file.
+        # Before the event, so that whoever reads it finds the file.
         announce()
         output.event("ui", f"{sentence}: {how}" if how else sentence, url=page.url)
         try:

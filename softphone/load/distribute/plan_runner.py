@@ -31,9 +31,9 @@ memory stays bounded in runs of days."""
 class RunObserver:
     """Callbacks for the progress of a run: each second of it, and the registrations before.
 
-    `worker` has each second of each worker by its number, or why it was lost; `failure` calls that
-    failed, of a plan that is watched.  Of a capacity search `begin` has the plan of each trial
-    before it runs.
+    `worker` gets each second of each worker by its number, from 0 on, or why it was lost;
+    `failure`, of a watched plan, gets calls that failed.  In a capacity search `begin` gets the
+    plan of each trial before it runs.
     """
 
     second: Callable[[RunSecond], None] = lambda second: None
@@ -54,7 +54,7 @@ async def run_plan(
     """Run a plan to its end.  Canceling this task ends the run early, with a result.
 
     With `ray` the workers are actors of the Ray cluster at that address.  `control` may stop or
-    change the run; the result tells of it.
+    change the run; the result has its `changes`.
 
     Raises ConfigurationError before anything is sent; SoftphoneError when no user could register.
     """

@@ -20,10 +20,10 @@ class ControlledRun(Protocol):
 
 
 class RunControl:
-    """Given to `run_plan`, which attaches the run.
+    """Stops or changes a run; given to `run_plan`, which attaches the run.
 
-    What is asked for is checked against `most_rate` and `most_calls`: nobody exceeds them by a
-    slip.  `changes` tells what was changed, and when; the result has it, too.
+    A change is checked against `least_calls`, `most_calls` and `most_rate`, so that a typing error
+    overloads no server.  `changes` says what was changed, and when; the result has it, too.
     """
 
     def __init__(self, plan: LoadPlan, workers: int = 1) -> None:
@@ -40,11 +40,11 @@ class RunControl:
 
     @property
     def adjustable(self) -> bool:
-        """Whether rate and calls can be changed: they are the callers' where we wait for calls."""
+        """Whether rate and calls can be changed; where we wait for calls, the callers set them."""
         return self.plan.sipp is None or self.plan.target is not None
 
     def attach(self, run: ControlledRun | None) -> None:
-        """Note what runs the plan, None after its end."""
+        """Note what runs the plan; None after its end."""
         self._run = run
 
     def note_time(self, at: float) -> None:
@@ -59,7 +59,7 @@ class RunControl:
         run.stop_run()
 
     def change(self, *, rate: float | None = None, calls: int | None = None) -> None:
-        """Change what is not None.  Raises ConfigurationError, and then nothing is changed."""
+        """Change what is not None.  Raises ConfigurationError, and then changes nothing."""
         run = self._running()
         if not self.adjustable:
             raise ConfigurationError("this run waits for calls: who calls sets their rate")

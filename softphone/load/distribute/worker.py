@@ -90,7 +90,7 @@ async def _command(reader: asyncio.StreamReader) -> tuple[str, Any]:
 
 
 async def _obey(reader: asyncio.StreamReader, runner: ShareRunner) -> None:
-    """Change the load as told, until the run is to end."""
+    """Carry out each `change`; end the run at `stop`, or at the end of the input."""
     while True:
         word, value = await _command(reader)
         if word != "change":

@@ -62,7 +62,7 @@ class _WorkerHandle:
 class WorkerPool:
     """Runs each share of a plan by a worker of its own; `hire` starts one.
 
-    `on_worker` has each second of each worker, before they are merged, or why it was lost.
+    `on_worker` gets each second of each worker, before they are merged, or why it was lost.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """A load run while it goes on: its figures for the terminal, and the page of `--ui` in a browser.
 
-`LiveRun` adds up what the observers of a run are told; `LoadPage` serves it, with buttons that
-steer the run.  Who may see the page is judged by `softphone.web`; the runs themselves, and what may
-be changed of them, are in `softphone.load.distribute`.
+`LiveRun` adds up the figures of a run; `LoadPage` serves them, with buttons that stop the run and
+change its load.  `softphone.web` decides who may see the page; the runs themselves, and what may be
+changed of them, are in `softphone.load.distribute`.
 
 Implements no standard: the page is HTML with SVG and server-sent events, and loads nothing from
 elsewhere.

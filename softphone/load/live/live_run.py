@@ -1,4 +1,4 @@
-"""Adds up a run as it goes on, and describes it in values for JSON.  Reads no clock."""
+"""Adds up the figures of a run as it goes on, and returns them as JSON values.  Reads no clock."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from softphone.load.run.bottleneck import BottleneckDetector
 
 OWN_PROCESSOR = "own processor"
 POINTS = 1800
-"""Seconds that the charts have: half an hour."""
+"""The most seconds that the charts show: half an hour."""
 CAUSES = 20
-"""Causes of failure that are shown, the most frequent."""
+"""How many causes of failure are shown, the most frequent first."""
 FAILED_OF_CAUSE = 5
-"""Failed calls that are kept of one cause, the newest."""
+"""How many failed calls are kept of each cause, the newest."""
 
 
 def live_figures(
     total: Tally, second: RunSecond, *, calls: int, users: int
 ) -> list[tuple[str, str]]:
-    """The figures of a run so far, each with its name; of `calls` calls and `users` users."""
+    """Return names and texts of the figures so far; `calls` may be up, `users` exist."""
     now = second.tally
     return [
         ("calls up", f"{second.up:,} of {calls:,}"),
@@ -48,7 +48,10 @@ def live_figures(
 
 
 class LiveRun:
-    """What is known of a run; `expectations` are judged by what was counted so far."""
+    """The figures of a run so far; `expectations` are judged by them.
+
+    What it keeps is bounded by `POINTS`, `CAUSES` and `FAILED_OF_CAUSE`.
+    """
 
     def __init__(
         self, plan: LoadPlan, control: RunControl, expectations: Sequence[Expectation] = ()
@@ -98,14 +101,14 @@ class LiveRun:
         kept.append((next(self._ids), call))
 
     def failed_call(self, number: int) -> FailedCall | None:
-        """The failed call of that number; None if it is not kept any more."""
+        """Return the failed call of a number; None if it is no longer kept."""
         kept = itertools.chain.from_iterable(self._failed.values())
         return next((call for each, call in kept if each == number), None)
 
     def finish(
         self, result: LoadResult, verdicts: Sequence[ExpectationVerdict], sentence: str
     ) -> None:
-        """Note the result of the run; `sentence` is what the command says of it."""
+        """Note the result of the run; `sentence` is what the command prints about it."""
         self._outcome = {
             "valid": result.valid,
             "met": not any(verdict.broken for verdict in verdicts),
@@ -114,7 +117,7 @@ class LiveRun:
         }
 
     def heading(self) -> dict[str, Any]:
-        """What does not change: what is run, and the points of the charts so far."""
+        """Return what each stream begins with: title, limits, the charts so far, `state()`."""
         control = self._control
         return {
             "title": f"{self._plan.scenario}: {self._plan.target or 'users call each other'}",
@@ -128,7 +131,7 @@ class LiveRun:
         }
 
     def state(self) -> dict[str, Any]:
-        """The run as it stands."""
+        """Return the run as it stands, as JSON values."""
         control, outcome = self._control, self._outcome
         causes = sorted(failure_causes(self._total).items(), key=lambda item: -item[1])
         failed = sorted(
@@ -159,7 +162,7 @@ class LiveRun:
 
 
 def _point(second: RunSecond) -> dict[str, Any]:
-    """One second in the charts."""
+    """Return one second as a point of the charts: times in ms, `loss` and `cpu` in percent."""
     tally = second.tally
     return {
         "at": round(second.at, 1),

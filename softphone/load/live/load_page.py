@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
 FILES = ("load.html", "load.js", "chart.js", "load.css")
 MOST = 1e9
-"""No rate or number of calls is as large."""
+"""Larger numbers in a request are refused before they are converted."""
 EVERY_USERS = 0.02
-"""The share of users after whose registration the page is told again."""
+"""The share of users whose registration causes the next update of the page."""
 
 
 class LoadPage(WebSite):
-    """An async context that serves the page of a run, which `watch` has to hear of.
+    """An async context that serves the page of a run; give the run the observer of `watch`.
 
     Raises ConfigurationError without aiohttp, or when the address cannot be bound.
     """
@@ -53,10 +53,10 @@ class LoadPage(WebSite):
         )
         super().__init__(content, access, what="the page of this load run", on_sign_in=on_sign_in)
 
-    # What the run tells -------------------------------------------------------------------------
+    # What the run reports -------------------------------------------------------------------------
 
     def watch(self, observer: RunObserver) -> RunObserver:
-        """Return the observer of a run, which tells `observer` and this page."""
+        """Return an observer of a run that passes everything on to `observer` and to this page."""
 
         def second(latest: RunSecond) -> None:
             observer.second(latest)
@@ -81,7 +81,7 @@ class LoadPage(WebSite):
     async def finish(
         self, result: LoadResult, verdicts: Sequence[ExpectationVerdict], sentence: str
     ) -> None:
-        """Show how the run ended, and end the events."""
+        """Show how the run ended, and end the streams of events."""
         self._live.finish(result, verdicts, sentence)
         self._tell()
         await self.feed.finish(LAST_EVENTS)
@@ -93,7 +93,7 @@ class LoadPage(WebSite):
     # What a browser asks for --------------------------------------------------------------------
 
     async def _show_failed(self, request: web.Request) -> web.StreamResponse:
-        """The messages of a failed call, which are masked."""
+        """Answer with the ladder and messages of a failed call, secrets masked."""
         from aiohttp import web
 
         number = request.query.get("id", "")
@@ -121,7 +121,7 @@ def _number(given: Mapping[str, Any], name: str) -> float | None:
     value = given.get(name)
     if value is None:
         return None
-    # A bool is an int in Python, and what its reader of JSON gives may be huge or infinite.
+    # A bool is an int in Python, and Python's JSON reader accepts huge numbers and Infinity.
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < MOST:
         raise BadRequest(f"{name}: expected a number")
     return float(value)

@@ -22,11 +22,11 @@ class FailedCall:
     worker: int = 0
 
     def of_worker(self, number: int) -> Self:
-        """The same call, as one of worker `number`, from 0 on."""
+        """Return the call as one of worker `number`, counted from 0."""
         return replace(self, worker=number)
 
     def to_plain(self) -> dict[str, Any]:
-        """The call as JSON values, for `from_plain`."""
+        """Return the call as JSON values, for `from_plain`."""
         return asdict(self)
 
     @classmethod

@@ -30,7 +30,9 @@ NODE = "node"
 MOST_TIMES = 4
 """How far a watched run may be raised, as a multiple of what was planned."""
 LEAST_MOST_CALLS = 10
+"""Calls at once up to which a watched run may be raised in any case."""
 LEAST_MOST_RATE = 100.0
+"""Calls a second up to which a watched run may be raised in any case."""
 
 
 @dataclass(frozen=True, slots=True)

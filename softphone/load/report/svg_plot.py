@@ -15,6 +15,7 @@ LEFT, RIGHT, TOP, BOTTOM = 64, 16, 30, 40
 COLORS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df")
 BAR = 26
 HEAT_COLUMNS, HEAT_ROWS = 90, 20
+"""The most cells of a heat map across and down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def _grid(x_scale: _AxisScale, y_scale: _AxisScale) -> str:
 
 
 def _axes(x_scale: _AxisScale, rows: Sequence[tuple[float, float]]) -> str:
-    """The axes, with a line and a label for each row: its coordinate and its value."""
+    """Draw the axes, with a line and a label for each row: its coordinate and its value."""
     parts = []
     for y, value in rows:
         parts.append(f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/>')
@@ -178,15 +179,16 @@ def heat_map(
     across: str = "seconds",
     end: float | None = None,
 ) -> str:
-    """Plot how many values each time has, of each size on a logarithmic axis: more is darker.
+    """Plot counts of values over time as cells: a darker cell has more; the y axis is logarithmic.
 
-    `columns` has times, ascending, with their values; the x axis spans 0 to `end` at least.
+    `columns` has times, ascending, each with the histogram of its values; the x axis spans at least
+    0 to `end`.
     """
     values = list(_values(columns))
     if not values:
         return _nothing(label)
     sizes = [size for _, size, _ in values]
-    # Without a spread there would be no axis.
+    # One value alone would give an axis of no height.
     low, high = min(sizes) / 1.1, max(sizes) * 1.1
     x_scale = _scale([at for at, _, _ in values], LEFT, WIDTH - RIGHT, 0.0, end)
     y_scale = _AxisScale(math.log(low), math.log(high), HEIGHT - BOTTOM, TOP)
@@ -194,7 +196,7 @@ def heat_map(
     height = (HEIGHT - BOTTOM - TOP) / HEAT_ROWS
     cells: Counter[tuple[int, int]] = Counter()
     for at, size, count in values:
-        # A second is known by its end.
+        # The time of a second is that of its end.
         column = math.ceil((x_scale.at(at) - LEFT) / width - 1e-9) - 1
         row = int((y_scale.at(math.log(size)) - TOP) / height)
         cells[max(0, column), row] += count
@@ -211,7 +213,7 @@ def heat_map(
 
 
 def _values(columns: Sequence[tuple[float, Histogram]]) -> Iterator[tuple[float, float, int]]:
-    """Each time and size, with its count; a size of 0 counts as the smallest that is told apart."""
+    """Yield time, value and count; a value of 0, which has no logarithm, becomes the unit."""
     for at, histogram in columns:
         before = 0
         for size, seen in histogram.steps():

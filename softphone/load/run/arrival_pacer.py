@@ -1,4 +1,4 @@
-"""Paces the calls of one worker: on schedule, and so many at once at most; both may be changed."""
+"""Paces the calls of one worker: on schedule, up to a number at once; both may be changed."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class ArrivalPacer:
             self._changes += 1
             kind = "poisson" if self._plan.arrival == "poisson" else "constant"
             schedule = parse_arrival(kind, rate=rate, seed=self._plan.seed + self._changes)
-            # Numbers go on from where all workers agree which of them are whose.
+            # Numbering goes on at a multiple of `workers`: each number keeps its worker.
             first = (self._number // self._plan.workers + 1) * self._plan.workers
             self._begun = self._clock() + 1.0 / rate
             self._arrivals = self._own_arrivals(schedule, first)
@@ -121,7 +121,7 @@ class ArrivalPacer:
         begin(number)
 
     def _own_arrivals(self, schedule: ArrivalProcess, first: int) -> Iterator[tuple[int, float]]:
-        """The number of each arrival of this worker, from `first` on, and its seconds."""
+        """Yield number and seconds of each arrival of this worker; numbers begin at `first`."""
         plan = self._plan
         for number, at in enumerate(schedule.arrival_times(), first):
             if number % plan.workers == plan.worker:

@@ -1,7 +1,7 @@
-"""Keeps what was last sent and received on each connection, to show it of calls that fail.
+"""Keeps the last messages of each connection, to show those of calls that fail.
 
-What passes is kept as it is, so that calls that succeed cost next to nothing: messages are told
-apart, and masked, only of a call that has failed.
+Octets are kept as they come, so that calls that succeed cost next to nothing: they are split into
+messages, and masked, only for a call that has failed.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from softphone.rate_limit import TokenBucket
 from softphone.sans_io import Address, Flow, Transport
 
 MOST_OF_FLOW = 48 << 10
-"""Octets that are kept of one connection: some calls."""
+"""The most octets that are kept of one connection: enough for some calls."""
 MOST_OF_ALL = 32 << 20
+"""The most octets that are kept of all connections."""
 SHOWN_A_SECOND = 2.0
-"""Failed calls that are shown, on average; more of them would take time from the others."""
+"""Failed calls that are shown, on average; more would take processor time from the run."""
 BURST = 8.0
+"""Failed calls that are shown at once, at most."""
 
 _START = re.compile(rb"SIP/2\.0 |[A-Z]{3,16} sips?:")
 
@@ -89,7 +91,7 @@ class FailureTrace:
         """Ignore media."""
 
     def add_failure(self, call_id: str, cause: str) -> None:
-        """Tell of a call that failed, unless many have just been told of."""
+        """Pass on a call that failed, with its messages, within the limit on the rate."""
         at = self._clock()
         if not self._bucket.admit(now=at):
             return
@@ -107,7 +109,7 @@ class FailureTrace:
 
 
 def _replay(recent: _Recent, ladder: Ladder) -> None:
-    """Show the pieces to a ladder, in each direction from the first that begins a message."""
+    """Add the pieces to a ladder, in each direction from the first that begins a message."""
     begun = set()
     for flow, outgoing, at, data in recent.pieces:
         if outgoing not in begun and not _START.match(data):

@@ -1,11 +1,11 @@
 """The client configuration service of Cisco's IM and Presence: SOAP 1.2 over HTTPS.
 
 Logs a user in, checks the presence domain and fetches the one-time password that the SASL mechanism
-CISCO-VTG-TOKEN spends.  XMPP and its mechanisms are in `softphone.messaging.xmpp`, HTTPS and the
+CISCO-VTG-TOKEN uses.  XMPP and its mechanisms are in `softphone.messaging.xmpp`, HTTPS and the
 certificate gate in `softphone.net`; `softphone.config` reads the table `[im.im_presence]`.
 
-No standard: the requests are those that published clients of this service send.  They were tried
-against the lab's stand-in only, and against no server of Cisco's.
+Implements no standard: the requests are those that published clients of this service send.  They
+were tried with the lab's node only, and with no server of Cisco's.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Each node is verified before the first request.  The password goes to the configured nodes only, and
 to a home node that a verified server names; no redirect is followed.  A refused login ends the
-sign-in, since a few wrong ones lock a user; a node that does not answer is for the caller to
-replace.  Session key and one-time password stand in no log and no exception.
+sign-in, since a few wrong ones lock a user; if a node does not answer, the caller tries the next
+one.  Session key and one-time password appear in no log and no exception.
 """
 
 from __future__ import annotations
@@ -136,7 +136,10 @@ class ClientConfigurationService:
         return await run_by_size(len(answer.body), parse_one_time_password, answer.body)
 
     async def _ask(self, node: PresenceNode, action: str, content: bytes) -> HttpsResponse:
-        """Ask within a session, in the configured version, else without one."""
+        """Send a request of a session to the path of the configured version; after 404 without one.
+
+        Raises TransportError for any other status than 200, unless the session has ended.
+        """
         answer = await self._post(node, action, content, self._version)
         if self._version and answer.status == 404:
             logger.info("%s does not know version %s of the service", node.host, self._version)

@@ -40,7 +40,7 @@ class PresenceNode:
 
 @dataclass(frozen=True, slots=True)
 class ImPresenceConfig:
-    """The nodes of an IM and Presence cluster, and what is asked of them.
+    """The nodes of an IM and Presence cluster, and the sign-in to them.
 
     Raises ConfigurationError for a wrong value.
     """
@@ -62,8 +62,8 @@ class ImPresenceConfig:
     certificate_name: CertificateName = CertificateName.DOMAIN
     """What the certificate of XMPP must name: the domain of `jid`, or the node."""
     check_domain: bool = True
-    """Whether the presence domain that the node tells must be that of `jid`; false for addressing
-    by directory URI."""
+    """Whether the presence domain in the node's configuration must be that of `jid`; false for
+    addressing by directory URI."""
     follow_home_node: bool = True
     """Whether to move, once for each sign-in, to the home node that a server names: to one of
     `servers`, or to a host below the domain of `jid`."""
@@ -106,7 +106,7 @@ class ImPresenceConfig:
         return known.get(host) or PresenceNode(host, listed[0].soap_port)
 
     def may_move_to(self, host: str, domain: str) -> bool:
-        """Whether a home node that a server names may be used: it is listed, or in the domain."""
+        """Whether a home node that a server names may be used: listed, or below the domain."""
         if not self.follow_home_node:
             return False
         within = host.endswith(f".{domain}") and _DOMAIN.fullmatch(host) is not None

@@ -1,8 +1,8 @@
-"""Makes the requests of the client configuration service, and reads its answers, with bounds.
+"""Makes the requests of the client configuration service, and parses its answers within limits.
 
 SOAP 1.2, in the namespace `urn:cisco:epas:soap`.  Elements are found by their local names, since
-how the namespaces are written was not seen in a schema.  No text of an answer gets into an
-exception: a server could repeat the password in it.
+there was no schema that shows the namespace of each.  No text of an answer gets into an exception:
+a server could repeat the password in it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LIMITS = XmlLimits(octets=LARGEST, depth=24, elements=8000, attributes=8000)
 _SOAP = "http://www.w3.org/2003/05/soap-envelope"
 _EPAS = "urn:cisco:epas:soap"
 _LONGEST_SECRET = 500
-"""Below the length at which the reader cuts a text off."""
+"""The most characters of a secret, below the 512 at which `read_elements` cuts a text off."""
 _INVALID = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _DOMAIN = re.compile(r"(?!-)[A-Za-z0-9.-]{1,253}")
 _ENDED = b"Invalid request"
@@ -31,7 +31,7 @@ _FAULT_CODES = frozenset(
 
 
 class SessionEnded(MessagingError):
-    """The session key counts no more: the user has to log in again."""
+    """The session key is no longer valid: the user has to log in again."""
 
     _hint = "sign in again"
 
@@ -53,7 +53,7 @@ def login_request(
 
 
 def config_request(session: KeyMaterial) -> bytes:
-    """Ask for the configuration of system and user."""
+    """Make a request for the configuration of system and user."""
     return _envelope(
         "<e:get-all-config><e:system-config/><e:user-config/>"
         '<e:federated-domains auth-policy="all"/><e:non-presence-aware-contacts/>'
@@ -63,14 +63,14 @@ def config_request(session: KeyMaterial) -> bytes:
 
 
 def password_request(session: KeyMaterial) -> bytes:
-    """Ask for a one-time password."""
+    """Make a request for a one-time password."""
     return _envelope("<e:get-onetime-password/>", session)
 
 
 def parse_login(data: bytes) -> KeyMaterial:
     """Return the session key of a login.
 
-    Raises SignInRefused for an answer without success, TransportError for no document.
+    Raises SignInRefused for an answer without success, TransportError for one that is not SOAP 1.2.
     """
     success = _at(_body(data), "login-resp", "success")
     if success is None:
@@ -79,9 +79,9 @@ def parse_login(data: bytes) -> KeyMaterial:
 
 
 def parse_presence_domain(data: bytes) -> str:
-    """Return the presence domain of a configuration, in lower case; "" if it tells none.
+    """Return the presence domain of a configuration, in lower case; "" if it has none.
 
-    Raises SessionEnded, TransportError for what is no answer to the question.
+    Raises SessionEnded, and TransportError for anything but an answer to this request.
     """
     answer = _answer(data, "get-all-config-resp")
     system = _at(answer, "get-system-config-resp")
@@ -94,13 +94,13 @@ def parse_presence_domain(data: bytes) -> str:
 
 
 def parse_one_time_password(data: bytes) -> KeyMaterial:
-    """Return a one-time password.  Raises SessionEnded, TransportError as above."""
+    """Return a one-time password.  Raises as `parse_presence_domain` does."""
     answer = _answer(data, "get-onetime-password-resp")
     return _secret(_at(answer, "success", "password"), "one-time password")
 
 
 def fault_code(data: bytes) -> str | None:
-    """Return the code of a SOAP fault, "unknown" for one of no standard; None for no fault."""
+    """Return the code of a SOAP fault, "unknown" for one not of SOAP 1.2; None without a fault."""
     try:
         fault = _at(_body(data), "Fault")
     except TransportError:
@@ -113,7 +113,7 @@ def fault_code(data: bytes) -> str | None:
 
 
 def is_session_end(data: bytes) -> bool:
-    """Whether an answer says that the session key counts no more."""
+    """Whether an answer says that the session key is no longer valid."""
     return _ENDED in data
 
 

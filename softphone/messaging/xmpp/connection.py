@@ -144,7 +144,7 @@ class XmppConnection:
         if self._stream is None:
             return
         if condition == "conflict":
-            # RFC 6120 section 4.9.3.3.  Two clients that each came back would put each other out
+            # RFC 6120 section 4.9.3.3.  Two clients that both reconnect would disconnect each other
             # for ever.
             self._stream.refuse(
                 SignInRefused(
@@ -206,7 +206,11 @@ class XmppConnection:
         return XmppServer(Target(Transport.TLS, host, nodes.xmpp_port, name), TlsMode.STARTTLS)
 
     async def _enter(self, server: XmppServer, tried: frozenset[str] | None) -> None:
-        """Sign in at one server; it may name another home node, but for the `tried`, if given."""
+        """Sign in at one server.
+
+        Raises HomeNodeElsewhere if it names a home node that is not in `tried`; with None it does
+        not move.
+        """
         stream = self._stream
         if stream is None:
             raise ConfigurationError("there is no stream to sign in with")

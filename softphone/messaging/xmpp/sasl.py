@@ -1,7 +1,7 @@
 """SASL authentication to a chat server: choice of the mechanism, and the mechanisms.
 
 RFC 4422 (EXTERNAL), RFC 5802 and RFC 7677 (SCRAM, with tls-unique of RFC 5929 where Python supports
-it), RFC 7628 (OAUTHBEARER), RFC 4616 (PLAIN), and CISCO-VTG-TOKEN, which spends a one-time password
+it), RFC 7628 (OAUTHBEARER), RFC 4616 (PLAIN), and CISCO-VTG-TOKEN, which sends a one-time password
 and is described by no standard.  DIGEST-MD5 is never used.  SCRAM is slixmpp's, hardened: the nonce
 comes from our entropy, the iterations run in OpenSSL and are bounded, and a server that does not
 prove that it knows the password is refused.
@@ -53,12 +53,12 @@ _STATUS = re.compile(r"[A-Za-z0-9_]{1,40}")
 
 @dataclass(frozen=True, slots=True)
 class SignInMeans:
-    """What we have to sign in with, and what policy allows.
+    """The credentials that we have, and what policy allows.
 
     `verified` is whether the server was verified and TLS is in force, `binding` whether this
     connection has channel binding data; `fips` excludes SHA-1.  `token` is whether there is a
     source of bearer tokens, `one_time_password` whether there is one of one-time passwords, and
-    `plain` whether the password itself may be shown to the server.
+    `plain` whether the password itself may be sent to the server.
     """
 
     verified: bool
@@ -76,10 +76,10 @@ def choose_mechanism(
 ) -> str | None:
     """Return the strongest mechanism that the server offers and policy allows; None for none.
 
-    In this order: EXTERNAL, which shows nothing that could be used again; SCRAM, which proves that
-    both sides know the password; OAUTHBEARER, which shows a token; CISCO-VTG-TOKEN, which shows a
-    one-time password; PLAIN, which shows the password.  After any other was `attempted`, PLAIN is
-    not used: a server could refuse the others to be shown the password.
+    In this order: EXTERNAL, which sends nothing that could be used again; SCRAM, which proves that
+    both sides know the password; OAUTHBEARER, which sends a token; CISCO-VTG-TOKEN, which sends a
+    one-time password; PLAIN, which sends the password.  After any other was `attempted`, PLAIN is
+    not used: a server could refuse the others in order to get the password.
     """
     if not means.verified:
         return None
@@ -187,7 +187,7 @@ class Scram(SCRAM):
 class OneMessage(Mech):
     """A mechanism that is one message of the client: PLAIN and CISCO-VTG-TOKEN.
 
-    The message is wiped once it has been given; to a challenge the answer is empty.
+    The message is wiped once it has been returned; a challenge gets an empty answer.
     """
 
     def __init__(self, name: str, message: KeyMaterial) -> None:
@@ -209,7 +209,7 @@ class OAuthBearer(OneMessage):
     status = ""
 
     def process(self, challenge: bytes = b"") -> bytes:
-        """Return the message; to an error challenge one octet 1 (RFC 7628 section 3.2.3)."""
+        """Return the message; for an error challenge the octet 0x01 (RFC 7628 section 3.2.3)."""
         message = super().process(challenge)
         if message:
             return message

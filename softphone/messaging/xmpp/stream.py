@@ -47,7 +47,7 @@ _STREAMS = "http://etherx.jabber.org/streams"
 _SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 _NODE_NAME = "{urn:xmpp:domain-based-name:0}hostname"
 _FETCHED = (OAUTHBEARER, CISCO_VTG_TOKEN)
-"""Mechanisms whose message is made of what is fetched for each sign-in."""
+"""Mechanisms whose credential is fetched anew for each sign-in."""
 _PLUGINS = ("xep_0030", "xep_0115", "xep_0198", "xep_0199", "xep_0184", "xep_0203", "xep_0045")
 _SETTINGS: dict[str, dict[str, object]] = {
     "xep_0047": {"block_size": 4096, "max_block_size": 8192},
@@ -338,7 +338,7 @@ class XmppStream(ClientXMPP):
         return True
 
     def _means(self, binding: bytes | None) -> SignInMeans:
-        """Return what we can and may sign in with on this connection."""
+        """Return the credentials, and the policy, that apply to this connection."""
         config, connection = self._config, self.connection
         flow = None if connection is None else connection.flow
         return SignInMeans(
@@ -367,7 +367,7 @@ class XmppStream(ClientXMPP):
         except SoftphoneError as exc:
             self.refuse(exc)
         except Exception as exc:
-            # Its text, or its cause, may have the token in it.
+            # Its text, or that of its cause, may contain the token.
             self.refuse(TransportError(f"no credential was fetched: {type(exc).__name__}"))
         else:
             if self.connection is connection:

@@ -103,9 +103,9 @@ def https_target(url: str) -> Target:
 
 
 def web_target(url: str) -> Target:
-    """The target of an https: URL, or of an http: one at a numeric loopback address.
+    """Return the target of an https: URL, or of an http: one at a numeric loopback address.
 
-    Raises ConfigurationError for any other URL, in words that hold neither its path nor its query.
+    Raises ConfigurationError for any other URL; the text has neither its path nor its query.
     """
     parts = urlsplit(url)
     if parts.scheme != "http":

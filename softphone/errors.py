@@ -196,7 +196,7 @@ class CertificateUnknown(CertificateUntrusted):
 
     _hint = (
         "put the issuing CA's certificate into tls.ca, or accept this one through "
-        "unknown_certificate; `softphone doctor` names the issuer"
+        "unknown_certificate"
     )
 
 

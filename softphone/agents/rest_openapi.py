@@ -70,7 +70,7 @@ def openapi_document(version: str) -> dict[str, Any]:
     answers = {**_answer("200", "The call.", "Call"), **_failures("400", "401", "404", "413")}
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Calls of softphone agent serve", "version": version},
+        "info": {"title": "Calls of an agent server", "version": version},
         "security": [{"basic": []}],
         "paths": {
             CALLS_PATH: {

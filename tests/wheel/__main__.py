@@ -84,13 +84,18 @@ def installed_size(environment: Path) -> float:
     return size / 1e6
 
 
-def check(python: str, wheel: Path, folder: Path) -> None:
-    """Install the wheel in an environment of its own: its size, a hint, the demo, and its path."""
-    place = folder / "environment"
-    run(python, "-m", "venv", str(place), cwd=folder)
+def make_environment(python: str, folder: Path) -> Path:
+    """Make an empty environment of an interpreter."""
+    run(python, "-m", "venv", str(folder), cwd=folder.parent)
+    return folder
+
+
+def check(place: Path, wheel: Path, *options: str) -> None:
+    """Install the wheel in an environment, and look at its size, a hint, the demo, and its path."""
+    folder = place.parent
     own = str(place / "bin" / "python")
     pip = (own, "-m", "pip", "install", "-q", "--disable-pip-version-check")
-    run(*pip, "--only-binary", ":all:", str(wheel), cwd=folder)
+    run(*pip, "--only-binary", ":all:", *options, str(wheel), cwd=folder)
     size = installed_size(place)
     if size > MOST_MB:
         sys.exit(f"an installation takes {size:.0f} MB, and is to take {MOST_MB} at most")
@@ -106,7 +111,10 @@ def check(python: str, wheel: Path, folder: Path) -> None:
     wanted = "NumPy" if wheel.name.endswith("-py3-none-any.whl") else "compiled kernel"
     if not path.startswith(wanted):
         sys.exit(f"{wheel.name} has the media path: {path}")
-    print(f"  {size:.0f} MB without pip and setuptools; the demo passes; {path}", flush=True)
+    print(
+        f"  {wheel.name}: {size:.0f} MB without pip and setuptools; the demo passes; {path}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -117,12 +125,13 @@ def main() -> None:
             newest = max(interpreters().items())[1]
             return resolve_everywhere(built.pure, Path(name), newest)
         found = sorted(interpreters().items())
-        for (version, python), wheel in [*((each, built.wheel) for each in found),
-                                         (found[-1], built.pure)]:  # fmt: skip
-            print(f"Python {version[0]}.{version[1]} ({python}), {wheel.name}", flush=True)
-            folder = Path(name) / f"{version[0]}.{version[1]}-{wheel.parent.name}"
-            folder.mkdir()
-            check(python, wheel, folder)
+        for version, python in found:
+            place = Path(name) / f"{version[0]}.{version[1]}" / "environment"
+            place.parent.mkdir()
+            print(f"Python {version[0]}.{version[1]} ({python})", flush=True)
+            check(make_environment(python, place), built.wheel)
+        # In the place of the other one, among the same dependencies.
+        check(place, built.pure, "--force-reinstall", "--no-deps")
     return None
 
 

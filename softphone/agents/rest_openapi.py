@@ -145,5 +145,5 @@ def _failures(*statuses: str) -> dict[str, Any]:
     """Return the same description for each status of a failure."""
     found: dict[str, Any] = {}
     for status in statuses:
-        found |= _answer(status, "It was not done.", "Error")
+        found |= _answer(status, "Refused; nothing was changed.", "Error")
     return found

@@ -42,7 +42,7 @@ def read_token(data: bytes, *, wall: float) -> BearerToken:
     if text.startswith("{"):
         text, lasts = _from_json(text)
     if not is_bearer_token(text):
-        raise AuthenticationFailed("what was given as the token is none", status=407)
+        raise AuthenticationFailed("what was given is not a bearer token", status=407)
     return BearerToken(KeyMaterial(text.encode()), _lasts(text, wall) if lasts is None else lasts)
 
 

@@ -320,7 +320,7 @@ class WebSite:
                 raise BadRequest("expected a JSON object")
             change(given)
         except (ValueError, RecursionError):
-            raise web.HTTPBadRequest(text="that is no JSON\n") from None
+            raise web.HTTPBadRequest(text="expected JSON\n") from None
         except (BadRequest, ConfigurationError) as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
         return web.Response(status=204)

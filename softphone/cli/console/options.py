@@ -52,12 +52,12 @@ PinOption = Annotated[
     list[str] | None,
     option(
         "--pin",
-        "Believe this signer: the certificate's SHA-256, or the certificate; may be repeated.",
+        "Trust this signer: the certificate's SHA-256, or the certificate; may be repeated.",
         "SHA256|FILE",
     ),
 ]
 FirstUseOption = Annotated[
-    bool, option("--trust-on-first-use", "Believe the first list, whoever signed it, and say so.")
+    bool, option("--trust-on-first-use", "Trust the first list, whoever signed it, and say so.")
 ]
 
 

@@ -85,7 +85,7 @@ class BootOptions(CommandOptions):
         str | None, option("--auth-string", "Enroll with this string, if asked to.", "N")
     ] = None
     ca: Annotated[
-        list[Path] | None, option("--ca", "Believe this authority for https servers.", "FILE")
+        list[Path] | None, option("--ca", "Trust this authority for https servers.", "FILE")
     ] = None
     once: Annotated[bool, option("--once", "Register, report, and leave.")] = False
     take_over: Annotated[

@@ -39,7 +39,7 @@ class DiscoverOptions(CommandOptions):
         Path | None, option("--password-file", "Else the terminal is asked.", "FILE")
     ] = None
     ca: Annotated[
-        list[str] | None, option("--ca", 'Believe this authority, or "system".', "FILE")
+        list[str] | None, option("--ca", 'Trust this authority, or "system".', "FILE")
     ] = None
     services_domain: Annotated[
         str | None, option("--services-domain", "Ask this domain's records.", "NAME")

@@ -121,7 +121,7 @@ class VerifyAuditOptions(CommandOptions):
     ] = None
     ca: Annotated[
         list[str] | None,
-        option("--ca", 'Believe this authority of a database, or "system".', "FILE"),
+        option("--ca", 'Trust this authority of a database, or "system".', "FILE"),
     ] = None
     json: JsonOption = False
 

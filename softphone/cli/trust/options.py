@@ -91,11 +91,11 @@ class VerifyServerOptions(CommandOptions):
     place: Annotated[str, typer.Argument(metavar="HOST:PORT", help="A TLS server.")]
     service: Annotated[str, option("--service", "sip, https, xmpp or capf.", "NAME")]
     ca: Annotated[
-        list[str] | None, option("--ca", 'Believe this authority, or "system".', "FILE")
+        list[str] | None, option("--ca", 'Trust this authority, or "system".', "FILE")
     ] = None
     store: Annotated[
         Path | None,
-        option("--store", "Believe this store, too: its trust lists and what was accepted.", "DIR"),
+        option("--store", "Trust this store, too: its trust lists and what was accepted.", "DIR"),
     ] = None
     name: Annotated[
         str | None, option("--name", "Whom the certificate has to name: a domain.", "NAME")

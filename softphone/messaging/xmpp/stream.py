@@ -381,7 +381,7 @@ class XmppStream(ClientXMPP):
         if name == OAUTHBEARER and fetch is not None:
             token = await fetch()
             if not is_bearer_token(token):
-                raise SignInRefused("what was given as the token is none")
+                raise SignInRefused("what was given is not a bearer token")
             return oauth_bearer_message(self._config.jid, host, port, KeyMaterial(token.encode()))
         if nodes is None or service is None:
             raise SignInRefused(f"there is nothing to sign in with by {name}")

@@ -114,8 +114,12 @@ def web_target(url: str) -> Target:
         if ipaddress.ip_address(parts.hostname or "").is_loopback:
             return Target(Transport.TCP, parts.hostname or "", parts.port or 80)
     except ValueError as exc:
-        raise ConfigurationError("an http: address is one of loopback, with digits") from exc
-    raise ConfigurationError("an http: address is one of loopback, with digits")
+        raise ConfigurationError(
+            "an http: address has to be a numeric one of loopback, such as 127.0.0.1"
+        ) from exc
+    raise ConfigurationError(
+        "an http: address has to be a numeric one of loopback, such as 127.0.0.1"
+    )
 
 
 @dataclass(frozen=True, slots=True)

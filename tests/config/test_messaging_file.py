@@ -121,7 +121,7 @@ async def test_a_token_comes_from_a_file_or_a_command_alone_or_in_json(read, tmp
     (tmp_path / "token").write_text("another")
     assert await config.token() == "another"
     (tmp_path / "token").write_text("no token")
-    with pytest.raises(AuthenticationFailed, match="none"):
+    with pytest.raises(AuthenticationFailed, match="not a bearer token"):
         await config.token()
     assert await read(f'{alone}command = ["echo", "xyz"]\n').config.token() == "xyz"
     for wrong in ("", 'token_file = "token"\ncommand = ["a"]\n', "expires_in = 1\n"):

@@ -2,7 +2,7 @@
 
 `python`  is run (`await` at the top level is allowed);
 `sh`      is run by bash with `-euo pipefail`;
-`toml`    is loaded as an account file that lies in the lab's folder;
+`toml`    is loaded as an account file that lies in the lab's folder, or one of chat alone;
 `json`    is parsed, one object a line or in all;
 `shell`   is only shown; each `make TARGET` in it must be a target of the Makefile;
 `yaml`    is parsed; `test_ci_templates.py` looks at what those of CI run;
@@ -33,6 +33,7 @@ import pytest
 import yaml
 
 from softphone.config import load_account
+from softphone.config.messaging_file import load_messaging
 from tests.support import programs
 from tests.support.forked_command import running
 
@@ -155,9 +156,14 @@ def test_a_toml_block_is_an_account_file(source, files_of_a_lab, tmp_path):
         secret.touch(mode=0o600)
         if secret.stat().st_size == 0:  # the lab has written the passwords of its own users
             secret.write_text("a password\n")
+    for name in re.findall(r'"([\w-]+\.pem)"', source):
+        shutil.copyfile(lab / "ca.crt", lab / name)
     path = lab / "of_a_page.toml"
     path.write_text(source)
-    assert load_account(path).config.aor_uri.user
+    if source.startswith("[im]"):  # a chat without a telephone
+        assert load_messaging(path).config.jid
+    else:
+        assert load_account(path).config.aor_uri.user
 
 
 @pytest.mark.parametrize("source", blocks("json"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 
 import pytest
 
@@ -12,7 +13,7 @@ from softphone.lab import LabConfig, LabServer
 from softphone.lab.im_presence import IM_PRESENCE_DOMAIN
 from softphone.net.http import HttpsClient, HttpsEnvironment, HttpsRequest
 from softphone.phone import Phone
-from softphone.trust import Service
+from softphone.trust import Service, client_context
 from tests.support.certificates import settings
 from tests.support.im_presence import HOME, running_site
 
@@ -46,6 +47,31 @@ async def test_before_tls_nothing_else_is_taken(site, said, condition):
     assert (REQUIRED in answer) is (HEADER in said)
     assert (f"<{condition} " in answer) is (condition is not None)
     assert "mechanism" not in answer
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "shown"),
+    [
+        ("SCRAM-SHA-256", b64encode(b"n,,n=alice,r=a").decode()),
+        ("PLAIN", "no base64"),
+        ("PLAIN", b64encode(b"alice").decode()),
+        ("CISCO-VTG-TOKEN", b64encode(b"userid=alice@elsewhere.test\0token=a").decode()),
+    ],
+)
+async def test_credentials_that_are_none_are_refused_and_end_the_stream(
+    site, tmp_path, mechanism, shown
+):
+    reader, writer = await asyncio.open_connection(*site.nodes[HOME].xmpp_address)
+    writer.write(f"{HEADER}<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>".encode())
+    async with asyncio.timeout(20):
+        await reader.readuntil(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
+        await writer.start_tls(client_context(settings(tmp_path, None)))
+        auth = f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>{shown}"
+        writer.write(f"{HEADER}{auth}</auth>".encode())
+        answer = (await reader.read()).decode()
+    writer.close()
+    assert "<not-authorized/>" in answer
+    assert "<success" not in answer
 
 
 @pytest.mark.parametrize("body", [b"", b"<a/>", b"<e:get-all-config/>", b"\xff"])

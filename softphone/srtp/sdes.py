@@ -179,7 +179,7 @@ def _judge(
         return refuse(CryptoRefusalCode.DUPLICATE_TAG, f"several lines have the tag {line.tag}")
     fault = (
         _key_fault(line.key_params, suite)
-        or (_parameter_fault(line.session_params) if line.session_params else None)
+        or _parameter_fault(line.session_params)
         or check_key(line)
     )
     return (line, suite) if fault is None else refuse(*fault)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from softphone.errors import ConfigurationError
 from softphone.events import SecurityChanged
 from softphone.security import (
     DEFAULT_SUITES,
@@ -251,6 +252,19 @@ def test_the_repr_of_a_state_is_one_line_that_says_the_lock_first():
     assert "<SecurityState: lock, encrypted to the server, and by its word" in changed
     assert str(SRTP.suite) in changed
     assert len(changed) < 300
+
+
+def test_a_state_says_why_it_is_not_more_secure_and_nothing_where_it_is():
+    clear = SecurityState(CLEAR, (RTP,))
+    for reason in clear.shortfalls:
+        assert reason.explanation in str(clear)
+    locked = SecurityState(TLS, (SRTP,), SecurityLevel.ENCRYPTED, by_word=True)
+    assert repr(locked) == f"<SecurityState: lock, {locked}>"
+
+
+def test_a_value_of_another_type_is_named_by_its_key():
+    with pytest.raises(ConfigurationError, match=r"^policy\.srtp: "):
+        SecurityPolicy(srtp=3)
 
 
 def test_a_word_that_exceeds_our_own_leg_is_said_and_our_own_verification_is_none():

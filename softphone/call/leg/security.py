@@ -42,11 +42,13 @@ def signaling_security(flow: Flow | None, proof: FlowProof = proves_nothing) -> 
 
     `proof` is asked about a TLS connection whose far end has shown no certificate.
     """
-    identity = None if flow is None else flow.identity
-    if flow is None or (identity is None and flow.session is None):
+    if flow is None:
         return SignalingSecurity()
+    identity = flow.identity
     if identity is None:
-        protocol, cipher = flow.session or ("", "")
+        if flow.session is None:
+            return SignalingSecurity()
+        protocol, cipher = flow.session
         encrypted = _NULL_CIPHER not in cipher.upper()
         return SignalingSecurity(protocol, cipher, verdict=proof(flow), encrypted=encrypted)
     return SignalingSecurity(

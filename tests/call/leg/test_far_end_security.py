@@ -46,6 +46,24 @@ def test_a_word_counts_for_the_fork_that_it_came_from():
     assert far.level is E
 
 
+def test_a_message_may_make_its_far_end_that_of_the_session():
+    far = far_ends()
+    far.note_message(response(E, "carol"), None, None, adopt=True)
+    assert (far.remote_tag, far.level) == ("carol", E)
+
+
+def test_what_was_said_of_a_far_end_goes_when_another_party_takes_its_place():
+    far = far_ends()
+    for tag in ("carol", "bob"):
+        far.note_message(response(E, tag), None, None)
+    far.note_message(response("nothing", "dave"), None, None, moved=True)
+    assert (far.level, far.by_word) == (E, True), "of another far end"
+    far.note_message(response("nothing"), None, None, moved=True)
+    assert (far.level, far.by_word) == (None, False)
+    far.remote_tag = "carol"
+    assert (far.level, far.by_word) == (E, True)
+
+
 def test_silence_changes_nothing():
     far = far_ends()
     far.note_message(response(E), None, None)

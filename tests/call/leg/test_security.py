@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from softphone.call.leg.security import (
@@ -96,6 +98,32 @@ def test_what_a_connection_has_is_told_as_it_is():
     assert signaling_security(flow(who)) == SignalingSecurity(
         "TLSv1.2", "ECDHE-GCM", "CN=x", "pin", "good", encrypted=True
     )
+
+
+ANONYMOUS = replace(flow(None), session=("TLSv1.3", "TLS_AES_256_GCM_SHA384"))
+"""A TLS connection to a listener, from somebody who has shown no certificate."""
+
+
+def test_who_shows_no_certificate_has_what_was_proven_otherwise():
+    asked = []
+
+    def proof(connection):
+        asked.append(connection)
+        return "digest"
+
+    assert signaling_security(ANONYMOUS, proof) == SignalingSecurity(
+        "TLSv1.3", "TLS_AES_256_GCM_SHA384", verdict="digest", encrypted=True
+    )
+    assert asked == [ANONYMOUS]
+    null = replace(ANONYMOUS, session=("TLSv1.2", "null-sha256"))
+    assert not signaling_security(null, proof).encrypted
+
+
+def test_a_connection_on_which_nothing_was_proven_carries_no_call():
+    strict = SecurityPolicy.strict()
+    (found,) = flow_shortfalls(strict, ANONYMOUS, fips=False)
+    assert (found.code, bool(found.explanation)) == ("signaling_unverified", True)
+    assert flow_shortfalls(strict, ANONYMOUS, fips=False, proof=lambda _: "address") == ()
 
 
 @pytest.mark.parametrize(

@@ -31,22 +31,32 @@ async def site(tmp_path, entropy):
 @pytest.mark.parametrize(
     ("said", "condition"),
     [
-        (f"{HEADER}<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>", "policy-violation"),
-        (f"{HEADER}</wrong>", "not-well-formed"),
-        ("<!DOCTYPE a>", "policy-violation"),
-        (HEADER + "x" * (1 << 18), "policy-violation"),
-        (f"{HEADER}</stream:stream>", None),
+        ("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>", "policy-violation"),
+        ("</wrong>", "not-well-formed"),
+        ("x" * (1 << 18), "policy-violation"),
+        ("</stream:stream>", None),
     ],
 )
 async def test_before_tls_nothing_else_is_taken(site, said, condition):
     reader, writer = await asyncio.open_connection(*site.nodes[HOME].xmpp_address)
-    writer.write(said.encode())
+    writer.write(HEADER.encode())
+    async with asyncio.timeout(20):
+        features = (await reader.readuntil(REQUIRED.encode())).decode()
+        writer.write(said.encode())
+        answer = (await reader.read()).decode()
+    writer.close()
+    assert "mechanism" not in features + answer
+    assert (f"<{condition} " in answer) is (condition is not None)
+
+
+async def test_a_document_type_is_refused_instead_of_a_stream(site):
+    reader, writer = await asyncio.open_connection(*site.nodes[HOME].xmpp_address)
+    writer.write(b"<!DOCTYPE a>")
     async with asyncio.timeout(20):
         answer = (await reader.read()).decode()
     writer.close()
-    assert (REQUIRED in answer) is (HEADER in said)
-    assert (f"<{condition} " in answer) is (condition is not None)
-    assert "mechanism" not in answer
+    assert "<policy-violation " in answer
+    assert REQUIRED not in answer
 
 
 @pytest.mark.parametrize(

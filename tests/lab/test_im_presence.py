@@ -8,7 +8,7 @@ from base64 import b64encode
 import pytest
 
 from softphone.config.messaging_file import load_messaging
-from softphone.errors import TransportError
+from softphone.errors import MessageUndelivered, TransportError
 from softphone.lab import LabConfig, LabServer
 from softphone.lab.im_presence import IM_PRESENCE_DOMAIN
 from softphone.net.http import HttpsClient, HttpsEnvironment, HttpsRequest
@@ -105,6 +105,9 @@ async def test_the_lab_s_users_sign_in_there_by_their_files(tmp_path):
             theirs = await there.sign_in(load_messaging(second).config)
             await mine.send(f"{two}@{IM_PRESENCE_DOMAIN}", "hello")
             assert (await anext(aiter(theirs))).sender == f"{one}@{IM_PRESENCE_DOMAIN}"
+            lost = await mine.send(f"nobody@{IM_PRESENCE_DOMAIN}", "hello")
+            with pytest.raises(MessageUndelivered):
+                await lost.delivered(within=20)
             assert mine.mechanism == "CISCO-VTG-TOKEN"
 
 

@@ -47,7 +47,7 @@ _STREAMS = "http://etherx.jabber.org/streams"
 _SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 _NODE_NAME = "{urn:xmpp:domain-based-name:0}hostname"
 _FETCHED = (OAUTHBEARER, CISCO_VTG_TOKEN)
-"""Mechanisms whose credential is fetched anew for each sign-in."""
+"""Mechanisms whose credential is fetched for each sign-in."""
 _PLUGINS = ("xep_0030", "xep_0115", "xep_0198", "xep_0199", "xep_0184", "xep_0203", "xep_0045")
 _SETTINGS: dict[str, dict[str, object]] = {
     "xep_0047": {"block_size": 4096, "max_block_size": 8192},

@@ -87,7 +87,10 @@ class RestServer:
         application.router.add_post(CALL_PATH, self._update)
         application.router.add_get(DOCUMENT_PATH, self._describe, allow_head=False)
         self.application = application
-        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+        # Unpacking is for strangers, too, and a few kilobytes may hold gigabytes.
+        self._runner = web.AppRunner(
+            application, access_log=None, shutdown_timeout=1.0, auto_decompress=False
+        )
 
     async def __aenter__(self) -> Self:
         await self._runner.setup()

@@ -110,7 +110,11 @@ class WebSite:
         application.router.add_post("/", self._enter_by_token)
         application.router.add_route("*", self.sign_in.root + "{path:.*}", self._serve)
         self._runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=LAST_EVENTS, keepalive_timeout=15.0
+            application,
+            access_log=None,
+            shutdown_timeout=LAST_EVENTS,
+            keepalive_timeout=15.0,
+            auto_decompress=False,  # a few kilobytes may hold gigabytes
         )
         await self._runner.setup()
         try:
@@ -245,11 +249,28 @@ class WebSite:
 
         if not self.sign_in.by_token:
             raise web.HTTPMethodNotAllowed("POST", ["GET"])
-        given = (await request.post()).get("token", "")
+        if request.content_type != "application/x-www-form-urlencoded":
+            raise web.HTTPUnsupportedMediaType(text="expected a form\n")
+        await self._read(request)
+        try:
+            given = (await request.post()).get("token", "")
+        except (ValueError, LookupError):
+            raise web.HTTPBadRequest(text="expected a form\n") from None
         cookie = self.sign_in.redeem(str(given), now=time.monotonic())
         return (
             self._sign_in_page("That is not the token.") if cookie is None else self._let_in(cookie)
         )
+
+    @staticmethod
+    async def _read(request: web.Request) -> None:
+        """Wait for the whole body, for `PATIENCE` seconds; later calls find it there."""
+        from aiohttp import web
+
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await request.read()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout(text="the request did not end\n") from None
 
     def _let_in(self, cookie: str) -> web.Response:
         """Set the cookie, and redirect to the root, whose address has no code."""
@@ -314,12 +335,13 @@ class WebSite:
 
         if request.content_type != "application/json":
             raise web.HTTPUnsupportedMediaType(text="expected JSON\n")
+        await self._read(request)
         try:
             given = await request.json()
             if not isinstance(given, dict):
                 raise BadRequest("expected a JSON object")
             change(given)
-        except (ValueError, RecursionError):
+        except (ValueError, LookupError, RecursionError):
             raise web.HTTPBadRequest(text="expected JSON\n") from None
         except (BadRequest, ConfigurationError) as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None

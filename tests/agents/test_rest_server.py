@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import ssl
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -213,6 +214,7 @@ async def test_forms_have_bounds(idle):
         ("To=bob&To=eve", {}, 400),
         ("&".join(f"a{n}=1" for n in range(200)), {}, 400),
         (b"To=\xff", {}, 400),
+        (gzip.compress(bytes(1 << 20)), {"Content-Encoding": "gzip"}, 400),
         ("To=" + "x" * 300_000, {}, 413),
         ('{"To": "bob"}', {"Content-Type": "application/json"}, 415),
     ):

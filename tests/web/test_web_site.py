@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 
 import pytest
 
@@ -13,6 +14,9 @@ from softphone.web import web_site as module
 from softphone.web.sign_in import MOST_BROWSERS
 from tests.support.waiting import patiently
 from tests.support.website import ask, browser, sign_in, site
+
+PACKED = gzip.compress(bytes(1 << 20))
+"""A mebibyte that takes a kilobyte on the wire."""
 
 
 async def test_files_and_answers_are_there_for_who_is_signed_in():
@@ -53,6 +57,37 @@ async def test_connections_that_ask_for_nothing_are_closed_and_bounded(monkeypat
             writer.close()
         async with browser() as owner:
             await sign_in(owner, served)
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "status"),
+    [
+        ("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 4000", b"t", 408),
+        ("Content-Type: multipart/form-data\r\nContent-Length: 1", b"t", 415),
+        (
+            "Content-Type: application/x-www-form-urlencoded; charset=none\r\nContent-Length: 7",
+            b"token=a",
+            400,
+        ),
+        (
+            "Content-Type: application/x-www-form-urlencoded\r\nContent-Encoding: gzip\r\n"
+            f"Content-Length: {len(PACKED)}",
+            PACKED,
+            400,
+        ),
+    ],
+)
+async def test_a_form_that_does_not_end_or_cannot_be_read_is_refused(
+    monkeypatch, fields, body, status
+):
+    monkeypatch.setattr(module, "PATIENCE", 0.2)
+    token = KeyMaterial(b"0123456789abcdef0123456789abcdef")
+    async with site(token=token) as served:
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        head = f"POST / HTTP/1.1\r\nHost: 127.0.0.1:{served.port}\r\nOrigin: {served.url[:-1]}\r\n"
+        writer.write(f"{head}{fields}\r\n\r\n".encode() + body)
+        assert (await patiently(reader.readline())).split()[1] == str(status).encode()
+        writer.close()
 
 
 def test_a_host_has_the_names_that_lead_to_it_and_no_others():

@@ -72,9 +72,12 @@ class PendingResult(Generic[T]):
         self.task.add_done_callback(lambda _: self.done.set())
 
     def cancel(self) -> None:
-        """Cancel the task; runs in the loop."""
+        """Cancel the task, or what was never started; runs in the loop."""
         if self.task is not None:
             self.task.cancel()
+        else:
+            self.work.close()
+            self.done.set()
 
     def result(self) -> T:
         """Return or raise the outcome of a task that is done."""
@@ -158,10 +161,14 @@ class BackgroundLoop:
             self._check()
             assert self._loop is not None
             self._loop.call_soon_threadsafe(pending.start)
-        except BaseException as error:
+        except LocalProtocolError:
             work.close()
-            if isinstance(error, RuntimeError):
-                raise LocalProtocolError("the phone is closed") from error
+            raise
+        except RuntimeError as error:  # the loop has ended
+            work.close()
+            raise LocalProtocolError("the phone is closed") from error
+        except BaseException:  # Ctrl-C: the loop may have been told to start it already
+            self._give_up(pending)
             raise
         return pending
 
@@ -188,8 +195,11 @@ class BackgroundLoop:
     def _give_up(self, pending: PendingResult[Any]) -> None:
         """Cancel it, and wait a little for its cleanup."""
         assert self._loop is not None
-        with suppress(RuntimeError):  # the loop has ended, and with it the task
+        try:
             self._loop.call_soon_threadsafe(pending.cancel)
+        except RuntimeError:  # the loop has ended, and with it the task
+            pending.work.close()
+        else:
             pending.done.wait(CANCEL_PATIENCE)
 
     def stop(self) -> None:

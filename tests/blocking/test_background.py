@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import itertools
 import os
 import threading
 
@@ -55,6 +57,32 @@ def test_a_wait_that_takes_too_long_cancels_what_it_waits_for(loop):
         loop.wait(forever(told))
     assert told == ["canceled"]
     assert loop.wait(number(1)) == 1
+
+
+@pytest.mark.parametrize("told_first", [True, False], ids=["after", "before"])
+def test_ctrl_c_while_a_coroutine_is_handed_over_ends_it(loop, monkeypatch, told_first):
+    mistakes: list[dict[str, object]] = []
+    running = loop.call(asyncio.get_running_loop)
+    running.set_exception_handler(lambda _, context: mistakes.append(context))
+    told: list[str] = []
+    work = forever(told)
+    hand_over, first = running.call_soon_threadsafe, itertools.count()
+
+    def interrupt(function):
+        if next(first):
+            hand_over(function)
+            return
+        if told_first:
+            hand_over(function)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(running, "call_soon_threadsafe", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        loop.wait(work)
+    assert loop.wait(number(1)) == 1
+    assert work.cr_frame is None  # it is over
+    gc.collect()  # a task tells of an error that nobody asked for when it goes
+    assert mistakes == []
 
 
 def test_the_shortest_of_nested_limits_counts_and_only_within_its_block(loop):

@@ -7,7 +7,7 @@ import hashlib
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -147,6 +147,19 @@ class AgentServer:
         if failure:
             raise TransportError(failure)
         return ended
+
+    async def join(
+        self, outgoing: OutgoingCall, call: Call, parameters: Mapping[str, str] | None = None
+    ) -> None:
+        """Join a call that was placed, and has been answered, with the bot until one of them ends.
+
+        The bot is connected now.  It is told `parameters` besides those of its configuration.
+        Raises TransportError where the bot cannot be reached, or fails in the call.
+        """
+        record = self._record_placed(outgoing)
+        program = (Connect(self._config.url, parameters or {}),)
+        if failure := await self._direct(record, call, program, None):
+            raise TransportError(failure)
 
     async def _answered(
         self,

@@ -198,6 +198,22 @@ class DialPolicyConfig:
             price = max(price, self._price(reading, named))
         return JudgedTarget(shown, price)
 
+    def comparable_number(self, uri: Uri, *, domain: str) -> str:
+        """Return a text that is the same for all ways to write a number: the international form.
+
+        What is no telephone number is returned with its host, in lower case; `domain` is the
+        account's own.
+
+        :meta private:
+        """
+        text = _dialed_text(uri)
+        if text.startswith("+"):
+            text = text.replace("(0)", "")
+        bare = _VISUAL_SEPARATORS.sub("", text)
+        number, _ = self._international_form(bare)
+        host = uri.host if isinstance(uri, SipUri) else domain
+        return number or f"{bare}@{host}".lower()
+
     def _judge_class(self, number: str, shown: str) -> None:
         """Judge a number in its international form.  Raises DialRefused."""
         if is_premium(number) and not self.premium:

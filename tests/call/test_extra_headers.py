@@ -211,6 +211,17 @@ def test_what_the_command_line_takes_is_checked_when_it_is_read():
     assert [called(value) for value in returned] == ["checked_headers"]
 
 
+@pytest.mark.reads_source
+def test_what_a_list_of_numbers_has_is_checked_when_it_is_read():
+    made = [
+        node
+        for tree in modules("ListedNumber(").values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and called(node) == "ListedNumber"
+    ]
+    assert [called(each.args[4]) for each in made] == ["checked_headers"]
+
+
 def test_a_way_that_leaves_the_door_out_is_seen():
     tree = ast.parse(
         "def dial(self, headers: ExtraHeaders = ()):\n"

@@ -1,0 +1,69 @@
+"""The do-not-call list: a file with a number a line, looked at again before each call."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from softphone.campaign.call_list import number_key, read_text_file
+from softphone.config import AccountConfig
+from softphone.errors import ConfigurationError
+
+SETTLED = 2.0
+"""Seconds after its last change from which on a file that looks the same is the same: a file
+system's clock is coarse, and two changes within its step cannot be told apart."""
+
+
+class DoNotCallList:
+    """The numbers of a file that must not be called.
+
+    The first cell of a line is a number, written in any way that the account reads; "#" begins a
+    comment.  Raises ConfigurationError when the file cannot be read: then nobody may be called.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        config: AccountConfig,
+        *,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._path = path
+        self._config = config
+        self._wall = wall
+        self._seen: tuple[int, int, int, int] | None = None
+        self._keys: frozenset[str] = frozenset()
+        self.contains("")
+
+    def contains(self, key: str) -> bool:
+        """Whether the number of a key is in the file now.
+
+        Blocks while the file is read.  Raises ConfigurationError.
+        """
+        try:
+            status = self._path.stat()
+        except OSError as error:
+            raise ConfigurationError(f"{self._path}: {error.strerror or error}") from error
+        seen = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if seen != self._seen:
+            self._keys = self._read()
+            changed = max(status.st_mtime, status.st_ctime)
+            self._seen = seen if self._wall() - changed > SETTLED else None
+        return key in self._keys
+
+    def _read(self) -> frozenset[str]:
+        found = set()
+        reader = csv.reader(io.StringIO(read_text_file(self._path), newline=""))
+        try:
+            for row in reader:
+                number = row[0].partition("#")[0].strip() if row else ""
+                if number:
+                    found.add(number_key(self._config, number))
+        except csv.Error as error:
+            raise ConfigurationError(f"{self._path}:{reader.line_num}: {error}") from error
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{self._path}:{reader.line_num}: {error}") from error
+        return frozenset(found)

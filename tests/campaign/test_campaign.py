@@ -168,32 +168,29 @@ async def refuse(account):
     (await next_call(account)).reject(486)
 
 
-async def test_people_machines_and_the_others_are_told_apart(lab, account_of, tmp_path):
-    with wave.open(str(tmp_path / "message.wav"), "wb") as file:
+def message(path):
+    """A tone of half a second as a WAV file."""
+    with wave.open(str(path), "wb") as file:
         file.setparams((1, 2, 8000, 0, "NONE", ""))
         file.writeframes(samples(tone(700.0, seconds=0.5)).tobytes())
+    return path
+
+
+async def callees(account_of):
+    """bob is a person, dave a machine with a beep, and carol is busy."""
     person, machine, busy = [await account_of(name) for name in ("bob", "dave", "carol")]
     greeting = samples(speech(3.0), silence(0.3), tone(1000.0, seconds=0.4), silence(3.0))
-    called = [
+    return [
         asyncio.create_task(serve(person, samples(speech(0.8), silence(3.0)))),
         asyncio.create_task(serve(machine, greeting)),
         asyncio.create_task(refuse(busy)),
     ]
-    alice = await account_of("alice")
-    (tmp_path / "list.csv").write_text(
-        "number,header:X-Order,zone\nbob,7,UTC\ndave,,\ncarol,,\nnobody,,\n1003,,\n"
-    )
-    (tmp_path / "dnc.txt").write_text("1003\n")
+
+
+async def run_list(alice, tmp_path, actions):
+    """Call the list by alice; return the results."""
     listed = read_call_list(tmp_path / "list.csv", alice.config, needs_zone=False)
-    heard, results = [], []
-
-    async def talk(made: CampaignCall) -> str:
-        heard.append((made.number.number, made.attempt, made.answered_call.state))
-        made.answered_call.audio.play(tmp_path / "message.wav")
-        await made.answered_call.audio.played()
-        return "agreed"
-
-    actions = {Outcome.HUMAN: talk, Outcome.MACHINE: PlayFile(tmp_path / "message.wav")}
+    results: list[AttemptResult] = []
     with (
         Journal(tmp_path / "r.jsonl", aor=alice.aor) as journal,
         ResultsTable(tmp_path / "r.csv") as table,
@@ -209,6 +206,25 @@ async def test_people_machines_and_the_others_are_told_apart(lab, account_of, tm
             report=results.append,
         )
         await asyncio.wait_for(campaign.run(), 60)
+    return results
+
+
+async def test_people_machines_and_the_others_are_told_apart(account_of, tmp_path):
+    sound, heard = message(tmp_path / "message.wav"), []
+    called, alice = await callees(account_of), await account_of("alice")
+    (tmp_path / "list.csv").write_text(
+        "number,header:X-Order,zone\nbob,7,UTC\ndave,,\ncarol,,\nnobody,,\n1003,,\n"
+    )
+    (tmp_path / "dnc.txt").write_text("1003\n")
+
+    async def talk(made: CampaignCall) -> str:
+        heard.append((made.number.number, made.attempt, made.answered_call.state))
+        made.answered_call.audio.play(sound)
+        await made.answered_call.audio.played()
+        return "agreed"
+
+    actions = {Outcome.HUMAN: talk, Outcome.MACHINE: PlayFile(sound)}
+    results = await run_list(alice, tmp_path, actions)
     assert outcomes(results) == {
         **{"bob": "human", "dave": "machine", "carol": "busy", "nobody": "not_found"},
         "1003": "do_not_call",

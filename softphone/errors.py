@@ -15,6 +15,8 @@
     |   |-- CertificateRevoked
     |   `-- IdentityMismatch
     |-- CipherRefused                 the negotiated cipher suite is forbidden by policy
+    |-- SingleSignOnError             the authorization server gave no token
+    |   `-- SingleSignOnRefused       it says no, or the stored token has ended: sign in again
     |-- MessagingError
     |   |-- SignInRefused             the chat server did not accept us
     |   |-- MessageRefused            policy forbids the message: nothing of it was sent
@@ -102,6 +104,8 @@ __all__ = [
     "SecureMessageRefused",
     "ServerClosed",
     "SignInRefused",
+    "SingleSignOnError",
+    "SingleSignOnRefused",
     "SoftphoneError",
     "TransferError",
     "TransferRefused",
@@ -222,6 +226,21 @@ class CipherRefused(SoftphoneError):
     """The negotiated cipher suite is forbidden by policy; no application data was sent."""
 
     _hint = "let the server offer a cipher suite that encrypts and that policy allows"
+
+
+class SingleSignOnError(SoftphoneError):
+    """The authorization server gave no token, or something that is none."""
+
+    _hint = "try again; check the addresses and the client_id in [oauth], and the server's state"
+
+
+class SingleSignOnRefused(SingleSignOnError):
+    """The authorization server, or the user there, said no; or there is no token that lasts."""
+
+    _hint = (
+        "sign in again: softphone sso sign-in; if that is refused, too, ask the administrator, who"
+        " may have withdrawn all tokens"
+    )
 
 
 class MessagingError(SoftphoneError):

@@ -42,6 +42,7 @@ STRICT = (
     "tests/contacts",
     "tests/voicemail",
     "tests/discovery",
+    "tests/oauth",
     "tests/lab/test_uds_directory.py",
     "tests/end_to_end/test_directory_names.py",
     "tests/net/stream/test_inner_tls.py",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -235,7 +236,37 @@ def _root(
         choose_mode(fips)
 
 
+ZSH_SCRIPT = """#compdef %(prog_name)s
+
+%(complete_func)s() {
+  eval $(env _TYPER_COMPLETE_ARGS="${words[1,$CURRENT]}" %(autocomplete_var)s=complete_zsh \\
+    %(prog_name)s)
+}
+
+if [[ $funcstack[1] == _%(prog_name)s ]]; then
+  %(complete_func)s "$@"
+else
+  compdef %(complete_func)s %(prog_name)s
+fi
+"""
+"""Completion for zsh, as a file in `$fpath` or sourced.
+
+Typer's own only names its function when zsh loads it from `$fpath`: the first Tab did nothing.
+"""
+
+
+def use_own_zsh_script() -> None:
+    """Have typer print and install `ZSH_SCRIPT`, where its table of scripts is the one we know."""
+    from typer import _completion_shared
+
+    scripts = getattr(_completion_shared, "_completion_scripts", {})
+    if "zsh" in scripts:
+        scripts["zsh"] = ZSH_SCRIPT
+
+
 def main() -> None:
     """The entry point of the `softphone` command."""
+    if any(each.endswith("-completion") for each in sys.argv):
+        use_own_zsh_script()
     # The name that shell completion knows, however the program was started.
     application(prog_name="softphone")

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-PROGRAMS = ("curl", "tshark")
+PROGRAMS = ("curl", "fish", "tshark", "zsh")
 
 
 def install() -> None:

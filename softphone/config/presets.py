@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from softphone.config.listener import DIGEST_ALGORITHMS
 from softphone.errors import ConfigurationError
 from softphone.sans_io import Transport
 from softphone.security import CryptoSuite, SrtpPolicy
@@ -115,6 +116,7 @@ class CarrierPreset:
         """
         for rule in self.rules:
             fills = rule.value is not None and rule.kind is not RuleKind.OVER_TLS
+            fills = fills and not _lacks_table(config, rule.key)
             if not fills or _is_given(config, rule.key, given):
                 continue
             if rule.key in _SERVERS and not self._names_servers(config, rule.key):
@@ -134,10 +136,10 @@ _SERVERS = ("outbound_proxy", "fallback_proxies")
 
 
 def value_at(config: AnyAccount, key: str) -> Any:
-    """Return the value of a key, "media.codecs"."""
+    """Return the value of a key, "media.codecs"; None where there is no such table."""
     found: Any = config
     for name in key.split("."):
-        found = getattr(found, name)
+        found = None if found is None else getattr(found, name)
     return found
 
 
@@ -154,6 +156,12 @@ def _is_given(config: AnyAccount, key: str, given: Collection[str] | None) -> bo
     table, _, name = key.rpartition(".")
     owner: Any = getattr(config, table) if table else config
     return bool(getattr(owner, name) != type(owner).__dataclass_fields__[name].default)
+
+
+def _lacks_table(config: AnyAccount, key: str) -> bool:
+    """Whether the key is one of a table that the account has not: [credentials]."""
+    table, _, _ = key.rpartition(".")
+    return bool(table) and value_at(config, table) is None
 
 
 def _over_tls(config: AnyAccount) -> bool:
@@ -188,6 +196,12 @@ def _server(uri: str, why: str) -> PresetRule:
     return PresetRule("outbound_proxy", RuleKind.DEFAULT, uri, why)
 
 
+def _md5(why: str, evidence: Evidence = Evidence.SEEN) -> PresetRule:
+    """List MD5, which is answered over verified TLS only where no list says so."""
+    key = "credentials.algorithms"
+    return PresetRule(key, RuleKind.DEFAULT, DIGEST_ALGORITHMS, why, evidence)
+
+
 def _options(evidence: Evidence) -> PresetRule:
     why = "takes a trunk for down that sends no OPTIONS every minute"
     return PresetRule("options_interval", RuleKind.AT_MOST, 60, why, evidence, side="dials")
@@ -218,6 +232,7 @@ _WHATSAPP = CarrierPreset(
             "challenges for a digest: the business number, and the password of its API",
             side="dials",
         ),
+        _md5("challenges with MD5, in the realm wa.meta.vc"),
         PresetRule(
             "challenge",
             RuleKind.GIVEN,
@@ -253,6 +268,7 @@ _TWILIO = CarrierPreset(
     (
         "https://www.twilio.com/docs/voice/api/secure-media",
         "https://www.twilio.com/docs/sip-trunking",
+        "https://www.twilio.com/docs/api/twilio-sip/sip-auth",
     ),
     (
         _TLS,
@@ -264,6 +280,7 @@ _TWILIO = CarrierPreset(
             evidence=Evidence.SEEN,
         ),
         _codecs("PCMU", "PCMA", why="takes G.711"),
+        _md5("keeps MD5 hashes of passwords and names no algorithm in a challenge, which is MD5"),
     ),
 )
 
@@ -307,6 +324,7 @@ _TELNYX = CarrierPreset(
     (
         _TLS,
         _srtp("encrypts media where the connection is set so", Evidence.INFERRED),
+        _md5("challenges with MD5 in traces of its users", Evidence.INFERRED),
     ),
 )
 
@@ -333,6 +351,7 @@ _TELEKOM = CarrierPreset(
             Evidence.INFERRED,
             side="dials",
         ),
+        _md5("names no digest but that of RFC 3261, which is MD5", Evidence.INFERRED),
     ),
 )
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from softphone.config import (
+    DIGEST_ALGORITHMS,
     AccountConfig,
     CredentialConfig,
     MediaPreferences,
@@ -140,6 +142,27 @@ def test_teams_is_content_with_a_name_and_a_certificate(tmp_path):
     config = AccountConfig(aor="sip:a@b.test", outbound_proxy="sips:b.test", tls=tls,
                            contact_host="sbc1.example.test")  # fmt: skip
     assert config.with_preset("teams").contradictions == ()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_md5_is_listed_for_the_carriers_that_challenge_with_it(preset):
+    config = AccountConfig(aor="sip:a@b.test", registrar="sips:b.test", credentials=USER)
+    listed = config.with_preset(preset).credentials.algorithms
+    challenging = {"whatsapp", "twilio", "telnyx", "telekom"}
+    assert listed == (DIGEST_ALGORITHMS if preset in challenging else None)
+
+
+def test_the_algorithms_of_the_file_stay_and_a_trunk_without_a_user_gets_none(tmp_path):
+    server = 'preset = "twilio"\nregistrar = "sips:b.test"\n'
+    user = '[credentials]\nusername = "a"\npassword = "b"\n'
+    given = account_file(tmp_path, server + user + 'algorithms = ["SHA-256"]\n')
+    assert given.config.credentials.algorithms == ("SHA-256",)
+    filled = account_file(tmp_path, server + user)
+    assert filled.config.credentials.algorithms == DIGEST_ALGORITHMS
+    assert account_file(tmp_path, server).config.credentials is None
+    own = replace(USER, algorithms=("SHA-256",))
+    config = AccountConfig(aor="sip:a@b.test", registrar="sips:b.test", credentials=own)
+    assert config.with_preset("twilio").credentials.algorithms == ("SHA-256",)
 
 
 def test_telekom_negotiates_media_security(tmp_path):

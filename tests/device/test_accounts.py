@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.config import DscpConfig
+from softphone.account.stack_settings import digest_session
+from softphone.config import DIGEST_ALGORITHMS, CredentialConfig, DscpConfig
 from softphone.device.accounts import device_accounts
 from softphone.errors import ConfigurationError
 from softphone.provisioning import (
@@ -19,10 +20,19 @@ from softphone.provisioning import (
 )
 from softphone.provisioning.config_document import ConfigDocument
 from softphone.sans_io import Transport
-from softphone.security import SrtpPolicy
+from softphone.security import KeyMaterial, SrtpPolicy
+from softphone.sip import Request
 from softphone.trust import TrustLists
+from tests.support.challenges import OWN_UDP, own_server_everywhere
 from tests.support.cluster import DEVICE, content, identity, insecure
 
+FIELDS = [
+    ("To", "<sip:a@h>"),
+    ("From", "<sip:a@h>;tag=1"),
+    ("Call-ID", "c"),
+    ("Via", "SIP/2.0/UDP h;branch=z9hG4bKa"),
+    ("CSeq", "1 REGISTER"),
+]
 SECURE = parse_device_config(content().text())
 
 
@@ -34,6 +44,22 @@ def booted(tmp_path, config: DeviceConfig = SECURE, *, known=True) -> Booted:
 def only(tmp_path, config: DeviceConfig = SECURE, **more):
     (account,) = device_accounts(booted(tmp_path, config, **more))
     return account
+
+
+PLAIN = CredentialConfig("alice", KeyMaterial(b"secret"))
+
+
+def answers_md5(account, flow) -> bool:
+    """Whether a REGISTER that is challenged as CUCM does is sent again with a digest."""
+    session = digest_session(
+        account,
+        entropy=lambda size: bytes(size),
+        policy=own_server_everywhere("ccmsipline"),
+    )
+    sent = Request.build("REGISTER", account.server_uris[0], FIELDS)
+    value = 'Digest realm="ccmsipline", nonce="n", algorithm=MD5'
+    response = sent.response(401, headers=[("WWW-Authenticate", value)])
+    return isinstance(session.authorize(sent, response, flow=flow), Request)
 
 
 def test_a_secure_device(tmp_path):
@@ -72,6 +98,10 @@ def test_a_device_that_is_not_secure(tmp_path):
     assert account.srtp is SrtpPolicy.OFF
     assert account.credentials.username == "alice"
     assert account.credentials.password.reveal() == b"secret"
+    # CUCM challenges with MD5, here over UDP, where only what is listed is answered.
+    assert account.credentials.algorithms == DIGEST_ALGORITHMS
+    assert answers_md5(account, OWN_UDP)
+    assert not answers_md5(replace(account, credentials=PLAIN), OWN_UDP)
     assert account.tls.certificate is None
     assert "secret" not in repr(account)
     assert only(tmp_path, replace(config, transport=1), known=False).transport is Transport.TCP

@@ -1,12 +1,16 @@
 """Connects thousands of TLS clients of one address at once: `python bench/net/bench_one_source.py`.
 
 A separate process opens `--clients` (10,000) TLS connections from 127.0.0.1, all at once, as
-clients behind a NAT do after its restart.  Each sends one message and stays.  The server has the
-limits of `softphone.net.TransportLimits`, trusts that address and has a place for each client.
-Meanwhile an untrusted client at 127.0.0.2 connects once a second.
+clients behind a NAT do after its restart.  Each sends one message and stays; none gives up while
+it waits, since the server would count an attempt that was given up as a handshake that failed, and
+one whose connection ends tries again.  The server has the limits of
+`softphone.net.TransportLimits`, trusts that address and has a place for each client.  Meanwhile an
+untrusted client at 127.0.0.2 connects once a second.
 
 Reports how many clients were accepted and in how many seconds, how many were refused, and how long
-the other client waited.  Fails when a client was not accepted, or was refused for want of a slot.
+the other client waited.  Fails unless all are in at once, and when one was refused for another
+reason than that its own handshake lasted longer than the handshake's timeout: on a machine that
+others keep busy, the process with the clients may take that long.
 Results go to results/one_source.json.
 """
 
@@ -14,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -40,10 +45,9 @@ from softphone.trust import TlsSettings, TrustStore
 
 RESULTS = Path(__file__).parents[1] / "results" / "one_source.json"
 HOST = "pbx.example.test"
-PATIENCE = 300.0
-"""Seconds for which a client tries to get in."""
-ATTEMPT = 30.0
-"""Seconds before a client gives up an attempt and retries; the kernel's backlog is 512."""
+PATIENCE = 600.0
+"""Seconds for which a client tries to get in; the kernel's backlog is 512, and sends the others'
+SYN again and again, or resets their connection after about a minute."""
 
 
 class CountingMachine:
@@ -89,33 +93,31 @@ def anonymous() -> ssl.SSLContext:
 
 
 async def crowd(address: Address, count: int) -> None:
-    """Connect `count` times at once and stay until standard input closes.
+    """Connect `count` times at once, and again where that fails, until standard input closes.
 
-    Prints a JSON list of the clients accepted and of the attempts repeated.
+    Prints how many attempts were repeated.
     """
     context = anonymous()
-    writers: list[asyncio.StreamWriter] = []
-
     again = 0
 
     async def one() -> None:
         nonlocal again
-        while time.monotonic() < deadline:
+        while True:
             try:
-                async with asyncio.timeout(ATTEMPT):
-                    _, writer = await asyncio.open_connection(*address, ssl=context)
-            except (OSError, TimeoutError):
-                again += 1
-                await asyncio.sleep(random.uniform(0.5, 3.0))
-                continue
-            writer.write(b"x")
-            writers.append(writer)
-            return
+                reader, writer = await asyncio.open_connection(
+                    *address, ssl=context, ssl_handshake_timeout=PATIENCE
+                )
+                writer.write(b"x")
+                # In TLS 1.3 a client is through before the server is, which may still refuse it.
+                await reader.read(1)
+            except OSError:
+                pass
+            again += 1
+            await asyncio.sleep(random.uniform(0.5, 3.0))
 
-    deadline = time.monotonic() + PATIENCE
-    await asyncio.gather(*(one() for _ in range(count)))
-    print(json.dumps([len(writers), again]), flush=True)
+    clients = [asyncio.ensure_future(one()) for _ in range(count)]
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+    print(again, len(clients), flush=True)
     os._exit(0)
 
 
@@ -139,11 +141,12 @@ async def neighbor(address: Address, waits: list[float]) -> None:
     context = anonymous()
     while True:
         begun = time.monotonic()
-        _, writer = await asyncio.open_connection(
-            *address, ssl=context, local_addr=("127.0.0.2", 0)
-        )
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection(
+                *address, ssl=context, local_addr=("127.0.0.2", 0)
+            )
+            writer.transport.abort()
         waits.append(time.monotonic() - begun)
-        writer.transport.abort()
         await asyncio.sleep(1.0)
 
 
@@ -171,20 +174,26 @@ async def run(clients: int, folder: Path) -> dict[str, Any]:
         if process.stdin is None or process.stdout is None:
             raise SystemExit("the crowd has no pipes")
         other = asyncio.ensure_future(neighbor(address, waits))
-        inside, again = json.loads(await process.stdout.readline())
+
+        def inside() -> int:
+            return sum(flow.remote[0] == "127.0.0.1" for flow in machine.inside)
+
+        while inside() < clients and time.monotonic() < begun + PATIENCE:  # noqa: ASYNC110
+            await asyncio.sleep(0.2)
         seconds = time.monotonic() - begun
         other.cancel()
+        in_at_once = inside()
+        process.stdin.close()
+        again, _ = (await process.stdout.readline()).split()
         found = {
             "clients": clients,
-            "in_by_their_count": inside,
-            "tried_again": again,
-            "in_at_once": sum(flow.remote[0] == "127.0.0.1" for flow in machine.inside),
+            "tried_again": int(again),
+            "in_at_once": in_at_once,
             "seconds": round(seconds, 1),
             "refused": dict(reasons),
             "neighbor_connected": len(waits),
             "neighbor_waited_at_most": round(max(waits, default=0.0), 2),
         }
-        process.stdin.close()
         await process.wait()
     return found
 
@@ -217,8 +226,11 @@ def main() -> int:
         ).stdout.strip(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
-    late = [why for why in found["refused"] if "waited" in why]
-    return 0 if found["in_by_their_count"] == options.clients and not late else 1
+    # Whoever does not send, or end, its own handshake in time is refused, and nobody for anything
+    # else: not for want of a slot.
+    slow = ("the TLS handshake with it took longer", "connected and sent ")
+    other = [why for why in found["refused"] if not why.startswith(slow)]
+    return 0 if found["in_at_once"] == options.clients and not other else 1
 
 
 if __name__ == "__main__":

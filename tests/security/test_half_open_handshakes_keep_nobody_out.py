@@ -17,8 +17,10 @@ from softphone.security import ClientCertificates
 from softphone.trust import TlsSettings
 from tests.support.certificates import alice, server, settings, tls_target
 from tests.support.recorder import Recorder, Up, until
+from tests.support.virtual_loop import run_virtually
 
 HALF_OPEN = 250
+LIMITS = TransportLimits()
 CROWD = 400
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs addresses of 127.0.0.0/8")
 
@@ -46,26 +48,38 @@ def calling(recorder: Recorder, tmp_path, source: str) -> Driver:
 
 @pytest.mark.parametrize("sent", ["nothing", "half a ClientHello", "a whole ClientHello"])
 @pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.2"])
-async def test_an_honest_client_gets_in_beside_them(tmp_path, sent, source):
+def test_an_honest_client_gets_in_beside_them(tmp_path, sent, source):
+    """On virtual time, with the limits that a server has by default."""
     hello = client_hello()
     pieces = {"nothing": b"", "half a ClientHello": hello[:100], "a whole ClientHello": hello}
     ours, theirs = Recorder(), Recorder()
-    # 250 that stall hold 16 slots for this long each, one after the other.
-    limits = {"handshake_patience": 0.05}
-    async with (
-        AsyncExitStack() as hostile,
-        listening(theirs, **limits) as far,
-        calling(ours, tmp_path, source) as near,
-    ):
-        address = await far.listen(Transport.TLS, tls=settings(tmp_path, server(), "server"))
-        for _ in range(HALF_OPEN):
-            each = socket.create_connection(address, source_address=("127.0.0.1", 0))
-            hostile.enter_context(each)
-            each.sendall(pieces[sent])
-            await asyncio.sleep(0)
-        await near.open_flow(tls_target(address))
-        await until(lambda: theirs.seen(Up))
-        assert not far.refusals
+
+    async def seconds_to_get_in() -> float:
+        loop = asyncio.get_running_loop()
+        async with (
+            AsyncExitStack() as hostile,
+            Driver(theirs, on_event=theirs.on_event, config=DriverConfig(LIMITS)) as far,
+            calling(ours, tmp_path, source) as near,
+        ):
+            address = await far.listen(Transport.TLS, tls=settings(tmp_path, server(), "server"))
+            for _ in range(HALF_OPEN):
+                each = socket.create_connection(address, source_address=("127.0.0.1", 0))
+                hostile.enter_context(each)
+                each.sendall(pieces[sent])
+                await asyncio.sleep(0)
+            begun = loop.time()
+            await near.open_flow(tls_target(address))
+            await until(lambda: theirs.seen(Up))
+            assert not far.refusals
+            return loop.time() - begun
+
+    took = run_virtually(seconds_to_get_in())
+    if sent == "a whole ClientHello" and source == "127.0.0.1":
+        # Of the same address: 250 that stall take the 16 slots of their source before it.
+        turns = HALF_OPEN // LIMITS.handshakes_per_source
+        assert turns * LIMITS.handshake_patience <= took < LIMITS.handshake_timeout
+    else:
+        assert took < LIMITS.handshake_patience
 
 
 def for_anybody(tmp_path) -> TlsSettings:

@@ -6,8 +6,12 @@ import asyncio
 
 import pytest
 
+from softphone.net import TransportLimits
 from softphone.net.stream import HandshakeSlots
 from tests.support.recorder import until
+from tests.support.virtual_loop import run_virtually
+
+CROWD = 10_000
 
 
 class Clients:
@@ -153,3 +157,27 @@ async def test_nothing_is_kept_of_sources_that_are_gone():
         clients.come("x", f"source {number}", ended=now)
     await asyncio.gather(*clients.tasks)
     assert (slots._waiting, dict(slots._turns), dict(slots._at_work)) == ({}, {}, {})
+
+
+def test_ten_thousand_of_one_source_get_their_slots_in_order_before_the_deadline():
+    """On virtual time: handshakes of 10 ms, and a deadline of 10 s for each from its arrival on."""
+    limits = TransportLimits()
+    slots = HandshakeSlots.within(limits)
+    begun: list[int] = []
+
+    async def handshake(number: int, deadline: float) -> None:
+        async with slots.hold_slot("198.51.100.7", deadline=deadline):
+            begun.append(number)
+            assert slots.at_work <= limits.handshakes_per_source
+            await asyncio.sleep(0.01)
+
+    async def crowd() -> float:
+        arrived = asyncio.get_running_loop().time()
+        deadline = arrived + limits.handshake_timeout
+        await asyncio.gather(*(handshake(number, deadline) for number in range(CROWD)))
+        return asyncio.get_running_loop().time() - arrived
+
+    took = run_virtually(crowd())
+    assert begun == list(range(CROWD))
+    assert took == pytest.approx(0.01 * CROWD / limits.handshakes_per_source, rel=0.01)
+    assert (slots.at_work, slots._waiting) == (0, {})

@@ -37,7 +37,7 @@ from softphone.cli.call.monitoring import (
     check_monitoring,
     serve_monitoring,
 )
-from softphone.cli.call.ready import show_ready
+from softphone.cli.call.ready import register_within, show_ready
 from softphone.cli.call.register import print_account_events
 from softphone.cli.call.summary import CallOutcome
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
@@ -195,8 +195,13 @@ async def _line(
     options: AgentOptions,
     prepared: PreparedAgent,
     servers: Sequence[AgentServer],
+    *,
+    within: float | None = None,
 ) -> AsyncIterator[tuple[Phone, Account]]:
-    """Run a phone and its registered or listening account; `servers` add to its metrics."""
+    """Run a phone and its registered or listening account; `servers` add to its metrics.
+
+    Raises RegistrationTimeout when it takes longer than `within` seconds to register.
+    """
 
     def append_figures(lines: list[str]) -> None:
         for each in servers:
@@ -209,7 +214,7 @@ async def _line(
     ):
         server = prepared.config.server_uri
         with output.waiting("opening the listener" if server is None else f"reaching {server}"):
-            line = await phone.register(prepared.config)
+            line = await register_within(output, phone, prepared.config, within)
         show_ready(output, line)
         yield phone, line
 
@@ -324,7 +329,7 @@ async def call_by_agent(output: CommandOutput, options: AgentCallOptions) -> int
     prepared = await _prepare(output, options)
     prepared.config.target_uri(options.target)
     servers: list[AgentServer] = []
-    async with _line(output, options, prepared, servers) as (_, line):
+    async with _line(output, options, prepared, servers, within=timeout) as (_, line):
         server = AgentServer(line, prepared.bot, report=lambda made: _print_report(output, made))
         servers.append(server)
         output.event("calling", f"calling {options.target}", target=options.target)

@@ -227,7 +227,8 @@ class AgentCallOptions(AgentOptions):
     )
     target: Annotated[str, typer.Argument(help="A SIP URI, or a user of the account's domain.")]
     timeout: Annotated[
-        float | None, option("--timeout", "Wait this long for an answer.", "SECONDS")
+        float | None,
+        option("--timeout", "Wait this long for the server, and for an answer.", "SECONDS"),
     ] = 60.0
     duration: Annotated[
         float | None, option("--duration", "Hang up this long after the answer.", "SECONDS")

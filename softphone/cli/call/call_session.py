@@ -14,7 +14,7 @@ from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.cli.call.call_options import PreparedCall
 from softphone.cli.call.event_text import print_call_event
 from softphone.cli.call.monitoring import serve_monitoring
-from softphone.cli.call.ready import show_ready
+from softphone.cli.call.ready import register_within, show_ready
 from softphone.cli.call.summary import (
     CallOutcome,
     audio_fields,
@@ -29,7 +29,7 @@ from softphone.cli.console.trunk_text import print_trunk_changes
 from softphone.cli.diagnose.explain import show_findings
 from softphone.diagnostics import Ladder, combine_taps
 from softphone.diagnostics.refusal_analysis import analyze_refusals
-from softphone.errors import LocalProtocolError, MediaError, RegistrationTimeout, SoftphoneError
+from softphone.errors import LocalProtocolError, MediaError, SoftphoneError
 from softphone.events import CallEnded, CallEvent, StreamStatistics, TransferRequested
 from softphone.media import (
     VideoStream,
@@ -37,7 +37,6 @@ from softphone.media import (
 from softphone.media.audio import SilenceSource
 from softphone.media.video import VideoFileSource
 from softphone.phone import Phone
-from softphone.sans_io import Transport
 from softphone.security import SecurityState
 
 CallParty: TypeAlias = OutgoingCall | IncomingCall | Call
@@ -87,7 +86,8 @@ class CallSession:
         ):
             server = self._prepared.config.server_uri
             with output.waiting("opening the listener" if server is None else f"reaching {server}"):
-                line = await self._register(phone)
+                config, seconds = self._prepared.config, self._prepared.timeout
+                line = await register_within(output, phone, config, seconds)
             if self._prepared.directories:
                 phone.open_directories(self._prepared.directories)
             show_ready(output, line)
@@ -123,28 +123,6 @@ class CallSession:
         self._output.event("draining", sentence, timeout=seconds)
         self._draining = asyncio.ensure_future(phone.drain())
         return True
-
-    async def _register(self, phone: Phone) -> Account:
-        """Register within `--timeout`; SIP itself would wait longer over UDP (timer F)."""
-        config, seconds = self._prepared.config, self._prepared.timeout
-        registering = asyncio.ensure_future(phone.register(config))
-        try:
-            if (await asyncio.wait({registering}, timeout=seconds))[0]:
-                return registering.result()
-            # Unregistering takes a while, too: the pending request may still be granted.
-            self._output.warn(f"{config.server_uri} has not answered within {seconds:g} s: leaving")
-        finally:
-            registering.cancel()
-            await asyncio.gather(registering, return_exceptions=True)
-        hint = {
-            Transport.TLS: ", and its port for TLS?",
-            Transport.UDP: " and port, and do firewalls let UDP through?",
-        }.get(config.transport or Transport.TCP, " and port?")
-        raise RegistrationTimeout(
-            f"{config.server_uri} was not reached within {seconds:g} s (--timeout):"
-            f" is that the server's address{hint}",
-            status=408,
-        )
 
     async def _finish_printing(self) -> None:
         """Wait until the last events of the ended call are printed."""

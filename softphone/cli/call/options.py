@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import typer
 
@@ -176,6 +176,12 @@ class CallOptions(SessionOptions):
     ] = 60.0
 
 
+RegisterTimeoutOption: TypeAlias = Annotated[
+    float | None,
+    option("--timeout", "Wait this long for the server; else as long as SIP does.", "SECONDS"),
+]
+
+
 @option_dataclass
 class RegisterOptions(CommandOptions):
     """Register and stay registered until interrupted."""
@@ -187,6 +193,7 @@ class RegisterOptions(CommandOptions):
         None
     )
     once: Annotated[bool, option("--once", "Register, report, and leave.")] = False
+    timeout: RegisterTimeoutOption = None
     trust: TrustOptions = field(default_factory=TrustOptions)
     json: JsonOption = False
     ladder: LadderOption = False
@@ -206,6 +213,7 @@ class WatchOptions(CommandOptions):
     duration: Annotated[float | None, option("--duration", "Leave after this long.", "SECONDS")] = (
         None
     )
+    timeout: RegisterTimeoutOption = None
     trust: TrustOptions = field(default_factory=TrustOptions)
     json: JsonOption = False
     ladder: LadderOption = False

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from softphone.account import Account
 from softphone.cli.call.call_options import load_checked
 from softphone.cli.call.options import RegisterOptions
+from softphone.cli.call.ready import register_within
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.digest_warning import digest_text, digest_warnings
 from softphone.cli.console.output import CommandOutput
@@ -43,6 +44,7 @@ async def stay_registered(output: CommandOutput, options: RegisterOptions) -> in
     """
     account = options.account
     duration = checked_seconds("--duration", 0.0 if options.once else options.duration)
+    timeout = checked_seconds("--timeout", options.timeout, above_zero=True)
     config = await load_checked(output, account, options.trust)
     if config.registrar is None and not config.watches_trunk:
         message = f"{account}: there is no registrar to register with"
@@ -57,7 +59,7 @@ async def stay_registered(output: CommandOutput, options: RegisterOptions) -> in
         async with Phone(tap=output.ladder, trust=trust, unknown_certificate=ask) as phone:
             doing = "asking" if config.watches_trunk else "registering with"
             with output.waiting(f"{doing} {config.server_uri}"):
-                line = await phone.register(config)
+                line = await register_within(output, phone, config, timeout)
             for warning in digest_warnings(line):
                 output.warn(warning)
             await run_until_stopped(output, phone, [line], duration)

@@ -12,6 +12,7 @@ from softphone.account import Account
 from softphone.account.watch import PresenceWatch, StateWatch, Watch
 from softphone.cli.call.call_options import load_checked
 from softphone.cli.call.options import WatchOptions
+from softphone.cli.call.ready import register_within
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.output import CommandOutput, make_table
 from softphone.cli.console.runner import checked_seconds
@@ -37,6 +38,7 @@ STATES = {
 async def watch_users(output: CommandOutput, options: WatchOptions) -> int:
     """Print each change until `--duration` is over, or no watch is left."""
     duration = checked_seconds("--duration", options.duration)
+    timeout = checked_seconds("--timeout", options.timeout, above_zero=True)
     config = await load_checked(output, options.account, options.trust)
     for user in options.users:
         config.target_uri(user)
@@ -44,7 +46,7 @@ async def watch_users(output: CommandOutput, options: WatchOptions) -> int:
     try:
         async with Phone(tap=output.ladder, trust=trust, unknown_certificate=ask) as phone:
             with output.waiting(f"reaching {config.server_uri}"):
-                line = await phone.register(config)
+                line = await register_within(output, phone, config, timeout)
             left = await _watch_until_stopped(output, watches_of(line, options), duration)
     except asyncio.CancelledError:
         output.summary("", result="completed", status=200, reason="interrupted")

@@ -380,12 +380,23 @@ def test_a_port_where_nobody_listens_is_told_with_what_to_look_at(cli, silent, c
     assert f"{place}; {advice}" in " ".join((outcome.out + outcome.err).split())
 
 
+BOT = ("--bot", "ws://127.0.0.1:9/media")
+
+
 @pytest.mark.parametrize(
-    ("tls", "advice"), [(False, "do firewalls let UDP through?"), (True, "its port for TLS?")]
+    ("command", "tls"),
+    [
+        (("call", "600"), False),
+        (("call", "600"), True),
+        (("answer",), False),
+        (("register",), False),
+        (("register", "--once"), True),
+        (("watch", "bob"), False),
+        (("agent", "call", "600", *BOT), False),
+    ],
 )
-@pytest.mark.parametrize("command", [("call", "600"), ("answer",)])
 def test_a_server_that_says_nothing_is_told_within_the_timeout(
-    cli, silent, monkeypatch, command, tls, advice
+    cli, silent, monkeypatch, command, tls
 ):
     """The port takes connections and datagrams, and answers none; SIP would wait for 32 s."""
     monkeypatch.setattr("softphone.account.account.UNREGISTER_PATIENCE", 0.01)
@@ -398,6 +409,7 @@ def test_a_server_that_says_nothing_is_told_within_the_timeout(
     assert outcome.code == 1
     assert outcome.summary["status"] == 408
     assert "was not reached within 0.3 s (--timeout)" in outcome.summary["reason"]
+    advice = "its port for TLS?" if tls else "do firewalls let UDP through?"
     assert outcome.summary["reason"].endswith(advice)
     assert "has not answered within 0.3 s: leaving" in outcome.err
     slow = "has answered no TLS handshake for 0.05 s: is that a port for TLS?"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 import struct
@@ -53,6 +54,7 @@ from tests.support.certificates import (
     tls_target,
 )
 from tests.support.recorder import Down, Recorder, Up, client_driver, until
+from tests.support.virtual_loop import run_virtually
 
 
 class Stranger:
@@ -452,3 +454,36 @@ async def test_a_socket_that_the_far_end_has_reset_is_closed():
     with pytest.raises(TransportError):
         await gate.client_handshake(sock, connection, ssl.create_default_context(), "127.0.0.1")
     await until(lambda: sock.fileno() == -1)
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", HOST])
+def test_a_port_that_answers_no_handshake_is_told_after_two_seconds(tmp_path, caplog, name):
+    """On virtual time with the real constants: a warning at 2 s, the failure at 10 s."""
+    told: list[float] = []
+
+    class Clock(logging.Filter):
+        def filter(self, record: logging.LogRecord) -> bool:
+            told.append(asyncio.get_running_loop().time())
+            return True
+
+    async def open_to(silent: socket.socket) -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        recorder = Recorder()
+        async with client_driver(recorder, settings(tmp_path, alice(), "alice")) as near:
+            begun = loop.time()
+            with pytest.raises(TransportTimeout, match="longer than 10 s"):
+                await near.open_flow(tls_target(silent.getsockname(), name))
+            return begun, loop.time()
+
+    watching = Clock()
+    logger = logging.getLogger("softphone.net")
+    logger.addFilter(watching)
+    try:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            begun, ended = run_virtually(open_to(silent))
+    finally:
+        logger.removeFilter(watching)
+    (line,) = [each for each in caplog.messages if "has answered no TLS handshake" in each]
+    assert "for 2 s: is that a port for TLS?" in line
+    assert [round(at - begun, 1) for at in told] == [2.0]
+    assert round(ended - begun, 1) == 10.0

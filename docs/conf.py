@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from pygments.lexers.special import TextLexer
+
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / "_extensions"), str(HERE.parent)]
 
@@ -44,3 +46,8 @@ nitpick_ignore_regex = [("py:.*", ".*")]
 add_module_names = False
 myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
+
+
+def setup(app):
+    """Have CSV shown as it is: Pygments has no lexer of that name."""
+    app.add_lexer("csv", TextLexer)

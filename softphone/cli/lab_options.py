@@ -36,4 +36,5 @@ class LabOptions(CommandOptions):
     json: JsonOption = False
 
     def blank_summary(self) -> None:
+        """None: the lab prints no summary."""
         return None

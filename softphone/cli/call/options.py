@@ -127,6 +127,7 @@ class SessionOptions(CommandOptions):
     monitoring: MonitoringOptions = field(default_factory=MonitoringOptions)
 
     def blank_summary(self) -> Mapping[str, Any]:
+        """The fields of a call's summary, without values."""
         from softphone.cli.call.summary import BLANK
 
         return BLANK

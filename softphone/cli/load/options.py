@@ -278,6 +278,7 @@ class LoadOptions(CommandOptions):
     ] = False
 
     def blank_summary(self) -> Mapping[str, Any]:
+        """The fields of a load run's summary, without values."""
         from softphone.load import BLANK_LOAD_SUMMARY
 
         return BLANK_LOAD_SUMMARY
@@ -308,6 +309,7 @@ class CapacityOptions(LoadOptions):
     ] = 3
 
     def blank_summary(self) -> Mapping[str, Any]:
+        """The fields of a load run's summary, and those of a search that has tried nothing."""
         from softphone.load.capacity import CapacitySearch
 
         return {**super().blank_summary(), "capacity": CapacitySearch(1, 1).summary()}
@@ -382,6 +384,7 @@ class ConformanceOptions(CommandOptions):
     json: JsonOption = False
 
     def blank_summary(self) -> Mapping[str, Any]:
+        """The fields of a conformance run's summary, without values."""
         from softphone.load.conformance import BLANK_CONFORMANCE_SUMMARY
 
         return BLANK_CONFORMANCE_SUMMARY
@@ -406,4 +409,5 @@ class CompareOptions(CommandOptions):
     json: JsonOption = False
 
     def blank_summary(self) -> Mapping[str, Any]:
+        """The fields of a comparison, without values."""
         return {"base": None, "comparisons": []}

@@ -71,6 +71,10 @@ class ResetListsOptions(CommandOptions):
     json: JsonOption = False
 
     def carry_out(self) -> None:
+        """Ask, unless --yes was given, and then run the command; exit with its exit code.
+
+        Raises typer.BadParameter where nobody can be asked.
+        """
         # Asked before there is an event loop, so that Ctrl-C is heard.
         if not self.yes and (self.json or not sys.stdin.isatty()):
             raise typer.BadParameter("there is nobody to ask: add --yes")

@@ -26,6 +26,8 @@
     |-- DiscoveryError                a user's services could not be found
     |   |-- DiscoveryRefused          a server does not know the user, or the password
     |   `-- CredentialsWithheld       nothing ties a server to the user's domain
+    |-- EdgeError                     an edge server (Expressway) could not be used
+    |   `-- EdgeRefused               it does not accept us, or reaches no such server
     |-- VoicemailError                a voice mailbox could not be read or changed
     |   |-- VoicemailRefused          it does not accept us
     |   `-- SecureMessageRefused      policy forbids it with a secure message: nothing was stored
@@ -297,6 +299,21 @@ class CredentialsWithheld(DiscoveryError):
     _hint = (
         "check who runs that server: its name has to be in the user's domain, or its certificate to"
         " name the domain; in a terminal you are asked once"
+    )
+
+
+class EdgeError(SoftphoneError):
+    """An edge server (Expressway) could not be used: its answer, its ticket, or what it names."""
+
+    _hint = "check the edge's state, and that the domain is enabled there for mobile access"
+
+
+class EdgeRefused(EdgeError):
+    """The edge does not accept user and password, or reaches no server of that name."""
+
+    _hint = (
+        "check user and password, that the edge can reach CUCM, and that the server is in the "
+        "user's domain, or listed"
     )
 
 

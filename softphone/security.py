@@ -424,6 +424,8 @@ class SecurityState:
     in a direct call, or stated by the server that vouches for it (CUCM's Call-Info); None when
     unknown.  `fips` is whether the engine runs in FIPS mode, `by_word` whether `far_end` is a
     server's statement, `direct` whether there is no server between us and the far end.
+    `by_edge`: the call passes an edge server, which decrypts it, so that nobody's word reaches
+    beyond our own side.
 
     As a text it is one sentence for a person, as the command line shows it: how far the call is
     encrypted, who stated that, and why not further.
@@ -435,6 +437,7 @@ class SecurityState:
     fips: bool = False
     by_word: bool = False
     direct: bool = False
+    by_edge: bool = False
 
     def __str__(self) -> str:
         reasons = shortfall_sentence(self.shortfalls)
@@ -456,6 +459,8 @@ class SecurityState:
             return "encrypted end to end, the far end's certificate verified by us"
         if self.lock:
             return "encrypted to the server, and by its word to the far end"
+        if self.level is SecurityLevel.ENCRYPTED and self.by_edge:
+            return "encrypted to the edge server"
         if self.level is SecurityLevel.ENCRYPTED:
             return "encrypted to the next hop" if self.direct else "encrypted to the server"
         if self.level is SecurityLevel.UNKNOWN:
@@ -482,12 +487,12 @@ class SecurityState:
     @property
     def scope(self) -> Scope:
         """END_TO_END when the far end's level is known, else HOP."""
-        unknown = self.far_end is None or self.far_end is SecurityLevel.UNKNOWN
+        unknown = self.far_end is None or self.far_end is SecurityLevel.UNKNOWN or self.by_edge
         return Scope.HOP if unknown else Scope.END_TO_END
 
     @property
     def lock(self) -> bool:
-        """Whether the lock may be shown: only for ENCRYPTED and END_TO_END.
+        """Whether the lock may be shown: only for ENCRYPTED and END_TO_END, and never by an edge.
 
         The lock does not wait for a received packet.  Our media is sent under our key before one
         comes, packets that do not authenticate under the far end's key are never played, and a far
@@ -495,7 +500,8 @@ class SecurityState:
         whether the far end's key is in use, read the stream's statistics: under SRTP
         `packets_received` counts authenticated packets only.
         """
-        return self.level is SecurityLevel.ENCRYPTED and self.scope is Scope.END_TO_END
+        encrypted = self.level is SecurityLevel.ENCRYPTED and self.scope is Scope.END_TO_END
+        return encrypted and not self.by_edge
 
     @property
     def shortfalls(self) -> tuple[Shortfall, ...]:
@@ -527,6 +533,8 @@ class SecurityState:
                 )
             )
         far_end = _far_end_shortfall(self.far_end, by_word=self.by_word)
+        if self.by_edge and (far_end is None or far_end.code is ShortfallCode.FAR_END_UNKNOWN):
+            far_end = _BEYOND_EDGE
         if far_end is not None:
             found.append(far_end)
         return tuple(found)
@@ -536,6 +544,12 @@ class SecurityState:
         missing = _below(self, level, scope)
         if missing:
             raise SecurityShortfall(missing)
+
+
+_BEYOND_EDGE = Shortfall(
+    ShortfallCode.FAR_END_UNKNOWN,
+    "an edge server decrypts the call: beyond it, nothing is known to be encrypted",
+)
 
 
 def _unprotected(signaling: SignalingSecurity) -> Shortfall:
@@ -656,6 +670,19 @@ class SecurityPolicy:
         """
         minimum = self.minimum if srtp == SrtpPolicy.REQUIRED else SecurityLevel.NOT_SECURE
         return replace(self, srtp=srtp, minimum=minimum)
+
+    def at_edge(self) -> Self:
+        """The same policy with the floor of a call through an edge server, which nothing lowers.
+
+        SRTP is required, and signaling and call are encrypted to the edge.
+        """
+        least = SecurityLevel.ENCRYPTED
+        return replace(
+            self,
+            srtp=SrtpPolicy.REQUIRED,
+            minimum=max(self.minimum, least),
+            signaling=max(self.signaling, least),
+        )
 
     def stricter(self, other: SecurityPolicy) -> SecurityPolicy:
         """The policy that demands all that either does, for a call that comes from another call.

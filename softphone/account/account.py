@@ -384,7 +384,8 @@ class Account:
         :meta private:
         """
         given = self._context.dependencies
-        return given.policy or self.config.security_policy(fips=given.fips)
+        policy = given.policy or self.config.security_policy(fips=given.fips)
+        return self.config.with_edge_floor(policy)
 
     @property
     def change(self) -> OpenDrain:

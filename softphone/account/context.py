@@ -135,7 +135,7 @@ class CallDefaults:
         return cls(
             aor=config.aor_uri,
             direct=config.server_uri is None,
-            policy=given.policy or config.security_policy(fips=given.fips),
+            policy=config.with_edge_floor(given.policy or config.security_policy(fips=given.fips)),
             guards=config.call_guards,
             dscp=config.dscp.media_code_points,
             adoptable_networks=config.media.adoptable_networks,

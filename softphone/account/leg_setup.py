@@ -62,6 +62,9 @@ def make_leg_setup(
         policy = context.config.security_policy(srtp=srtp, fips=given.fips)
     elif srtp is not None:
         policy = policy.with_srtp(srtp)
+    by_edge = context.config.edge is not None
+    if by_edge:
+        policy = policy.at_edge()
     policy = policy if inherited is None else policy.stricter(inherited)
     host = flow.local[0]
     return LegSetup(
@@ -71,10 +74,12 @@ def make_leg_setup(
         handlers=context.handlers,
         media=_media_setup(context, policy, flow, video=video),
         persona=context.persona,
-        vouched=context.machine.agreements.vouches,
+        # An edge passes on what CUCM says of the leg behind it: nobody vouches for the whole call.
+        vouched=(lambda _: False) if by_edge else context.machine.agreements.vouches,
         asserts=asserts,
         proof=proof,
         direct=defaults.direct,
+        by_edge=by_edge,
         own_users=partial(_own_users, context, flow),
         identifies_sessions=True,
         warning_agent=f"{host}" if ":" not in host else f"[{host}]",

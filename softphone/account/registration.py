@@ -76,10 +76,14 @@ async def make_registration(
     registration = registration_config(
         config, instance=_instance(context), style=style, alarm=style.alarm(INITIALIZED)
     )
+    if config.edge is None:
+        targets = await locator.locate_and_verify(server, ask=ask)
+    else:
+        targets = await locator.locate_proxies(ask=ask)
     return Registration(
         context.machine.endpoint,
         registration,
-        targets=await locator.locate_and_verify(server, ask=ask),
+        targets=targets,
         entropy=context.dependencies.entropy,
         credentials=context.credentials,
     )
@@ -253,7 +257,8 @@ class AccountRegistration:
                     registration.set_node_targets(index, targets)
         elif registration is not None:
             config = self._context.config
-            places = config.proxy_uris if config.watches_trunk else (config.server_uri,)
+            several = config.watches_trunk or config.edge is not None
+            places = config.proxy_uris if several else (config.server_uri,)
             found = [await self._locator.locate_again(place) for place in places]
             targets = tuple(dict.fromkeys(target for each in found for target in each))
             with self._context.change() as now:

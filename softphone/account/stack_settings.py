@@ -79,9 +79,15 @@ def tls_settings(
     demanded = config.policy if policy is None else policy
     clear = config.transport in (Transport.UDP, Transport.TCP)
     lists = trust_context.lists
-    if not lists and not clear:
+    edge = config.edge
+    if edge is not None:
+        # A cluster's lists name no edge, and outside nobody can compare a certificate.
+        trust_context = replace(trust_context, lists=TrustLists(), tvs=None, unknown=None)
+        lists = TrustLists()
+    elif not lists and not clear:
         lists = trust_lists_of(config.device)
     return TlsSettings(
+        edge_domain=None if edge is None else edge.domain.lower().rstrip("."),
         store=trust_store_of(config.tls, trust_context.trust),
         credential=credential_of(config.tls),
         pin=config.tls.pin,
@@ -182,7 +188,12 @@ def _users(config: AccountConfig, persona: StandardPersona) -> tuple[str, ...]:
 
 
 def proxy_route(config: AccountConfig, proxy: SipUri | None = None) -> tuple[NameAddr, ...]:
-    """Return the outbound proxy, or the `proxy` in its place, as a Route; () without one."""
+    """Return the outbound proxy, or the `proxy` in its place, as a Route; () without one.
+
+    Edge servers are no part of the Route: it is the one that they tell.
+    """
+    if config.edge is not None:
+        return config.edge.route_set
     if config.outbound_proxy is None:
         return ()
     proxy = SipUri.parse(config.outbound_proxy) if proxy is None else proxy

@@ -50,9 +50,11 @@ from softphone.security import (
 from softphone.sip import (
     AbsoluteUri,
     MalformedMessage,
+    NameAddr,
     SipUri,
     explain_no_sip_uri,
     is_numeric,
+    parse_loose_route,
     parse_target,
     parse_uri,
 )
@@ -572,6 +574,63 @@ class OAuthConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class EdgeAccess:
+    """Mobile and remote access: the account's server is reached through edge servers (Expressway).
+
+    Their certificates must name the host and the domain; no certificate of ours is shown; SRTP is
+    always required; the lock is never shown, since an edge decrypts what passes it.
+    """
+
+    domain: str
+    """The domain that the edges serve, which their certificates have to name."""
+    servers: tuple[str, ...]
+    """The edge servers for SIP over TLS, "host" or "host:port" (5061), at most 5: when one is lost,
+    the next is used."""
+    route: str = ""
+    """The Route of requests as the edge tells it, "<sip:192.0.2.1:5061;transport=tls;lr>"; by
+    default none is sent."""
+
+    def __post_init__(self) -> None:
+        settle_types(self, "edge")
+        if is_numeric(self.domain) or "." not in self.domain or not _HOST.fullmatch(self.domain):
+            raise ConfigurationError(f"edge.domain: {self.domain[:64]!r} is no domain")
+        if not 1 <= len(self.servers) <= MAXIMUM_NODES or len(set(self.uris)) != len(self.servers):
+            raise ConfigurationError(
+                f"edge.servers: give 1 to {MAXIMUM_NODES} edge servers, each once"
+            )
+        try:
+            self.route_set  # noqa: B018 - raises MalformedMessage
+        except MalformedMessage as error:
+            raise ConfigurationError(f"edge.route: {error.reason}") from error
+
+    @property
+    def uris(self) -> tuple[str, ...]:
+        """The servers as sips: URIs.  Raises ConfigurationError.
+
+        :meta private:
+        """
+        found = []
+        for text in self.servers:
+            host, colon, port = text.partition(":")
+            good = port.isascii() and port.isdigit() and len(port) < 6 if colon else True
+            if not good or not _HOST.fullmatch(host) or not 0 < int(port or 5061) < 65536:
+                raise ConfigurationError(
+                    f"edge.servers: {text[:64]!r} is not of the form host or host:port; a server is"
+                    " named in full, as its certificate names it"
+                )
+            found.append(f"sips:{host}:{port or 5061}")
+        return tuple(found)
+
+    @property
+    def route_set(self) -> tuple[NameAddr, ...]:
+        """The Route of requests outside dialogs.
+
+        :meta private:
+        """
+        return (parse_loose_route(self.route),) if self.route else ()
+
+
+@dataclass(frozen=True, slots=True)
 class AccountConfig:
     """One address of record, its servers, and the rules for its calls."""
 
@@ -689,8 +748,11 @@ class AccountConfig:
     """Who may watch this account's calls."""
     dial_policy: DialPolicyConfig | None = None
     """What the account may dial; without it all that its server lets through."""
+    edge: EdgeAccess | None = None
+    """The edge servers through which the server is reached from outside."""
 
     def __post_init__(self) -> None:
+        self._take_edge()
         if self.nodes:
             self._take_nodes()
         if self.aor_uri.user is None:
@@ -724,8 +786,41 @@ class AccountConfig:
                 "registrar: give the server to register with, or 'listen' for direct calls"
             )
 
+    def _take_edge(self) -> None:
+        """Check what an edge rules out, and make the edge servers the outbound proxies."""
+        edge = self.edge
+        if edge is None:
+            return
+        if self.registrar is None or self.nodes or self.listen is not None:
+            raise ConfigurationError(
+                "edge: give one registrar, as it is called inside; an edge leads to no list of"
+                " nodes, and to no listener"
+            )
+        if self.outbound_proxy not in (None, edge.uris[0]):
+            raise ConfigurationError("edge: the edge servers take the place of outbound_proxy")
+        if self.tls.certificate is not None or self.tls.pin is not None:
+            raise ConfigurationError(
+                "edge: no client certificate is shown to an edge, and only an authority vouches for"
+                " it: leave tls.certificate and tls.pin out"
+            )
+        if self.media.srtp not in (None, SrtpPolicy.REQUIRED):
+            raise ConfigurationError("media.srtp: through an edge SRTP is always required")
+        if self.policy.minimum not in (None, SecurityLevel.ENCRYPTED):
+            raise ConfigurationError("policy.minimum: through an edge calls are always encrypted")
+        object.__setattr__(self, "outbound_proxy", edge.uris[0])
+        object.__setattr__(self, "fallback_proxies", edge.uris[1:])
+
+    def with_edge_floor(self, policy: SecurityPolicy) -> SecurityPolicy:
+        """Return the policy, with the floor of calls through an edge where the account has one.
+
+        :meta private:
+        """
+        return policy if self.edge is None else policy.at_edge()
+
     def _show_own_certificate(self) -> None:
         """Over TLS, show the certificate of the device's store where no other is named."""
+        if self.edge is not None:
+            return
         path = None if self.device is None else self.device.certificate
         if path is not None and self.tls.certificate is None and not self._clear_transport:
             places = {**self.tls.places, "certificate": "device.store"}
@@ -797,7 +892,7 @@ class AccountConfig:
                 f"options_interval: {interval} is neither 0 (never) nor {LEAST_INTERVAL} to"
                 f" {MOST_OPTIONS_INTERVAL} seconds"
             )
-        if not self.fallback_proxies:
+        if not self.fallback_proxies or self.edge is not None:
             return
         if self.outbound_proxy is None or self.registrar is not None or not interval:
             raise ConfigurationError(

@@ -18,6 +18,7 @@ from softphone.config.account import (
     AccountConfig,
     CredentialConfig,
     DrainConfig,
+    EdgeAccess,
     LimitsConfig,
     MediaPreferences,
     OAuthConfig,
@@ -90,6 +91,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "stir": field_names(StirConfig),
     "limits": field_names(LimitsConfig),
     "drain": field_names(DrainConfig),
+    "edge": field_names(EdgeAccess),
     "dscp": field_names(DscpConfig),
     "dial_policy": field_names(DialPolicyConfig),
     "watchers": field_names(WatchersConfig),
@@ -290,6 +292,13 @@ def _limits(table: TomlTable) -> LimitsConfig:
     return LimitsConfig(**table.fields(LimitsConfig))
 
 
+def _edge(table: TomlTable) -> EdgeAccess:
+    table.needed_text("domain", "the domain that the edge serves is missing")
+    if "servers" not in table.values:
+        table.fail("servers", "the edge servers are missing")
+    return EdgeAccess(**table.fields(EdgeAccess))
+
+
 def _drain(table: TomlTable) -> DrainConfig:
     return DrainConfig(**table.fields(DrainConfig))
 
@@ -326,6 +335,7 @@ _TABLES: Mapping[str, Callable[[TomlTable], Any]] = {
     "stir": _stir,
     "limits": _limits,
     "drain": _drain,
+    "edge": _edge,
     "dscp": _dscp,
     "watchers": _watchers,
     "dial_policy": _dial_policy,

@@ -12,6 +12,13 @@ control).
 from __future__ import annotations
 
 from softphone.device.certificate_expiry import RenewalTimes
+from softphone.device.edge_accounts import edge_access, edge_accounts
 from softphone.device.maintenance import DeviceMaintenance, MaintenanceActions
 
-__all__ = ["DeviceMaintenance", "MaintenanceActions", "RenewalTimes"]
+__all__ = [
+    "DeviceMaintenance",
+    "MaintenanceActions",
+    "RenewalTimes",
+    "edge_access",
+    "edge_accounts",
+]

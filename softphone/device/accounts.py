@@ -44,7 +44,7 @@ def device_accounts(
             f'{booted.device} registers by OAuth: make an account file with persona = "oauth"'
         )
     tls = _tls(booted)
-    accounts = [_account(booted, line, tls, persona, model) for line in config.lines]
+    accounts = [line_account(booted, line, tls, persona, model) for line in config.lines]
     if not take_over:
         return accounts
     return [
@@ -66,9 +66,10 @@ def _tls(booted: Booted) -> TlsConfig:
     return TlsConfig(certificate=path, key=path, passphrase=booted.passphrase)
 
 
-def _account(
-    booted: Booted, line: DeviceLine, tls: TlsConfig, persona: str, model: int
+def line_account(
+    booted: Booted, line: DeviceLine, tls: TlsConfig, persona: str = PERSONA, model: int = 503
 ) -> AccountConfig:
+    """Make the account of one line, as `device_accounts` does; `tls` has the certificate."""
     config = booted.config
     nodes = _nodes(config, line)
     host = line.proxy or config.call_managers[0].host

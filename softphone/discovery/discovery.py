@@ -57,7 +57,7 @@ from softphone.errors import (
     TransportError,
 )
 from softphone.net import DnsResolver, run_by_size
-from softphone.net.http import HttpsEnvironment
+from softphone.net.http import HttpsEnvironment, HttpsTunnel
 from softphone.net.stream import Fetcher
 from softphone.sans_io import Entropy
 from softphone.trust.fips import random_bytes
@@ -79,7 +79,7 @@ class DiscoveryEnvironment:
 
     `fetcher` fetches CRLs and OCSP responses, None makes one.  `confirm` is asked about a server
     that `CredentialRule` does not allow; without it such a server gets no credentials.  `wall`
-    gives the seconds since 1970.
+    gives the seconds since 1970.  A `tunnel` carries the requests of `discover_inside`.
     """
 
     resolver: DnsResolver
@@ -89,6 +89,7 @@ class DiscoveryEnvironment:
     on_step: OnDiscoveryStep = _no_step
     entropy: Entropy = random_bytes
     wall: Callable[[], float] = time.time
+    tunnel: HttpsTunnel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,9 @@ class ServiceDiscovery:
         cache = environment.cache
         self._kept = CachedDiscovery() if cache is None else cache.load(config.address)
         self._rule = CredentialRule(config.domains, self._kept.confirmed)
-        https = HttpsEnvironment(environment.resolver.resolve, fetcher=environment.fetcher)
+        https = HttpsEnvironment(
+            environment.resolver.resolve, fetcher=environment.fetcher, tunnel=environment.tunnel
+        )
         callbacks = RequestCallbacks(environment.confirm, self._keep_confirmed, self._skipped)
         self._servers = ServerRequests(config, self._rule, https, callbacks)
 
@@ -122,12 +125,27 @@ class ServiceDiscovery:
         """
         found, fresh = await self._ask_records()
         result = await self._follow(found)
-        wall, config = self._environment.wall(), result.config
+        wall = self._environment.wall()
         kept = replace(self._kept, records=found, taken=wall if fresh else self._kept.taken)
+        self._store_with_settings(kept, result.config)
+        return result
+
+    async def discover_inside(
+        self, result: DiscoveryResult, targets: Sequence[ServiceTarget]
+    ) -> DiscoveryResult:
+        """Complete the result of a discovery outside, at these UDS servers through the tunnel.
+
+        Raises what `discover` raises, and what the tunnel raises.
+        """
+        inside = await self._follow_inside(result, targets)
+        self._store_with_settings(self._kept, inside.config)
+        return inside
+
+    def _store_with_settings(self, kept: CachedDiscovery, config: JabberConfig | None) -> None:
+        wall = self._environment.wall()
         if config is not None and not config.kept:
             kept = replace(kept, settings=config.settings, config_url=config.url, config_taken=wall)
         self._store(kept)
-        return result
 
     # Records
 

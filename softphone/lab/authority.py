@@ -27,7 +27,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID, ExtendedKeyUsag
 
 from softphone.errors import ConfigurationError
 from softphone.trust import TlsCredential, write_private
-from softphone.trust.certificate import XMPP_ADDR, string_der
+from softphone.trust.certificate import SRV_NAME, XMPP_ADDR, string_der
 
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey: TypeAlias = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
@@ -41,13 +41,14 @@ BOTH_PURPOSES = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUT
 class CertificateNames:
     """The subject alternative names of a certificate; `uri` holds SIP URIs (RFC 5922).
 
-    `xmpp` are domains and bare JIDs (RFC 6120 section 13.7.1.4).
+    `xmpp` are domains and bare JIDs (RFC 6120 section 13.7.1.4), `srv` SRVNames (RFC 4985).
     """
 
     dns: tuple[str, ...] = ()
     ip: tuple[str, ...] = ()
     uri: tuple[str, ...] = ()
     xmpp: tuple[str, ...] = ()
+    srv: tuple[str, ...] = ()
 
     def general(self) -> list[x509.GeneralName]:
         """The names as RFC 5280 GeneralNames."""
@@ -56,6 +57,7 @@ class CertificateNames:
             *(x509.IPAddress(ipaddress.ip_address(name)) for name in self.ip),
             *(x509.UniformResourceIdentifier(name) for name in self.uri),
             *(x509.OtherName(XMPP_ADDR, string_der(name, utf8=True)) for name in self.xmpp),
+            *(x509.OtherName(SRV_NAME, string_der(name, utf8=False)) for name in self.srv),
         ]
 
 

@@ -20,7 +20,13 @@ from softphone.provisioning.capf_enrollment import (
     capf_settings,
     enroll,
 )
-from softphone.provisioning.config_document import decrypted, is_signed, last_accepted, open_plain
+from softphone.provisioning.config_document import (
+    ConfigDocument,
+    decrypted,
+    is_signed,
+    last_accepted,
+    open_plain,
+)
 from softphone.provisioning.config_store import ConfigStore
 from softphone.provisioning.device_config import (
     CallManager,
@@ -54,6 +60,7 @@ from softphone.provisioning.signed_file import (
     sign_file,
     verify_file,
 )
+from softphone.provisioning.unenrolled_config import fetch_unenrolled_config
 
 __all__ = [
     "CAPF_PORT",
@@ -62,6 +69,7 @@ __all__ = [
     "Booted",
     "CallManager",
     "CapfEndpoint",
+    "ConfigDocument",
     "ConfigStore",
     "DeviceConfig",
     "DeviceLine",
@@ -92,6 +100,7 @@ __all__ = [
     "decrypted",
     "encrypt_file",
     "enroll",
+    "fetch_unenrolled_config",
     "file_client_for",
     "is_signed",
     "last_accepted",

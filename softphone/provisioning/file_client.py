@@ -11,7 +11,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from softphone.errors import (
     CertificateError,
@@ -29,6 +29,9 @@ from softphone.provisioning.fetch_error import (
 from softphone.provisioning.listed_tls_settings import HttpsTrust
 from softphone.provisioning.tftp import TftpDownload, TftpEvent, TftpFailed, TftpTimes
 from softphone.sans_io import Target, Transport
+
+if TYPE_CHECKING:
+    from softphone.net.http import HttpsEnvironment
 
 logger = logging.getLogger("softphone.provisioning")
 
@@ -136,7 +139,8 @@ class TftpFiles:
 class HttpFiles:
     """A client of an HTTP server, or with `trust`, which verifies it, of an HTTPS server.
 
-    `limit` is the largest file in bytes, `within` the time for one in seconds.
+    `limit` is the largest file in bytes, `within` the time for one in seconds.  `environment` may
+    have a tunnel to the server.
     """
 
     host: str
@@ -144,6 +148,7 @@ class HttpFiles:
     trust: HttpsTrust | None = None
     limit: int = LARGEST_FILE
     within: float = 20.0
+    environment: HttpsEnvironment | None = None
 
     @property
     def address(self) -> str:
@@ -160,7 +165,8 @@ class HttpFiles:
 
         transport = Transport.TCP if self.trust is None else Transport.TLS
         tls = None if self.trust is None else self.trust.settings
-        downloader = Downloader(tls=tls, limits=HttpsLimits(self.limit, self.within))
+        limits = HttpsLimits(self.limit, self.within)
+        downloader = Downloader(tls=tls, limits=limits, environment=self.environment)
         try:
             got = await downloader.download(Target(transport, self.host, self.port), name)
         except ResponseTooLarge as exc:

@@ -63,6 +63,7 @@ from softphone.sip.message import (
     Uri,
     UserToUser,
     call_security,
+    parse_loose_route,
     parse_uri,
     security_call_info,
 )
@@ -148,6 +149,7 @@ __all__ = [
     "call_security",
     "explain_no_sip_uri",
     "is_numeric",
+    "parse_loose_route",
     "parse_target",
     "parse_uri",
     "security_call_info",

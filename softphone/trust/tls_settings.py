@@ -108,6 +108,9 @@ class TlsSettings:
 
     `server_domains` are for listeners: the domains, in lower case, whose certificates a client may
     show though they are for servers only.  The gate judges that; never in FIPS mode.
+
+    `edge_domain` is the domain that an edge server's certificate has to name beside its host.
+    Nobody is asked about such a certificate, and neither pins nor trust lists count.
     """
 
     store: TrustStore = field(default_factory=TrustStore)
@@ -127,6 +130,7 @@ class TlsSettings:
     maximum: TlsVersion | None = None
     protocols: tuple[str, ...] = ()
     server_domains: frozenset[str] = frozenset()
+    edge_domain: str | None = None
 
     @property
     def client_server_domains(self) -> frozenset[str]:

@@ -498,7 +498,13 @@ class CallLeg:
         far = self.far_ends
         fips = self.setup.fips
         return SecurityState(
-            self._signaling, tuple(media), far.level, fips, far.by_word, far.direct
+            self._signaling,
+            tuple(media),
+            far.level,
+            fips,
+            far.by_word,
+            far.direct,
+            self.setup.by_edge,
         )
 
     @property

@@ -92,7 +92,8 @@ class LegSetup:
     `change` opens a drain of the endpoint (`with change() as now`); the leg registers itself in
     `handlers` for its usages.  `vouched` says whether the server at the other end of a flow may
     report the security level of far ends, `asserts` whether it may assert their identity (RFC
-    3325); `direct` whether the account calls peers themselves, without a server.  `own_users` gives
+    3325); `direct` whether the account calls peers themselves, without a server; `by_edge` whether
+    its calls pass an edge server, which decrypts them.  `own_users` gives
     the user parts that lead to our phone, whatever was dialed.  `identifies_sessions` sends
     Session-ID (RFC 7989).  `warning_agent` goes into Warning; `answer_headers` gives header fields
     for our 200 to an INVITE (a server reports the call's security there).  `negotiation` is the
@@ -112,6 +113,7 @@ class LegSetup:
     vouched: Callable[[Flow | None], bool]
     asserts: Callable[[Flow | None], bool] = trusts_nobody
     direct: bool = False
+    by_edge: bool = False
     own_users: Callable[[], tuple[str | None, ...]] = _no_users
     identifies_sessions: bool = False
     warning_agent: str = "softphone"

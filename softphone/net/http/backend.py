@@ -7,6 +7,7 @@ and which host it goes to.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -33,6 +34,15 @@ HTTP_FAILURES = (
     OSError,
 )
 """The exceptions of httpcore for failures of a peer or the network."""
+
+
+def _has_no_cookie(record: logging.LogRecord) -> bool:
+    """Whether a log record of httpcore holds no cookie: that is a secret, as a password is."""
+    return "set-cookie" not in record.getMessage().lower()
+
+
+# At DEBUG httpcore logs the header fields of responses, and nothing else turns that off.
+logging.getLogger("httpcore.http11").addFilter(_has_no_cookie)
 
 _READ_AHEAD = 1 << 16
 _PIECE = 1 << 15

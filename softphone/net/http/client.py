@@ -13,7 +13,7 @@ import ipaddress
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpcore
@@ -40,6 +40,10 @@ OnBodyChunk: TypeAlias = Callable[[bytes], None]
 
 AdmitServer: TypeAlias = Callable[[PeerIdentity], None]
 """Judges a server that has passed the gate; the SoftphoneError that it raises ends the request."""
+
+
+_SET_COOKIE = b"set-cookie"
+_MOST_COOKIES = 32
 
 
 class ResponseTooLarge(TransportError):
@@ -73,13 +77,28 @@ class HttpsRequest:
 class HttpsResponse:
     """A response: headers by lower-case name, body, and the identity of the server.
 
-    `body` is empty if the pieces went to `on_chunk`.
+    `body` is empty if the pieces went to `on_chunk`.  `set_cookies` are the values of its
+    Set-Cookie header fields, which cannot be joined (RFC 6265 section 3) and are not in `headers`.
     """
 
     status: int
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = field(default=b"", repr=False)
     identity: PeerIdentity | None = None
+    set_cookies: tuple[str, ...] = field(default=(), repr=False)
+
+
+class HttpsTunnel(Protocol):
+    """Carries requests to servers that cannot be reached from here, through one that can."""
+
+    async def send_request(
+        self, request: HttpsRequest, limits: HttpsLimits, on_chunk: OnBodyChunk | None = None
+    ) -> HttpsResponse:
+        """Send the request for an https: or http: URL; the identity is that of the tunnel's server.
+
+        Raises what `HttpsClient.send_request` raises, and a SoftphoneError for a server that the
+        tunnel does not reach.
+        """
 
 
 def basic_authorization(username: str, password: KeyMaterial) -> tuple[str, str]:
@@ -124,11 +143,15 @@ def web_target(url: str) -> Target:
 
 @dataclass(frozen=True, slots=True)
 class HttpsEnvironment:
-    """The dependencies of a client; `fetcher` gets CRLs and OCSP answers, None makes one."""
+    """The dependencies of a client; `fetcher` gets CRLs and OCSP answers, None makes one.
+
+    With a `tunnel` every request goes through it, and the TLS settings of the client do not count.
+    """
 
     resolve: HostResolver = system_addresses
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     fetcher: Fetcher | None = None
+    tunnel: HttpsTunnel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +173,7 @@ class HttpClient:
         environment: HttpsEnvironment | None = None,
     ) -> None:
         environment = environment or HttpsEnvironment()
+        self._tunnel = environment.tunnel
         self._limits = limits or HttpsLimits()
         self._net = TransportLimits()
         gate = CertificateGate(
@@ -194,9 +218,15 @@ class HttpClient:
                     {
                         key.decode().lower(): text.decode("latin-1")
                         for key, text in response.headers
+                        if key.lower() != _SET_COOKIE
                     },
                     body,
                     network.identity,
+                    tuple(
+                        text.decode("latin-1")
+                        for key, text in response.headers
+                        if key.lower() == _SET_COOKIE
+                    )[:_MOST_COOKIES],
                 )
         except TimeoutError as exc:
             raise TransportTimeout(f"{words.late} within {self._limits.within:g} s") from exc
@@ -248,6 +278,8 @@ class HttpsClient(HttpClient):
         what `request.admit` raises.
         """
         target = self._target_of(request.url)
+        if self._tunnel is not None:
+            return await self._tunnel.send_request(request, self._limits, on_chunk)
         place = f"{target.host} port {target.port}"
         words = FailureWords(
             late=f"{place} did not answer {request.method}",
@@ -267,6 +299,8 @@ class HttpsClient(HttpClient):
         Raises what `send_request` raises for a server that cannot be reached or is refused.
         """
         target = https_target(url)
+        if self._tunnel is not None:
+            raise TransportError(f"{target.host} is behind a tunnel: its certificate is not seen")
         network = GatedNetwork(self._dialer.open_connection, self._net, target)
         try:
             async with asyncio.timeout(self._limits.within):
@@ -305,6 +339,10 @@ class Downloader(HttpClient):
             large=f"{path} is larger",
         )
         request = HttpsRequest(f"/{quote(path)}", headers=(("Accept", "*/*"),))
+        if self._tunnel is not None:
+            scheme = "https" if target.transport is Transport.TLS else "http"
+            url = f"{scheme}://{_authority(target)}{request.url}"
+            return await self._tunnel.send_request(replace(request, url=url), self._limits)
         return await self._exchange(target, request, words, read=lambda status: status == 200)
 
 

@@ -347,6 +347,7 @@ def gate_rules(
         tvs=settings.tvs is not None,
         listed_may_expire=settings.listed_may_expire and not settings.fips,
         server_domains=settings.client_server_domains,
+        edge_domain=settings.edge_domain,
     )
 
 
@@ -464,7 +465,8 @@ class TlsClient:
         unknown: CertificateUnknown,
     ) -> bool:
         """Ask the user, and store a yes.  Raises CertificateUnknown after a no."""
-        if settings.unknown is None or settings.pin is not None:
+        alone = settings.pin is not None or settings.edge_domain is not None
+        if settings.unknown is None or alone:
             return False
         name = _name_of(target)
         if settings.fips:

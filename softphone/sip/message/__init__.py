@@ -67,7 +67,15 @@ from softphone.sip.message.typed_headers import (
     SubscriptionStateValue,
     UserToUser,
 )
-from softphone.sip.message.uri import AbsoluteUri, NameAddr, SipUri, Uri, parse_uri, unescape
+from softphone.sip.message.uri import (
+    AbsoluteUri,
+    NameAddr,
+    SipUri,
+    Uri,
+    parse_loose_route,
+    parse_uri,
+    unescape,
+)
 
 __all__ = [
     "ANONYMOUS",
@@ -116,6 +124,7 @@ __all__ = [
     "format_multipart",
     "is_anonymous",
     "parse_datagram",
+    "parse_loose_route",
     "parse_multipart",
     "parse_sipfrag_status",
     "parse_uri",

@@ -212,6 +212,9 @@ class SipUri:
         )
 
 
+_LONGEST_ROUTE = 500
+
+
 @dataclass(frozen=True, slots=True)
 class AbsoluteUri:
     """Any other URI (RFC 3986), such as tel:, im: or http:; `rest` is opaque."""
@@ -363,3 +366,19 @@ def _same_parameters(one: Parameters, other: Parameters) -> bool:
 
 def _comparable_headers(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
     return sorted((unescape(name).lower(), unescape(value)) for name, value in headers)
+
+
+def parse_loose_route(text: str) -> NameAddr:
+    """Parse a Route of one loose router, as a configuration gives it (RFC 3261 section 16.12).
+
+    Raises MalformedMessage.
+    """
+    if len(text) > _LONGEST_ROUTE or not text.isprintable():
+        raise MalformedMessage("A Route is one line of 500 characters at most")
+    route = NameAddr.parse(text)
+    uri = route.uri
+    if not isinstance(uri, SipUri) or uri.headers:
+        raise MalformedMessage("A Route names a SIP server")
+    if not any(name.lower() == "lr" for name, _ in uri.parameters):
+        raise MalformedMessage('A Route without "lr" names a strict router: those are not used')
+    return route

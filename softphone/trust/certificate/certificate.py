@@ -335,6 +335,22 @@ def check_identity(certificate: x509.Certificate, service: Service, reference: s
     raise IdentityMismatch(sentence)
 
 
+def check_edge_domain(certificate: x509.Certificate, domain: str) -> None:
+    """Raise IdentityMismatch unless an edge server's certificate names the `domain` that it serves.
+
+    Beside the host name, Cisco's endpoints demand the domain as dNSName, or as SRVName
+    `_collab-edge._tls.DOMAIN`; `_collab-edge.DOMAIN` is how RFC 4985 spells it.  A wildcard names
+    hosts and no domain.
+    """
+    names, domain = _read_names(certificate), _normalized(domain)
+    accepted = (f"_collab-edge._tls.{domain}", f"_collab-edge.{domain}")
+    if not domain or (domain not in names.dns and not any(each in accepted for each in names.srv)):
+        raise IdentityMismatch(
+            f"the certificate of {subject_of(certificate)} does not name {domain}, as that of an"
+            f" edge server has to: as dNSName, or as SRVName _collab-edge._tls.{domain}"
+        )
+
+
 def peer_identity(
     certificate: x509.Certificate,
     *,

@@ -25,6 +25,7 @@ from softphone.trust.certificate import (
     Service,
     check_client_purpose,
     check_dates,
+    check_edge_domain,
     check_identity,
     check_name_constraints,
     check_strength,
@@ -66,6 +67,8 @@ class GateRules:
     `listed_may_expire` accepts a listed certificate after it has expired, as phones do.
     `server_domains` are the domains whose certificates a client may show though they are for
     servers only; with any, the gate judges the purpose in the place of OpenSSL.
+    `edge_domain` is the domain that an edge server's certificate has to name beside its host; only
+    an authority vouches for such a server.
     """
 
     anchors: frozenset[bytes] = frozenset()
@@ -78,6 +81,7 @@ class GateRules:
     vouched: frozenset[bytes] = frozenset()
     listed_may_expire: bool = True
     server_domains: frozenset[str] = frozenset()
+    edge_domain: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +200,8 @@ def examine(
         )
     purpose = _purpose_of(path, reference, rules)
     pinned = rules.only is not None or leaf in rules.pins
+    if rules.edge_domain is not None:
+        _check_edge(path, rules, vouched=not (pinned or rules.lists))
     standing = None
     if rules.lists and not pinned:
         standing = match_trust_lists(path[0], leaf, service, rules.lists)
@@ -220,6 +226,16 @@ def examine(
     )
     kind = "pin" if pinned else "chain"
     return Examination(path, service, kind, rules, relaxations, wanted)
+
+
+def _check_edge(path: tuple[x509.Certificate, ...], rules: GateRules, *, vouched: bool) -> None:
+    """Check what is demanded of an edge server only; `vouched`: by an authority."""
+    if not vouched:
+        raise CertificateUntrusted(
+            f"{subject_of(path[0])}: only an authority can vouch for an edge server; its"
+            " certificate is neither pinned, nor accepted by hand, nor in a trust list"
+        )
+    check_edge_domain(path[0], rules.edge_domain or "")
 
 
 def _purpose_of(

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import pytest
+
+from softphone.discovery import ServiceRecord
+from softphone.edge import (
+    InsideServer,
+    configuration_path,
+    decode_segment,
+    inside_server,
+    tunnel_path,
+)
+from softphone.errors import EdgeRefused
+
+
+@pytest.mark.parametrize(
+    ("domain", "segment"),
+    # As published traces show them.
+    [("tbtp.com", "dGJ0cC5jb20"), ("eu.chegg.com", "ZXUuY2hlZ2cuY29t")],
+)
+def test_a_domain_is_base64url_without_padding(domain, segment):
+    assert configuration_path(domain, ()) == f"/{segment}/get_edge_config"
+    assert decode_segment(segment) == (domain,)
+
+
+def test_the_services_are_asked_for():
+    path = configuration_path("tbtp.com", (ServiceRecord.CISCO_UDS, ServiceRecord.CUP_LOGIN))
+    assert path.endswith("/get_edge_config?service_name=_cisco-uds&service_name=_cuplogin")
+
+
+def test_a_server_inside_is_named_in_the_first_segment():
+    path = tunnel_path("example.test", "https://cucm1.example.test:8443/cucm-uds/user/a%20b?x=1")
+    first, rest = path[1:].split("/", 1)
+    assert decode_segment(first) == ("example.test", "https", "cucm1.example.test", "8443")
+    assert rest == "cucm-uds/user/a%20b?x=1"
+
+
+@pytest.mark.parametrize(
+    ("url", "server"),
+    [
+        ("https://cucm1.example.test/", "https://cucm1.example.test:443"),
+        ("http://192.0.2.1:6970/x", "http://192.0.2.1:6970"),
+        ("https://[2001:db8::1]:8443/", "https://[2001:db8::1]:8443"),
+    ],
+)
+def test_servers_inside(url, server):
+    assert str(inside_server(url)) == server
+
+
+def test_a_server_inside_is_a_value():
+    assert inside_server("http://A.example.test") == InsideServer("http", "a.example.test", 80)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://cucm1.example.test/",
+        "https:///path",
+        "https://user@cucm1.example.test/",
+        "https://cucm1.example.test:99999/",
+        "https://cucm1.example.test/a b",
+        "https://cucm1.example.test\\@evil.example/",
+        "https://cucm1.example.test/\r\nX: 1",
+        "https://b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example/",
+    ],
+)
+def test_other_addresses_are_refused(url):
+    with pytest.raises(EdgeRefused):
+        tunnel_path("example.test", url)
+
+
+@pytest.mark.parametrize("segment", ["", "%", "A", "x" * 1025, "_w", "dGJ0cC5jb20=="])
+def test_what_is_no_segment_has_no_parts(segment):
+    assert decode_segment(segment) == ()

@@ -465,3 +465,23 @@ def test_a_demand_on_the_signaling_is_judged_beside_the_media():
         ShortfallCode.SRTP_REQUIRED,
         ShortfallCode.SIGNALING_CLEAR,
     }
+
+
+@pytest.mark.parametrize("far_end", [None, *SecurityLevel])
+@pytest.mark.parametrize("by_word", [False, True])
+def test_through_an_edge_there_is_never_a_lock(far_end, by_word):
+    state = SecurityState(TLS, (SRTP,), far_end, by_word=by_word, by_edge=True)
+    assert (state.lock, state.scope) == (False, Scope.HOP)
+    assert state.shortfalls
+    assert SecurityPolicy(scope=Scope.END_TO_END).judge(state)
+    assert "to the far end" not in str(state)
+
+
+def test_a_call_through_an_edge_says_how_far_it_is_encrypted():
+    state = SecurityState(TLS, (SRTP,), SecurityLevel.ENCRYPTED, by_word=True, by_edge=True)
+    assert str(state).startswith("encrypted to the edge server (signaling TLSv1.3")
+    assert [each.code for each in state.shortfalls] == [ShortfallCode.FAR_END_UNKNOWN]
+    assert "an edge server decrypts the call" in str(state)
+    assert SecurityPolicy.strict().at_edge().judge(state) == ()
+    clear = SecurityState(TLS, (RTP,), by_edge=True)
+    assert SecurityPolicy.clear().at_edge().judge(clear)

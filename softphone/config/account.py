@@ -752,7 +752,7 @@ class AccountConfig:
     """The edge servers through which the server is reached from outside."""
 
     def __post_init__(self) -> None:
-        self._take_edge()
+        self._check_edge()
         if self.nodes:
             self._take_nodes()
         if self.aor_uri.user is None:
@@ -786,8 +786,8 @@ class AccountConfig:
                 "registrar: give the server to register with, or 'listen' for direct calls"
             )
 
-    def _take_edge(self) -> None:
-        """Check what an edge rules out, and make the edge servers the outbound proxies."""
+    def _check_edge(self) -> None:
+        """Refuse what an edge rules out."""
         edge = self.edge
         if edge is None:
             return
@@ -796,7 +796,7 @@ class AccountConfig:
                 "edge: give one registrar, as it is called inside; an edge leads to no list of"
                 " nodes, and to no listener"
             )
-        if self.outbound_proxy not in (None, edge.uris[0]):
+        if self.outbound_proxy is not None:
             raise ConfigurationError("edge: the edge servers take the place of outbound_proxy")
         if self.tls.certificate is not None or self.tls.pin is not None:
             raise ConfigurationError(
@@ -807,8 +807,6 @@ class AccountConfig:
             raise ConfigurationError("media.srtp: through an edge SRTP is always required")
         if self.policy.minimum not in (None, SecurityLevel.ENCRYPTED):
             raise ConfigurationError("policy.minimum: through an edge calls are always encrypted")
-        object.__setattr__(self, "outbound_proxy", edge.uris[0])
-        object.__setattr__(self, "fallback_proxies", edge.uris[1:])
 
     def with_edge_floor(self, policy: SecurityPolicy) -> SecurityPolicy:
         """Return the policy, with the floor of calls through an edge where the account has one.
@@ -892,7 +890,7 @@ class AccountConfig:
                 f"options_interval: {interval} is neither 0 (never) nor {LEAST_INTERVAL} to"
                 f" {MOST_OPTIONS_INTERVAL} seconds"
             )
-        if not self.fallback_proxies or self.edge is not None:
+        if not self.fallback_proxies:
             return
         if self.outbound_proxy is None or self.registrar is not None or not interval:
             raise ConfigurationError(
@@ -921,11 +919,13 @@ class AccountConfig:
 
     @property
     def proxy_uris(self) -> tuple[SipUri, ...]:
-        """The outbound proxy and those that take its place; () without.
+        """The outbound proxy and those that take its place, or the edge servers; () without.
 
         :meta private:
         """
         given = (self.outbound_proxy, *self.fallback_proxies)
+        if self.edge is not None:
+            given = self.edge.uris
         return tuple(
             parse_sip_uri(text, what="outbound_proxy") for text in given if text is not None
         )
@@ -1055,7 +1055,9 @@ class AccountConfig:
 
     @property
     def server_uri(self) -> SipUri | None:
-        """The outbound proxy, else the registrar; None for an account that only listens."""
+        """The outbound proxy or first edge, else the registrar; None for one that only listens."""
+        if self.edge is not None:
+            return self.proxy_uris[0]
         if self.outbound_proxy is not None:
             return parse_sip_uri(self.outbound_proxy, what="outbound_proxy")
         if self.registrar is not None:

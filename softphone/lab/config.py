@@ -86,6 +86,8 @@ class LabConfig:
     * `voicemail`: serve a mailbox for each user as Unity Connection does, and tell phones of new
       messages.
     * `im_presence`: run an IM and Presence node for the users with a password.
+    * `edge`: with the directory, run an edge server (Expressway) in front of all of this, and serve
+      the DNS records that users outside see.
     * `chat`: start Prosody for the users.
     * `delayed_offer`: send INVITEs to users without a session description, as CUCM does.
     * `vouches`: have the registrar state that it vouches for the far ends of calls.
@@ -124,6 +126,9 @@ class LabConfig:
     voicemail: bool = False
     voicemail_port: int = 0
     im_presence: bool = False
+    edge: bool = False
+    edge_port: int = 0
+    edge_sip_port: int = 0
     chat: bool = False
     media_ports: tuple[int, int] = (30000, 39999)
     delayed_offer: bool = True

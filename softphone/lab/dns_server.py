@@ -29,6 +29,9 @@ DISCOVERY_DOMAIN = "example.test"
 DISCOVERY_NODE = f"cucm.{DISCOVERY_DOMAIN}"
 """The name of the lab's call server in that domain."""
 
+EDGE_NODE = f"edge.{DISCOVERY_DOMAIN}"
+"""The name of the lab's edge server in that domain."""
+
 Zone: TypeAlias = Mapping[tuple[str, str], Sequence[str]]
 """Records as in a zone file, by name (lower case, without the final dot) and type."""
 _TTL = 60
@@ -40,6 +43,15 @@ def discovery_zone(uds_port: int, host: str) -> dict[tuple[str, str], tuple[str,
     return {
         (f"_cisco-uds._tcp.{DISCOVERY_DOMAIN}", "SRV"): (f"0 0 {uds_port} {DISCOVERY_NODE}.",),
         (DISCOVERY_NODE, family): (host,),
+    }
+
+
+def outside_zone(edge_port: int, host: str) -> dict[tuple[str, str], tuple[str, ...]]:
+    """Return the records of `DISCOVERY_DOMAIN` that users outside see: those of the edge."""
+    family = "AAAA" if ":" in host else "A"
+    return {
+        (f"_collab-edge._tls.{DISCOVERY_DOMAIN}", "SRV"): (f"0 0 {edge_port} {EDGE_NODE}.",),
+        (EDGE_NODE, family): (host,),
     }
 
 

@@ -28,7 +28,15 @@ from softphone.lab.carrier import CarrierJudge, CarrierRules
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.cucm import LabCapf, LabCluster, LabTvs
 from softphone.lab.cucm.user_files import PROFILE_NAME
-from softphone.lab.dns_server import DISCOVERY_NODE, LabDns, discovery_zone
+from softphone.lab.dns_server import (
+    DISCOVERY_DOMAIN,
+    DISCOVERY_NODE,
+    EDGE_NODE,
+    LabDns,
+    discovery_zone,
+    outside_zone,
+)
+from softphone.lab.edge import LabEdge
 from softphone.lab.folder_lock import locked_folder
 from softphone.lab.im_presence import IM_PRESENCE_DOMAIN, LabImPresence
 from softphone.lab.presence_agent import LabPresenceAgent
@@ -140,6 +148,9 @@ class LabServer:
         self.directory: LabDirectory | None = None
         self.directory_file: Path | None = None
         self.dns: LabDns | None = None
+        self.outside_dns: LabDns | None = None
+        """The DNS that users outside ask; with an edge."""
+        self.edge: LabEdge | None = None
         self.voicemail: LabVoicemail | None = None
         self.chat: LabChatServer | None = None
         self.im_presence: LabImPresence | None = None
@@ -253,6 +264,33 @@ class LabServer:
             await self._provide(self.capf)
         if self.directory is not None and self.config.dns:
             await self._open_dns(self.directory)
+        if self.directory is not None and self.config.edge:
+            await self._open_edge(self.directory)
+
+    async def _open_edge(self, directory: LabDirectory) -> None:
+        """Start an edge in front of the directory, the file service and the mailboxes."""
+        config, files = self.config, self.files
+        names = CertificateNames(dns=(EDGE_NODE, DISCOVERY_DOMAIN))
+        ports = [directory.address]
+        if self.cluster is not None:
+            ports += [self.cluster.addresses[each] for each in ("https", "http")]
+        if self.voicemail is not None:
+            ports.append(self.voicemail.address)
+        edge = LabEdge(
+            EDGE_NODE,
+            DISCOVERY_DOMAIN,
+            files.authority.server("lab edge", names).write(files.folder, "edge"),
+            at=(config.host, config.edge_port, config.edge_sip_port),
+            registrar=self.addresses[Transport.TCP],
+            inside={(DISCOVERY_NODE, each[1]): each for each in ports},
+            uds=(DISCOVERY_NODE, directory.address[1]),
+            anchors=TrustStore.from_sources(files.ca),
+            passwords=files.passwords,
+            entropy=self._entropy,
+        )
+        self.edge = await self._stack.enter_async_context(edge)
+        zone = outside_zone(edge.web.address[1], config.host)
+        self.outside_dns = await self._stack.enter_async_context(LabDns(zone, config.host))
 
     async def _open_dns(self, directory: LabDirectory) -> None:
         """Serve the records by which a user's services are found, and name the file service."""

@@ -85,6 +85,8 @@ __all__ = [
     "DirectoryRefused",
     "DiscoveryError",
     "DiscoveryRefused",
+    "EdgeError",
+    "EdgeRefused",
     "FipsForbidden",
     "FipsUnavailable",
     "HostNotFound",

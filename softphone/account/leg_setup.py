@@ -62,11 +62,9 @@ def make_leg_setup(
         policy = context.config.security_policy(srtp=srtp, fips=given.fips)
     elif srtp is not None:
         policy = policy.with_srtp(srtp)
-    by_edge = context.config.edge is not None
-    if by_edge:
-        policy = policy.at_edge()
+    policy = context.config.with_edge_floor(policy)
     policy = policy if inherited is None else policy.stricter(inherited)
-    host = flow.local[0]
+    host, by_edge = flow.local[0], context.config.edge is not None
     return LegSetup(
         endpoint=context.machine.endpoint,
         change=context.driver.change,
@@ -74,8 +72,7 @@ def make_leg_setup(
         handlers=context.handlers,
         media=_media_setup(context, policy, flow, video=video),
         persona=context.persona,
-        # An edge passes on what CUCM says of the leg behind it: nobody vouches for the whole call.
-        vouched=(lambda _: False) if by_edge else context.machine.agreements.vouches,
+        vouched=_nobody_vouches if by_edge else context.machine.agreements.vouches,
         asserts=asserts,
         proof=proof,
         direct=defaults.direct,
@@ -91,6 +88,11 @@ def make_leg_setup(
         aor=_at_home(context, defaults.aor),
         call_music_source=call_music_source,
     )
+
+
+def _nobody_vouches(_: Flow | None) -> bool:
+    """Let no server vouch for far ends: what an edge passes on is said of the leg behind it."""
+    return False
 
 
 def _media_setup(

@@ -71,15 +71,15 @@ def read_ticket(
 
 
 def _server_time(date: str | None, wall: float) -> float:
-    told = None if date is None else _time_of(date)
-    return wall if told is None else told
+    stated = None if date is None else _time_of(date)
+    return wall if stated is None else stated
 
 
 def _time_of(date: str) -> float | None:
     """Return an HTTP date in seconds since 1970; None for what is none."""
     try:
-        told = parsedate_to_datetime(date[:_LONGEST_DATE])
-        return (told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp()
+        stated = parsedate_to_datetime(date[:_LONGEST_DATE])
+        return (stated if stated.tzinfo is not None else stated.replace(tzinfo=UTC)).timestamp()
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
 

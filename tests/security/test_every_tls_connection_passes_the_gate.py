@@ -49,6 +49,7 @@ TAKES_CONTEXTS = {
     "softphone/lab/uds_directory.py": "a server that asks for no client certificate",
     "softphone/lab/unity_connection.py": "a server that asks for no client certificate",
     "softphone/lab/cucm/file_service.py": "a server that asks for no client certificate",
+    "softphone/lab/edge/web.py": "a server that asks for no client certificate",
 }
 BRINGS_TLS = {
     "aiohttp": {
@@ -62,6 +63,7 @@ BRINGS_TLS = {
         "softphone/lab/uds_directory.py": "a server that asks for no client certificate",
         "softphone/lab/unity_connection.py": "a server that asks for no client certificate",
         "softphone/lab/cucm/file_service.py": "a server that asks for no client certificate",
+        "softphone/lab/edge/web.py": "a server that asks for no client certificate",
     },
     "asyncpg": {
         "softphone/messaging/storage/postgres_connection.py": "a private socket, or loopback"

@@ -240,8 +240,10 @@ def _remotes(description: SessionDescription, audio: MediaDescription) -> list[A
     connection = description.connection_of(audio)
     if connection is None or not audio.port:
         return [None, None]
-    told = next(audio.attribute_values("rtcp"), "").partition(" ")[0]
-    control = int(told) if told.isascii() and told.isdigit() and len(told) < 6 else audio.port + 1
+    stated = next(audio.attribute_values("rtcp"), "").partition(" ")[0]
+    control = (
+        int(stated) if stated.isascii() and stated.isdigit() and len(stated) < 6 else audio.port + 1
+    )
     if audio.has_attribute("rtcp-mux"):
         control = audio.port
     return [(connection.address, audio.port), (connection.address, control)]

@@ -200,8 +200,7 @@ def examine(
         )
     purpose = _purpose_of(path, reference, rules)
     pinned = rules.only is not None or leaf in rules.pins
-    if rules.edge_domain is not None:
-        _check_edge(path, rules, vouched=not (pinned or rules.lists))
+    _check_edge(path, rules, vouched=not (pinned or rules.lists))
     standing = None
     if rules.lists and not pinned:
         standing = match_trust_lists(path[0], leaf, service, rules.lists)
@@ -224,18 +223,19 @@ def examine(
     wanted = (
         () if off else revocation_fetches(path, local=Relaxation.LOCAL_REVOCATION in rules.allow)
     )
-    kind = "pin" if pinned else "chain"
-    return Examination(path, service, kind, rules, relaxations, wanted)
+    return Examination(path, service, "pin" if pinned else "chain", rules, relaxations, wanted)
 
 
 def _check_edge(path: tuple[x509.Certificate, ...], rules: GateRules, *, vouched: bool) -> None:
     """Check what is demanded of an edge server only; `vouched`: by an authority."""
+    if rules.edge_domain is None:
+        return
     if not vouched:
         raise CertificateUntrusted(
             f"{subject_of(path[0])}: only an authority can vouch for an edge server; its"
             " certificate is neither pinned, nor accepted by hand, nor in a trust list"
         )
-    check_edge_domain(path[0], rules.edge_domain or "")
+    check_edge_domain(path[0], rules.edge_domain)
 
 
 def _purpose_of(

@@ -60,6 +60,7 @@ from softphone.call import (
 from softphone.call.dial_permit import DialPermit
 from softphone.call.leg import CallLeg, MusicSource, PendingReferral, flow_shortfalls
 from softphone.call.leg.exchange_result import ExchangeResult, request_body
+from softphone.call.leg.security import signaling_security
 from softphone.config import AccountConfig, DrainConfig, UnregisterOrder
 from softphone.config.tls import server_credential_of
 from softphone.diagnostics import SipLog, combine_taps
@@ -98,6 +99,7 @@ from softphone.security import (
     SecurityShortfall,
     Shortfall,
     ShortfallCode,
+    SignalingSecurity,
     SrtpPolicy,
 )
 from softphone.sip import (
@@ -320,6 +322,11 @@ class Account:
         return None if registration is None else registration.flow
 
     @property
+    def signaling(self) -> SignalingSecurity | None:
+        """The security of the connection that the registration holds; None without one."""
+        return None if self.flow is None else signaling_security(self.flow)
+
+    @property
     def draining(self) -> bool:
         """Whether the account takes no more calls: `drain` has begun, or it is being closed."""
         return self._closed or self._drain_deadline is not None
@@ -342,9 +349,8 @@ class Account:
     def certificate_expiries(self) -> dict[str, float]:
         """When certificates expire, in seconds since 1970: "ours", and the "server"'s over TLS.
 
-        Of two that are ours, for clients and for servers, the first to expire counts.
-
-        :meta private:
+        Of two that are ours, for clients and for servers, the first to expire counts; one that
+        cannot be read has expired at 0.
         """
         found: dict[str, float] = {}
         tls = self.config.tls

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         SecurityPolicy,
         SecurityState,
         Shortfall,
+        SignalingSecurity,
         SrtpPolicy,
     )
     from softphone.sip import Headers, NameAddr, SessionId, UserToUser
@@ -211,6 +212,11 @@ class Account(Wrapper[AsyncAccount]):
         return self._call(lambda: self._inner.trunk)
 
     @property
+    def signaling(self) -> SignalingSecurity | None:
+        """The security of the connection that the registration holds; None without one."""
+        return self._call(lambda: self._inner.signaling)
+
+    @property
     def draining(self) -> bool:
         """Whether the account takes no more calls: `drain` has begun, or it is being closed."""
         return self._call(lambda: self._inner.draining)
@@ -219,6 +225,15 @@ class Account(Wrapper[AsyncAccount]):
     def calls(self) -> tuple[Call, ...]:
         """The calls that are up."""
         return tuple(Call(self._loop, each) for each in self._call(lambda: self._inner.calls))
+
+    @property
+    def certificate_expiries(self) -> dict[str, float]:
+        """When certificates expire, in seconds since 1970: "ours", and the "server"'s over TLS.
+
+        Of two that are ours, for clients and for servers, the first to expire counts; one that
+        cannot be read has expired at 0.
+        """
+        return self._call(lambda: self._inner.certificate_expiries)
 
     def events(self) -> EventStream[AccountEvent]:
         """Iterate over events of registration, connection and messages, from the start."""

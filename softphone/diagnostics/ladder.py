@@ -48,12 +48,14 @@ class Ladder(MessageTap):
             self._dropped += 1
         self._entries.append(replace(entry, at=entry.at - self._started))
 
-    def text(self) -> str:
-        """The ladder: a header line with the participants, then one line for each message."""
+    def text(self, call_id: str | None = None) -> str:
+        """The ladder: a header line with the participants, then one line for each message.
+
+        A `call_id` selects the messages of one call.
+        """
+        entries = self._selected(call_id)
         participants = list(
-            dict.fromkeys(
-                name for entry in self._entries for name in (entry.sender, entry.receiver)
-            )
+            dict.fromkeys(name for entry in entries for name in (entry.sender, entry.receiver))
         )
         if not participants:
             return "no SIP message was sent or received"
@@ -64,17 +66,20 @@ class Ladder(MessageTap):
         lines = [f"{'seconds':>{_TIME - 2}}  {head}".rstrip()]
         if self._dropped:
             lines.append(f"{'':{_TIME}}({self._dropped} earlier messages dropped)")
-        for entry in self._entries:
+        for entry in entries:
             row = _row(columns, entry)
             lines.append(f"{entry.at:{_TIME - 2}.3f}  {row}".rstrip())
         return "\n".join(lines)
 
-    def transcript(self) -> str:
-        """All messages in full, with secrets masked."""
+    def transcript(self, call_id: str | None = None) -> str:
+        """All messages in full, or those of one call, with secrets masked."""
         return "\n".join(
             f"--- {entry.at:.3f} {entry.sender} -> {entry.receiver}\n{entry.text}"
-            for entry in self._entries
+            for entry in self._selected(call_id)
         )
+
+    def _selected(self, call_id: str | None) -> list[LadderEntry]:
+        return [entry for entry in self._entries if call_id in (None, entry.call_id)]
 
 
 def _row(columns: Mapping[str, int], entry: LadderEntry) -> str:

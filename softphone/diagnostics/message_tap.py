@@ -24,13 +24,17 @@ _FLOWS = 256
 
 @dataclass(frozen=True, slots=True)
 class LadderEntry:
-    """One message: its time in seconds, its two ends, its label, and its masked text."""
+    """One message: its time in seconds, its two ends, its label, and its masked text.
+
+    `call_id` is "" for what is malformed.
+    """
 
     at: float
     sender: str
     receiver: str
     label: str
     text: str
+    call_id: str = ""
 
 
 class MessageTap(ABC):
@@ -60,7 +64,8 @@ class MessageTap(ABC):
         for item in self._messages(data, flow, outgoing):
             if not isinstance(item, CrlfKeepAlive):
                 label, text = _describe(item)
-                self.add(LadderEntry(now, sender, receiver, label, text))
+                call_id = "" if isinstance(item, ParseFailure) else item.call_id
+                self.add(LadderEntry(now, sender, receiver, label, text, call_id))
 
     def datagram(  # noqa: B027 - not every tap looks at media
         self, data: bytes, *, local: Address, remote: Address, outgoing: bool, now: float

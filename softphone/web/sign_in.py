@@ -61,9 +61,9 @@ class SignIn:
     def redeem(self, given: str, *, now: float) -> str | None:
         """Trade a code, or the token, for the value of a new cookie; None if it is wrong.
 
-        A code works once; afterwards `code` is the next one.  Tries of a token, which people
-        choose, are limited: beyond the limit even the right one is refused.  A code needs no
-        limit: it is 24 random octets.
+        `keep` makes the cookie count.  A code works once; afterwards `code` is the next one.  Tries
+        of a token, which people choose, are limited: beyond the limit even the right one is
+        refused.  A code needs no limit: it is 24 random octets.
         """
         if self._token is not None and not self._bucket.admit(now=now):
             return None
@@ -72,9 +72,16 @@ class SignIn:
             return None
         if self._token is None:
             self.code = self._secret()
-        cookie = self._secret()
+        return self._secret()
+
+    def keep(self, cookie: str) -> None:
+        """Sign the browser with this cookie in, from now on."""
         self._cookies = [*self._cookies[-MOST_BROWSERS + 1 :], cookie]
-        return cookie
+
+    @property
+    def browsers(self) -> int:
+        """The number of browsers that are signed in."""
+        return len(self._cookies)
 
     def admits(self, cookie: str) -> bool:
         """Whether a cookie belongs to a browser that is signed in."""

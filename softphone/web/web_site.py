@@ -7,6 +7,7 @@ every request, and beneath the root its cookie, are checked before a handler see
 from __future__ import annotations
 
 import asyncio
+import inspect
 import secrets
 import ssl
 import time
@@ -32,7 +33,9 @@ MOST_CONNECTIONS = 64
 PATIENCE = 10.0
 """Seconds that a connection has for its handshake and its first request together."""
 LARGEST_BODY = 4096
-"""The most octets of a request's body."""
+"""The most octets of a request's body, unless the content says otherwise."""
+CONFIRM_PATIENCE = 60.0
+"""Seconds that a person has to let a further browser in."""
 LAST_EVENTS = 2.0
 """Seconds that browsers have to take the last events, once the command is over."""
 
@@ -51,6 +54,7 @@ _HEADERS = {
 _TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
 
 Handler = Callable[["web.Request"], Awaitable["web.StreamResponse"]]
+Change = Callable[[Mapping[str, Any]], Any]
 
 
 class BadRequest(Exception):
@@ -62,19 +66,24 @@ class SiteContent:
     """What is served beneath the root: files by name, answers to GET and to POST by path.
 
     `index` names the file of the root itself.  The function of a POST is called with the JSON
-    object of its body, and raises BadRequest or ConfigurationError for one that it refuses.
+    object of its body, of `largest_body` octets at most, and raises BadRequest or
+    ConfigurationError for one that it refuses.  What it returns is the answer, as JSON; None is an
+    empty one.  It may be a coroutine function.
     """
 
     files: Mapping[str, Traversable]
     index: str
     get: Mapping[str, Handler]
-    post: Mapping[str, Callable[[Mapping[str, Any]], None]]
+    post: Mapping[str, Change]
+    largest_body: int = LARGEST_BODY
 
 
 class WebSite:
     """An async context that serves a site; `what` names it in errors.
 
-    `on_sign_in` is called after each sign-in by a code, when `address` has the next one.  Raises
+    `confirm` is awaited, for `CONFIRM_PATIENCE`, before a browser that comes while another is
+    signed in is let in by a code; False refuses it.  `on_sign_in` is called after each sign-in by
+    a code, and each that was refused so, when `address` has the next one.  Raises
     ConfigurationError without aiohttp, or when the address cannot be bound.
     """
 
@@ -85,6 +94,7 @@ class WebSite:
         *,
         what: str,
         on_sign_in: Callable[[], None] = lambda: None,
+        confirm: Callable[[], Awaitable[bool]] | None = None,
         entropy: Entropy = secrets.token_bytes,
     ) -> None:
         require_module("aiohttp", "ui", f"{what} needs aiohttp")
@@ -92,6 +102,7 @@ class WebSite:
         self._access = access
         self._what = what
         self._on_sign_in = on_sign_in
+        self._confirm = confirm
         self.sign_in = SignIn(token=access.token, entropy=entropy)
         self._hosts: frozenset[str] = frozenset()
         self._silent: set[Any] = set()
@@ -104,7 +115,9 @@ class WebSite:
         async def judge(request: web.Request, handler: Handler) -> web.StreamResponse:
             return await self._judge(request, handler)
 
-        application = web.Application(middlewares=[judge], client_max_size=LARGEST_BODY)
+        application = web.Application(
+            middlewares=[judge], client_max_size=self._content.largest_body
+        )
         application.on_response_prepare.append(_add_headers)
         application.router.add_get("/", self._enter)
         application.router.add_post("/", self._enter_by_token)
@@ -241,8 +254,25 @@ class WebSite:
         cookie = self.sign_in.redeem(code, now=time.monotonic())
         if cookie is None:
             return self._sign_in_page("This address has been used, or is wrong.")
+        # Nobody knows the next code until this one's browser is let in, or refused.
+        admitted = await self._is_confirmed()
+        if admitted:
+            self.sign_in.keep(cookie)
         self._on_sign_in()
-        return self._let_in(cookie)
+        return self._let_in(cookie) if admitted else self._sign_in_page("This was not allowed.")
+
+    async def _is_confirmed(self) -> bool:
+        """Whether a browser may sign in beside those that have, if the command wants to be asked.
+
+        One that waits is refused when its time is up.
+        """
+        if self._confirm is None or not self.sign_in.browsers:
+            return True
+        try:
+            async with asyncio.timeout(CONFIRM_PATIENCE):
+                return await self._confirm()
+        except TimeoutError:
+            return False
 
     async def _enter_by_token(self, request: web.Request) -> web.StreamResponse:
         from aiohttp import web
@@ -257,9 +287,10 @@ class WebSite:
         except (ValueError, LookupError):
             raise web.HTTPBadRequest(text="expected a form\n") from None
         cookie = self.sign_in.redeem(str(given), now=time.monotonic())
-        return (
-            self._sign_in_page("That is not the token.") if cookie is None else self._let_in(cookie)
-        )
+        if cookie is None:
+            return self._sign_in_page("That is not the token.")
+        self.sign_in.keep(cookie)
+        return self._let_in(cookie)
 
     @staticmethod
     async def _read(request: web.Request) -> None:
@@ -328,9 +359,7 @@ class WebSite:
         kind = _TYPES["." + file.name.rpartition(".")[2]]
         return web.Response(text=file.read_text("utf-8"), content_type=kind, charset="utf-8")
 
-    async def _change(
-        self, request: web.Request, change: Callable[[Mapping[str, Any]], None]
-    ) -> web.StreamResponse:
+    async def _change(self, request: web.Request, change: Change) -> web.StreamResponse:
         from aiohttp import web
 
         if request.content_type != "application/json":
@@ -338,14 +367,17 @@ class WebSite:
         await self._read(request)
         try:
             given = await request.json()
-            if not isinstance(given, dict):
-                raise BadRequest("expected a JSON object")
-            change(given)
         except (ValueError, LookupError, RecursionError):
             raise web.HTTPBadRequest(text="expected JSON\n") from None
+        if not isinstance(given, dict):
+            raise web.HTTPBadRequest(text="expected a JSON object\n")
+        try:
+            answer = change(given)
+            if inspect.isawaitable(answer):
+                answer = await answer
         except (BadRequest, ConfigurationError) as error:
             raise web.HTTPBadRequest(text=f"{error}\n") from None
-        return web.Response(status=204)
+        return web.Response(status=204) if answer is None else web.json_response(answer)
 
 
 class _Closing(asyncio.Protocol):

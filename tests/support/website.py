@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import asynccontextmanager
 from importlib.resources import files
 
@@ -22,21 +23,29 @@ class Changes(list):
             raise BadRequest("that cannot be")
         self.append(given)
 
+    async def change_later(self, given):
+        await asyncio.sleep(0)
+        self.change(given)
+        return {"changed": len(self)}
+
 
 async def hello(request):
     return web.Response(text="hello")
 
 
 @asynccontextmanager
-async def site(changes=None, on_sign_in=lambda: None, get=None, **access):
+async def site(changes=None, on_sign_in=lambda: None, get=None, confirm=None, **access):
     page = files("softphone.web").joinpath("__init__.py")
+    made = Changes() if changes is None else changes
     content = SiteContent(
         files={"index.js": _Named(page, "index.js")},
         index="index.js",
         get={"hello": hello} | (get or {}),
-        post={"change": (Changes() if changes is None else changes).change},
+        post={"change": made.change, "later": made.change_later},
     )
-    served = WebSite(content, PageAccess(**access), what="the page", on_sign_in=on_sign_in)
+    served = WebSite(
+        content, PageAccess(**access), what="the page", on_sign_in=on_sign_in, confirm=confirm
+    )
     async with served:
         yield served
 

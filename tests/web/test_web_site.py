@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import json
 
 import pytest
 
@@ -45,6 +46,16 @@ async def test_what_cannot_be_is_told(tmp_path):
         ):
             async with site(port=served.port):
                 raise AssertionError("two have one port")
+
+
+async def test_a_change_may_take_its_time_and_answer():
+    async with site() as served, browser() as owner:
+        root = await sign_in(owner, served)
+        own = {"Origin": served.url.rstrip("/")}
+        told = await ask(owner, "POST", root + "later", json={"x": 1}, headers=own)
+        assert (told[0], json.loads(told[2])) == (200, {"changed": 1})
+        told = await ask(owner, "POST", root + "later", json={"bad": 1}, headers=own)
+        assert (told[0], told[2]) == (400, "that cannot be\n")
 
 
 async def test_connections_that_ask_for_nothing_are_closed_and_bounded(monkeypatch):
@@ -102,6 +113,9 @@ def test_more_browsers_sign_the_first_one_out():
     numbers = iter(range(1000))
     judge = SignIn(token=token, entropy=lambda size: next(numbers).to_bytes(size, "big"))
     cookies = [judge.redeem("0123456789abcdef", now=10.0 * at) for at in range(MOST_BROWSERS + 1)]
+    for cookie in cookies:
+        judge.keep(cookie)
+    assert judge.browsers == MOST_BROWSERS
     assert judge.code == ""
     assert [judge.admits(cookie) for cookie in cookies] == [False, *[True] * MOST_BROWSERS]
     assert not judge.admits("")

@@ -35,6 +35,11 @@ COMMANDS = (
         "Register and print the calls, or the presence, of other users, until interrupted",
     ),
     (
+        "ui",
+        "ui.options:UiOptions",
+        "Serve a page for a person: calls, lock and why, contacts, chat, voicemail, certificates",
+    ),
+    (
         "discover",
         "discovery.options:DiscoverOptions",
         "Find a user's servers, devices and settings from a mail address, and say why",

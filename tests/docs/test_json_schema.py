@@ -21,7 +21,7 @@ from tests.docs.test_blocks import beside_a_lab  # noqa: F401 - a fixture
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((PROJECT / "docs" / "json-lines.schema.json").read_text())
-DETAILED = ("agent", "call", "register", "watch", "load", "lab")
+DETAILED = ("agent", "call", "register", "watch", "load", "lab", "ui")
 TRUNK = ("console/trunk_text.py",)
 SHARED = {"error", "certificate_accepted"}
 
@@ -117,6 +117,7 @@ def test_it_is_a_schema_of_draft_2020_12():
         ("watch", ("call/watch.py",)),
         ("load", ("load",)),
         ("lab", ("lab.py",)),
+        ("ui", ("ui",)),
     ],
 )
 def test_every_event_of_the_code_is_described_with_its_fields(command, folders):

@@ -636,7 +636,7 @@ class Account:
         follows: Call | IncomingCall | OutgoingCall | None = None,
         allow_clear: bool = False,
     ) -> OutgoingCall:
-        """Call `target`: a SIP URI, "bob@example.test", or a user of our own domain ("600").
+        """Call `target`: a SIP URI, `bob@example.test`, or a user of our own domain ("600").
 
         The INVITE goes out when the `async with` block is entered, or `answered` awaited; the
         account's dial policy judges it then.  `srtp` overrides the account's demand on the media

@@ -460,7 +460,7 @@ class Call(CallHandle[CallLeg]):
         """Transfer the far end: blind to a target, or attended to the peer of another call.
 
         `headers` go into the REFER.  A target is what `Account.dial` takes: "601",
-        "bob@example.test", a URI.  Returns when the far end reports success, or hangs up with no
+        `bob@example.test`, a URI.  Returns when the far end reports success, or hangs up with no
         report but 100 (RFC 5589 section 6.1); the call is then hung up.  Raises CallError with the
         status of a refusal, and the call goes on, or with the last status reported when the call
         ends before a final one; ConfigurationError for a target that is no SIP URI, and for

@@ -635,9 +635,9 @@ class AccountConfig:
     """One address of record, its servers, and the rules for its calls."""
 
     aor: str
-    """The address of record, "sip:user@domain"."""
+    """The address of record, `sip:user@domain`."""
     registrar: str | None = None
-    """The server to register with: "sips:host" selects TLS, "sip:host;transport=tls|tcp|udp" names
+    """The server to register with: `sips:host` selects TLS, `sip:host;transport=tls|tcp|udp` names
     the transport; a name is looked up by RFC 3263.  A sips: registrar only selects TLS (RFC 5630:
     requests say sip:…;transport=tls unless `aor` is sips:)."""
     nodes: tuple[str, ...] = ()
@@ -1157,7 +1157,7 @@ class AccountConfig:
         return Transport(match[1]), match[2].strip("[]"), int(match[3])
 
     def target_uri(self, target: str) -> SipUri:
-        """Make the URI to call of a SIP URI, "user@host", or a user of our own domain ("600").
+        """Make the URI to call of a SIP URI, `user@host`, or a user of our own domain ("600").
 
         Raises ConfigurationError.
         """

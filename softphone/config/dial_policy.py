@@ -80,7 +80,7 @@ class DialPolicyConfig:
     """Whether numbers of other countries may be called."""
     internal: tuple[str, ...] = ()
     """Extensions, feature codes and names that may be called in the account's own domain, as
-    numbers and patterns of `[[routes]]`, "_6XX"; "bob@example.test" of another domain.  A number of
+    numbers and patterns of `[[routes]]`, "_6XX"; `bob@example.test` of another domain.  A number of
     more than 7 digits, or with "+", is never internal, with pauses ("p", "w") in it or without."""
     allow: tuple[str, ...] = ()
     """The telephone numbers that may be called, as patterns on their international form,

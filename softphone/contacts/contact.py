@@ -29,7 +29,7 @@ def normalize_number(text: str) -> str | None:
 
 
 def normalize_address(text: str) -> str | None:
-    """Return a person's address, user@domain in lower case; None if the text is none.
+    """Return a person's address, `user@domain` in lower case; None if the text is none.
 
     No directory lists an IP address as a domain, and .invalid is anonymous (RFC 3323).
     """

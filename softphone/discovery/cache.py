@@ -60,7 +60,7 @@ class DiscoveryCache:
         self.folder = Path(folder)
 
     def load(self, account: str) -> CachedDiscovery:
-        """Return what is stored for an account ("user@domain"); nothing without a file.
+        """Return what is stored for an account (`user@domain`); nothing without a file.
 
         Raises ConfigurationError for a file or folder that others can write, and for a file that
         cannot be read.

@@ -19,7 +19,7 @@ class DiscoveryConfig:
     """The user whose services are discovered, and how.  Raises ConfigurationError."""
 
     account: str
-    """The user's mail address, user@domain."""
+    """The user's mail address, `user@domain`."""
     password: KeyMaterial | None = None
     """The user's password; without one, only requests that need none are sent."""
     user: str | None = None

@@ -60,7 +60,7 @@ class MessagingConfig:
     """One user of one chat server."""
 
     jid: str
-    """The user's own address, user@domain."""
+    """The user's own address, `user@domain`."""
     password: KeyMaterial | None = None
     """The password; without one the client certificate signs us in (SASL EXTERNAL)."""
     server: str | None = None

@@ -23,7 +23,7 @@ def explain_no_sip_uri(text: str, reason: str = "") -> str:
 
 
 def parse_target(text: str, own: Uri) -> NameAddr:
-    """Parse a URI, a name-addr, "user@host", or a user of our own domain ("600").
+    """Parse a URI, a name-addr, `user@host`, or a user of our own domain ("600").
 
     The last gets scheme, host and port of `own`, the third its scheme.  Raises ConfigurationError.
     """

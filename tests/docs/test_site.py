@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import fcntl
 import json
 import os
@@ -15,6 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+from softphone.config import presets
 from softphone.events import CallState, RegistrationState
 from softphone.security import ShortfallCode
 from softphone.sip.invite.invite_dialog import OFFER_ANSWER, InviteState
@@ -26,6 +28,17 @@ TESTS = PROJECT / "tests"
 README_AT_MOST = 8_000
 PHONE = 390
 """The width of a telephone's screen in CSS pixels."""
+SEEN = {
+    "https://github.com/pradyunsg/furo": "2026-11-29",  # the theme's name, below each page
+    "https://keepachangelog.com/en/1.1.0/": "2026-11-28",
+    "https://semver.org": "2026-11-28",
+    "https://www.standardwebhooks.com": "2026-11-28",
+}
+SOURCES = {source: presets.CHECKED for each in presets.PRESETS.values() for source in each.sources}
+"""Every link to other sites, and the day on which it was last looked at.
+
+No test asks a server: a new link is opened, and written down here; what is gone leaves the list.
+"""
 READABLE = 4.5
 """The contrast that text needs (WCAG 2.2, 1.4.3)."""
 FRAME = """<!doctype html><iframe width="%d" height="800"></iframe><pre></pre><script>
@@ -73,13 +86,14 @@ def build(folder: Path) -> None:
 
 
 class Page(HTMLParser):
-    """The links and the names of places of one page; what it loads from elsewhere."""
+    """The links and the names of places of one page; what it loads, from styles, too."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.links: list[str] = []
         self.places: set[str] = set()
         self.loads: list[str] = []
+        self._in_style = False
         self.feed(path.read_text())
 
     def handle_starttag(self, tag, attrs):
@@ -87,8 +101,26 @@ class Page(HTMLParser):
         self.places |= {found[key] for key in ("id", "name") if found.get(key)}
         if tag == "a" and found.get("href"):
             self.links.append(found["href"])
-        elif tag in ("script", "img", "link", "iframe", "source"):
-            self.loads += [found[key] for key in ("src", "href") if found.get(key)]
+        elif tag != "a":  # an image, a script, a style, a use of an SVG's symbol
+            self.loads += [found[key] for key in LOADING if found.get(key)]
+            self.loads += re.findall(r"[^\s,]\S*", found.get("srcset") or "")[::2]
+        self.loads += loaded_by_style(found.get("style") or "")
+        self._in_style = tag == "style"
+
+    def handle_data(self, data):
+        if self._in_style:
+            self.loads += loaded_by_style(data)
+
+
+LOADING = ("src", "href", "xlink:href", "data", "poster", "action")
+"""The attributes whose address a browser fetches."""
+
+
+def loaded_by_style(text: str) -> list[str]:
+    """What a style sheet loads: `url(...)` in any quotes, and `@import "..."`."""
+    bare = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
+    quoted = r"""\burl\(\s*(?:"([^"]*)"|'([^']*)'|([^)"'\s]+))\s*\)|@import\s+["']([^"']+)"""
+    return ["".join(each) for each in re.findall(quoted, bare, re.I)]
 
 
 def pages_of(folder: Path) -> dict[Path, Page]:
@@ -112,9 +144,67 @@ def test_every_link_within_the_site_leads_somewhere(site):
 
 
 def test_nothing_is_loaded_from_elsewhere(site):
-    loaded = [each for page in pages_of(site).values() for each in page.loads]
+    loaded = {(path, each) for path, page in pages_of(site).items() for each in page.loads}
+    by_styles = {
+        (path, each) for path in site.rglob("*.css") for each in loaded_by_style(path.read_text())
+    }
     assert loaded
-    assert [each for each in loaded if urlsplit(each).netloc] == []
+    assert by_styles
+    assert [each for each in loaded | by_styles if is_elsewhere(*each)] == []
+
+
+def is_elsewhere(path: Path, address: str) -> bool:
+    """Whether a browser that shows a file would leave the site for an address, or find nothing."""
+    parts = urlsplit(address)
+    if parts.scheme == "data":
+        return False
+    inside = not (parts.scheme or parts.netloc)
+    return not inside or bool(
+        parts.path and not (path.parent / unquote(parts.path)).resolve().exists()
+    )
+
+
+@pytest.mark.parametrize(
+    ("style", "loads"),
+    [
+        ("a { background: url(//a.test/x.png) }", ["//a.test/x.png"]),
+        ('@font-face { src: URL( "https://a.test/f" ) }', ["https://a.test/f"]),
+        ("@import 'https://a.test/c.css';", ["https://a.test/c.css"]),
+        ("a { b: url('data:image/svg+xml,<svg fill=\"a(b)\">') }", None),
+        ("/* url(https://a.test) */ a { color: red }", []),
+    ],
+)
+def test_what_a_style_loads_is_found(style, loads, tmp_path):
+    found = loaded_by_style(style)
+    assert len(found) == 1 if loads is None else found == loads
+    assert [is_elsewhere(tmp_path / "a.css", each) for each in found] == [bool(loads)] * len(found)
+
+
+def test_what_a_page_loads_is_found(tmp_path):
+    page = tmp_path / "a.html"
+    page.write_text(
+        '<img srcset="//a.test/1 1x, b.png 2x"><div style="background:url(//a.test/2)"></div>'
+        '<style>p { background: url("//a.test/3") }</style><object data="//a.test/4"></object>'
+        '<a href="//a.test/5"></a><p>url(//a.test/6)</p>'
+    )
+    loads = Page(page).loads
+    assert loads == ["//a.test/1", "b.png", "//a.test/2", "//a.test/3", "//a.test/4"]
+    assert all(is_elsewhere(page, each) for each in loads)
+
+
+def test_links_to_other_sites_are_those_that_somebody_has_seen(site):
+    links = {each for page in pages_of(site).values() for each in page.links}
+    files = [*PROJECT.glob("*.md"), *(PROJECT / "examples").rglob("*.md")]
+    written = "".join(path.read_text() for path in files)
+    links |= set(re.findall(r"(?:\]\(|<)(https?:[^)>\s]+)", written))
+    outside = {each for each in links if urlsplit(each).scheme or urlsplit(each).netloc}
+    assert outside - set(SOURCES) == set(SEEN), "open a new link, and write down when"
+    for link, day in (SEEN | SOURCES).items():
+        parts = urlsplit(link)
+        assert parts.scheme == "https", link
+        assert re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", parts.netloc), link
+        assert not re.search(r"[^!-~]", link), link
+        assert datetime.date.fromisoformat(day) <= datetime.datetime.now(datetime.UTC).date()
 
 
 def test_marks_of_what_is_generated_are_filled(site):

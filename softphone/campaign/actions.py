@@ -116,7 +116,7 @@ class TransferTo:
 
 @dataclass(frozen=True, slots=True)
 class JoinBot:
-    """Join the call with the bot of an agent server; it is told name and variables of the row."""
+    """Join the call with the bot of an agent server, which gets name and variables of the row."""
 
     server: AgentServer
 
@@ -168,7 +168,7 @@ def _load_file(path: Path) -> Any:
 
 
 def check_action(outcome: Outcome, action: Action) -> None:
-    """Raise ConfigurationError for an action that nothing can come of after this outcome."""
+    """Raise ConfigurationError for an outcome without actions, or an action that needs a call."""
     if outcome not in WITH_CALL | WITHOUT_CALL:
         raise ConfigurationError(f"there is no function for {outcome}")
     if outcome in WITHOUT_CALL and isinstance(action, PlayFile | TransferTo | JoinBot):

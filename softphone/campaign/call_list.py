@@ -28,7 +28,7 @@ _KNOWN = ("number", "name", "zone")
 
 
 def number_key(config: AccountConfig, number: str) -> str:
-    """Return a text that is the same for all ways to write a number, as the account reads them.
+    """Return the key of a number: the same for every way to write it that the account accepts.
 
     Raises ConfigurationError for what cannot be called.
     """

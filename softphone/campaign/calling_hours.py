@@ -74,7 +74,8 @@ class CallingHours:
     def period_at(self, now: float, zone: tzinfo) -> tuple[bool, float]:
         """Return whether `now` is a calling hour, and when the next change may be.
 
-        Times are seconds since 1970 (UTC).  Where two ranges adjoin, the change is to the same.
+        Times are seconds since 1970 (UTC).  Where two ranges adjoin,
+        there are calling hours before and after the change.
         """
         if not self.ranges:
             return True, float("inf")

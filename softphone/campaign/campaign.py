@@ -1,8 +1,10 @@
 """Calls the numbers of a list when the scheduler says so, and writes what became of each.
 
-with Journal(path) as journal:
-    campaign = Campaign(account, rules, numbers, actions, journal=journal)
-    await campaign.run()
+    with Journal(path) as journal:
+        campaign = Campaign(account, rules, numbers, actions, journal=journal)
+        await campaign.run()
+
+An attempt is in the journal before its INVITE leaves.
 """
 
 from __future__ import annotations
@@ -45,7 +47,7 @@ CLASSIFY = 20.0
 AGENT_PATIENCE = 2.0
 """Seconds after the verdict in which a person must have an agent, or counts as abandoned."""
 LONGEST_WAIT = 30.0
-"""The most seconds until the clock on the wall is looked at again, since it may have been set."""
+"""The most seconds until the system's clock is read again, since it may have been set."""
 LONGEST_DETAIL = 1000
 """The most characters of a detail in the results."""
 
@@ -73,11 +75,12 @@ class CallProgress:
 class Campaign:
     """Calls `numbers` by `account`, and runs the action of each outcome.
 
-    `journal` is open.  An outcome without an action is hung up; that of `human` is for `silence`,
-    too.  A number may ring for `ring` seconds.  With `classify` it is found out who answers, else
-    each call that is answered is `answered`.  `report` is called with each result.
-    Raises ConfigurationError for actions that cannot be, and where the account's dial policy has
-    fewer calls at once.
+    `journal` has been entered.  After an outcome without an action the call is hung up; `silence`
+    has the action of `human` unless it has its own.  A number may ring for `ring` seconds.  With
+    `classify` the detector says who answers, else each call that is answered is `answered`.
+    `report` is called with each result, and `wall` gives the seconds since 1970.
+    Raises ConfigurationError for an action that its outcome cannot have, and where the account's
+    dial policy allows fewer calls at once than `rules`.
     """
 
     def __init__(
@@ -259,7 +262,7 @@ class Campaign:
             await self._act(progress, None, None)
 
     async def _judge(self, call: Call) -> Outcome:
-        """Return who has answered; a machine after its beep, where an action is for it."""
+        """Return who has answered: a machine only after its beep, if `machine` has an action."""
         if not self._classify:
             return Outcome.ANSWERED
         waits_for_beep = self._actions.get(Outcome.MACHINE, hang_up) is not hang_up

@@ -32,7 +32,7 @@ def neutral_cell(text: str) -> str:
 
 
 class ResultsTable:
-    """A context that holds the file open; entering writes anew the rows of earlier runs.
+    """A context that holds the file open; entering it writes the rows of earlier runs again.
 
     Raises ConfigurationError when the file cannot be made.
     """

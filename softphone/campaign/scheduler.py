@@ -2,7 +2,7 @@
 
 Times are seconds since 1970 (UTC), and a parameter of every method.  `next_number` gives a number
 when one may be called now; the caller tells by `conversation_began` and `attempt_ended` what
-becomes of it, and asks again at `next_time`, or after the next of these calls where that is None.
+becomes of it.  It asks again at `next_time`; where that is None, after the next of these calls.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ class CampaignRules:
 
     At most `calls` are in progress, and `rate` begin in a second (0: without limit).  `agents` is
     how many people may be spoken to at once; 0: as many as answer.  With fewer agents than calls,
-    calls begin only while the share of abandoned ones stays within `abandoned_share`, whoever of
-    those called answers.  `retries` are by outcome.  With `retry_unknown`, numbers whose attempt
-    a kill has cut off are called again.  Raises ConfigurationError.
+    calls begin only while the share of abandoned ones would stay within `abandoned_share` even if
+    everybody who is being called answered.  `retries` are by outcome.  With `retry_unknown`,
+    numbers whose attempt a kill has cut off are called again.  Raises ConfigurationError.
     """
 
     hours: CallingHours = ALL_HOURS
@@ -322,7 +322,7 @@ class Scheduler:
 
     @property
     def conversations(self) -> int:
-        """How many agents talk."""
+        """How many calls an agent talks in."""
         return len(self._conversations)
 
     @property
@@ -337,7 +337,7 @@ class Scheduler:
 
     @property
     def abandoned(self) -> int:
-        """How many of these found nobody."""
+        """How many of the `live` calls found no agent."""
         return self.outcomes[Outcome.ABANDONED]
 
     @property

@@ -1,7 +1,7 @@
 """The authorization request with PKCE, and the verdict on the redirect that answers it.
 
-RFC 6749 section 4.1, RFC 7636 (S256 only), RFC 9207.  A redirect counts only with our `state`, once
-each parameter, and with the right `iss`: anything else changes nothing.
+RFC 6749 section 4.1, RFC 7636 (S256 only), RFC 9207.  A redirect counts only with our `state`,
+each parameter at most once, and the right `iss`: anything else changes nothing.
 """
 
 from __future__ import annotations

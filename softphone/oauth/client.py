@@ -3,7 +3,7 @@
 Every request goes over the certificate gate, and redirects are not followed.  Error texts have
 neither a token nor a code, even where the server repeats one.
 
-The protocol is small: forms and JSON over our own HTTP client.
+No library for OAuth is used: the protocol is only forms and JSON, over our own HTTP client.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _NO = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class DeviceCode:
-    """What a person does elsewhere: opens `verification_uri` and types `user_code`.
+    """A device code: a person opens `verification_uri` elsewhere, and types `user_code` there.
 
     `verification_uri_complete` has the code in it already.  `expires_in` and `interval` are
     seconds; `repr` does not show the device code.
@@ -156,7 +156,10 @@ class OAuthClient:
         return _read_device_code(read_object(answer.body))
 
     async def redeem_device_code(self, device: DeviceCode) -> Token:
-        """Ask once for the token of a device code; TokenRequestFailed says what to do."""
+        """Ask once for the token of a device code.
+
+        `TokenRequestFailed.error` says whether to ask again: `authorization_pending`, `slow_down`.
+        """
         return await self._token({"grant_type": DEVICE_GRANT, "device_code": device.device_code})
 
     async def refresh(self, token: Token) -> Token:

@@ -36,8 +36,8 @@ _AGAIN = "sign in with: softphone sso sign-in"
 class TokenKeeper:
     """The token of one account, for every service that takes it.
 
-    `given` is asked for the JSON of a token endpoint where nothing is stored, or what is stored has
-    ended: a site's own sign-in may supply tokens that we only refresh.
+    `given` returns the JSON of a token endpoint, or a token alone.  It is called where no token is
+    stored, or none that can be refreshed: a site's own sign-in may supply tokens that we refresh.
     """
 
     def __init__(

@@ -16,7 +16,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 # Nothing of the product is imported here: the first plugin has to see all of it.
-pytest_plugins = ("tests.support.branch_coverage", "tests.support.log_search")
+pytest_plugins = (
+    "tests.support.branch_coverage",
+    "tests.support.log_search",
+    "tests.support.processor_time",
+)
 
 
 # Who starts the suite in the background, or by nohup, has told it to ignore these two; the commands

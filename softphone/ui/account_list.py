@@ -41,7 +41,7 @@ class AccountEntry:
 
     @property
     def state(self) -> str:
-        """How far it is, as a word of the page."""
+        """How far its registration is, as a word of the page."""
         account = self.account
         if account is None:
             return "failed" if self.error is not None else "registering"
@@ -91,7 +91,7 @@ class AccountEntry:
 
 
 class AccountList:
-    """The accounts; `changed` is called when one has changed, `tell` with what is news."""
+    """The accounts; `changed` is called when one has changed, `tell` with a sentence of news."""
 
     def __init__(
         self,

@@ -2,8 +2,9 @@
 
 Without I/O.  Each connection of a phone has a connection of its own to the registrar, so that what
 comes from there finds the phone.  Like Expressway it demands the Route that `get_edge_config` told,
-in requests outside dialogs, and puts itself into the route twice, as E and as C.  RFC 3261
-sections 16.6, 16.7 and 16.11 (a stateless proxy).
+in requests outside dialogs, and puts itself into the route twice: as Expressway-E, which phones
+reach (E), and as Expressway-C, which stands inside (C).  RFC 3261 sections 16.6, 16.7 and 16.11 (a
+stateless proxy).
 """
 
 from __future__ import annotations

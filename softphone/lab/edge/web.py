@@ -114,7 +114,7 @@ class LabEdgeWeb:
     # Signing in
 
     def _sign_in(self, request: web.Request, domain: str) -> web.Response:
-        """Answer `get_edge_config`; C would try user and password at CUCM."""
+        """Answer `get_edge_config`; an Expressway-C would try user and password at CUCM."""
         from aiohttp import web
 
         user = basic_user(request.headers.get("Authorization", ""), self.passwords)
@@ -187,7 +187,7 @@ class LabEdgeWeb:
     async def _ask(
         self, request: web.Request, scheme: str, place: tuple[str, int], path: str
     ) -> HttpsResponse:
-        """Ask the server inside, over TLS that is verified here as C does."""
+        """Ask the server inside, over TLS that is verified here as an Expressway-C does."""
         host, port = place
         address = self.inside[place][0]
 

@@ -213,7 +213,8 @@ class CallList:
         self._spawn(self._watch(entry, incoming.events()))
         try:
             if incoming.replaces is not None:
-                await self._answer(entry, incoming)
+                # Not put on hold first: it ends by the answer.
+                await self._answer(entry, incoming, incoming.replaces)
             else:
                 incoming.ring()
         except SoftphoneError as error:
@@ -314,8 +315,10 @@ class CallList:
         entry = self._entry(given)
         await self._answer(entry, self._ringing(entry))
 
-    async def _answer(self, entry: CallEntry, incoming: IncomingCall) -> None:
-        await self._hold_others(entry)
+    async def _answer(
+        self, entry: CallEntry, incoming: IncomingCall, replaced: Call | None = None
+    ) -> None:
+        await self._hold_others(entry, replaced)
         entry.call = await incoming.answer()
         await self._sound.give_to(entry.call)
         self._changed()
@@ -353,10 +356,12 @@ class CallList:
         finally:
             self._changed()
 
-    async def _hold_others(self, entry: CallEntry | None) -> None:
+    async def _hold_others(self, entry: CallEntry | None, replaced: Call | None = None) -> None:
         """Put every other call on hold; one whose far end refuses that has no sound, either."""
         for other in self._live:
-            if other is not entry and other.call is not None and not other.call.held:
+            if other is entry or other.call is None or other.call is replaced:
+                continue
+            if not other.call.held:
                 try:
                     await self._hold(other.call)
                 except SoftphoneError as error:

@@ -107,7 +107,7 @@ class Chat:
                 "show": known[peer].show.value if peer in known else "",
                 "status": known[peer].status[:200] if peer in known else "",
                 "unread": self._unread.get(peer, 0),
-                "count": 0 if client is None else len(client.history(peer)),
+                "count": len(client.history(peer)) if client and peer in self._received else 0,
             }
             for peer in order[:MOST_PEERS]
         ]

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Generic, TypeVar
 
@@ -59,24 +59,29 @@ def timeout(seconds: float) -> Iterator[None]:
 
 
 class PendingResult(Generic[T]):
-    """A task of the loop and its outcome, for which a thread waits."""
+    """A task of the loop and its outcome, for which a thread waits.
 
-    def __init__(self, work: Coroutine[Any, Any, T]) -> None:
+    The loop makes the coroutine, so that a thread that Ctrl-C interrupts leaves none behind.
+    """
+
+    def __init__(self, work: Callable[[], Awaitable[T]]) -> None:
         self.work = work
         self.done = threading.Event()
         self.task: asyncio.Task[T] | None = None
 
     def start(self) -> None:
         """Make the task; runs in the loop."""
-        self.task = asyncio.ensure_future(self.work)
+        self.task = asyncio.ensure_future(self._run())
         self.task.add_done_callback(lambda _: self.done.set())
 
+    async def _run(self) -> T:
+        return await self.work()
+
     def cancel(self) -> None:
-        """Cancel the task, or what was never started; runs in the loop."""
+        """Cancel the task, if there is one; runs in the loop."""
         if self.task is not None:
             self.task.cancel()
         else:
-            self.work.close()
             self.done.set()
 
     def result(self) -> T:
@@ -111,8 +116,8 @@ class BackgroundLoop:
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
 
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop, and return its result or raise its error.
+    def wait(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Await in the loop what `work` returns, and return its result or raise its error.
 
         On Ctrl-C, and after the time of a `timeout` block, it is canceled first.  Raises
         LocalProtocolError in the loop's own thread, in another process, and once the loop has
@@ -152,22 +157,18 @@ class BackgroundLoop:
         async def work() -> T:
             return function()
 
-        return self.wait(work())
+        return self.wait(work)
 
-    def submit(self, work: Coroutine[Any, Any, T]) -> PendingResult[T]:
-        """Start a coroutine in the loop.  Raises LocalProtocolError as `wait` does."""
+    def submit(self, work: Callable[[], Awaitable[T]]) -> PendingResult[T]:
+        """Start `work` in the loop.  Raises LocalProtocolError as `wait` does."""
         pending = PendingResult(work)
         try:
             self._check()
             assert self._loop is not None
             self._loop.call_soon_threadsafe(pending.start)
-        except LocalProtocolError:
-            work.close()
-            raise
         except RuntimeError as error:  # the loop has ended
-            work.close()
             raise LocalProtocolError("the phone is closed") from error
-        except BaseException:  # Ctrl-C: the loop may have been told to start it already
+        except KeyboardInterrupt:  # the loop may have been told to start it already
             self._give_up(pending)
             raise
         return pending
@@ -195,11 +196,8 @@ class BackgroundLoop:
     def _give_up(self, pending: PendingResult[Any]) -> None:
         """Cancel it, and wait a little for its cleanup."""
         assert self._loop is not None
-        try:
+        with suppress(RuntimeError):  # the loop has ended, and with it the task
             self._loop.call_soon_threadsafe(pending.cancel)
-        except RuntimeError:  # the loop has ended, and with it the task
-            pending.work.close()
-        else:
             pending.done.wait(CANCEL_PATIENCE)
 
     def stop(self) -> None:
@@ -290,10 +288,7 @@ class Wrapper(Generic[A]):
         return self._loop.call(function)
 
     def _wait(self, work: Callable[[], Awaitable[T]]) -> T:
-        async def run() -> T:
-            return await work()
-
-        return self._loop.wait(run())
+        return self._loop.wait(work)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Wrapper) and other._inner is self._inner
@@ -333,7 +328,7 @@ class EventStream(Iterator[T]):
             raise TimeoutError("the time of the timeout block is over")
         try:
             if self._pending is None:
-                self._pending = self._loop.submit(self._advance())
+                self._pending = self._loop.submit(self._advance)
             item = self._loop.wait_for_pending(self._pending)
         finally:
             if self._pending is not None and self._pending.done.is_set():

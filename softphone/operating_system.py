@@ -8,6 +8,8 @@ write it: its access control list does, which it inherits from its folder.
 from __future__ import annotations
 
 import os
+import signal
+from contextlib import suppress
 from types import ModuleType
 from typing import Any, Final
 
@@ -85,6 +87,17 @@ def synchronize_folder(folder: str | os.PathLike[str]) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def kill_process_group(leader: int) -> None:
+    """Kill every process of a group at once, where the system has groups.
+
+    Without, as on Windows, the caller kills the leader.  A group that is gone is no error; its
+    number is not used again while a process of it lives.
+    """
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(leader, signal.SIGKILL)
 
 
 def descriptor_limits() -> tuple[int | None, int | None] | None:

@@ -15,6 +15,7 @@ from softphone.lab.folder_lock import locked_folder
 from softphone.operating_system import (
     descriptor_limits,
     is_foreign,
+    kill_process_group,
     lock_file,
     synchronize_folder,
 )
@@ -159,3 +160,20 @@ def test_a_process_that_forbids_core_dumps_has_none():
 def test_where_the_system_has_no_limits_there_is_nothing_to_forbid(monkeypatch):
     monkeypatch.setattr(operating_system, "resource", None)
     operating_system.forbid_core_dumps()
+
+
+def test_a_group_is_killed_whole_one_that_is_gone_is_none_and_windows_has_none(monkeypatch):
+    command = "sleep 60 & echo; wait"
+    with subprocess.Popen(
+        ["sh", "-c", command], stdout=subprocess.PIPE, start_new_session=True
+    ) as shell:
+        assert shell.stdout.readline() == b"\n"
+        monkeypatch.delattr(os, "killpg")
+        kill_process_group(shell.pid)
+        monkeypatch.undo()
+        assert shell.poll() is None
+        kill_process_group(shell.pid)
+        # The sleep has the pipe's other end, too.
+        assert shell.stdout.read() == b""
+        assert shell.wait() == -9
+        kill_process_group(shell.pid)

@@ -9,19 +9,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import contextlib
 import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from softphone.config.account import FetchToken, OAuthConfig
 from softphone.errors import AuthenticationFailed
+from softphone.operating_system import kill_process_group
 from softphone.security import KeyMaterial
 from softphone.sip.auth import LONGEST_TOKEN, is_bearer_token
 
 PATIENCE = 30.0
 """Seconds that a command or a callback may take."""
 LARGEST = LONGEST_TOKEN + 4096
+_REAP = 1.0
+"""Seconds that a killed command may take to end; then it is waited for no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +92,44 @@ def _lasts(token: str, wall: float) -> float | None:
 async def fetch_token(config: OAuthConfig) -> bytes:
     """Return the current output of the source: a token, or the JSON of a token endpoint.
 
-    Raises AuthenticationFailed when it gives nothing within `PATIENCE`.
+    Raises AuthenticationFailed, and no other exception, when it gives none within `PATIENCE`.
     """
     try:
         async with asyncio.timeout(PATIENCE):
             if config.fetch is not None:
-                return (await config.fetch()).encode()
+                return await _called_back(config.fetch)
             if config.command is not None:
                 return await _run(config.command)
     except TimeoutError:
         message = f"no token was given within {PATIENCE:.0f} s"
         raise AuthenticationFailed(message, status=407) from None
     return _read(Path(config.token_file or ""))
+
+
+async def _called_back(fetch: FetchToken) -> bytes:
+    """Return what an application's callback gives, which may raise anything.
+
+    Raises AuthenticationFailed, with the type of the callback's exception only: its text may hold
+    the token.
+    """
+    try:
+        given: object = await fetch()
+        if isinstance(given, str):
+            return given.encode()
+        failed = f"returned {type(given).__name__} instead of str"
+    except AuthenticationFailed:
+        raise
+    except UnicodeEncodeError:
+        failed = "returned text that is no Unicode"
+    except Exception as error:
+        failed = f"raised {type(error).__name__}"
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        failed = "was canceled"
+    # Outside of the handlers: the exception's context would hold the text, too.
+    raise AuthenticationFailed(f"the callback that gives the token {failed}", status=407)
 
 
 def token_text(config: OAuthConfig) -> FetchToken:
@@ -114,45 +145,107 @@ def _read(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(LARGEST)
-    except OSError as error:
-        raise AuthenticationFailed(f"{path}: {error.strerror or error}", status=407) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        why = getattr(error, "strerror", None) or error
+        raise AuthenticationFailed(f"oauth.token_file: {path}: {why}", status=407) from error
 
 
-async def _all_of(stream: asyncio.StreamReader | None) -> bytes:
-    """Read a stream to its end.  Raises AuthenticationFailed beyond `LARGEST` bytes."""
-    output = b""
-    while stream is not None and (piece := await stream.read(LARGEST)):
-        output += piece
-        if len(output) > LARGEST:
-            message = "oauth.command: it prints more than any token has"
-            raise AuthenticationFailed(message, status=407)
-    return output
+class _CommandOutput(asyncio.SubprocessProtocol):
+    """Collects what a command prints, up to `LARGEST` bytes.
+
+    `ended` is set when the process has ended and its output is `closed`, or at more bytes;
+    `exited` when the process has ended, whoever still holds its output open.
+    """
+
+    def __init__(self) -> None:
+        self.output = bytearray()
+        self.ended = asyncio.Event()
+        self.exited = asyncio.Event()
+        self.closed = False
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.output += data
+        if len(self.output) > LARGEST:
+            self.ended.set()
+
+    def process_exited(self) -> None:
+        self.exited.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self.ended.set()
+
+
+_Started: TypeAlias = tuple[asyncio.SubprocessTransport, _CommandOutput]
 
 
 async def _run(command: tuple[str, ...]) -> bytes:
-    """Run a command and return its output; the command is killed if we are canceled.
+    """Run a command and return its output.
+
+    The command has a session of its own.  If it does not end in time, prints too much or we are
+    canceled, all of its process group is killed: a child of the command that holds the output
+    open would live on, and be waited for.
 
     Raises AuthenticationFailed when it cannot run, prints too much or fails.
     """
+    starting = asyncio.ensure_future(_start(command))
     try:
-        process = await asyncio.create_subprocess_exec(
+        # A start that is canceled half-way would leave the command's children running.
+        await asyncio.wait({starting})
+    except asyncio.CancelledError:
+        starting.add_done_callback(_kill_started)
+        raise
+    transport, collected = starting.result()
+    try:
+        await collected.ended.wait()
+        status = transport.get_returncode()
+    finally:
+        await _end(transport, collected)
+    if len(collected.output) > LARGEST:
+        message = "oauth.command: it prints more than any token has"
+        raise AuthenticationFailed(message, status=407)
+    if status != 0:
+        message = f"oauth.command: {command[0]} ended with status {status}"
+        raise AuthenticationFailed(message, status=407)
+    return bytes(collected.output)
+
+
+def _kill_started(starting: asyncio.Future[_Started]) -> None:
+    """Kill a command that nobody waits for any more, once it has been started."""
+    if not starting.cancelled() and starting.exception() is None:
+        transport, _ = starting.result()
+        kill_process_group(transport.get_pid())
+        transport.close()
+
+
+async def _start(command: tuple[str, ...]) -> _Started:
+    try:
+        return await asyncio.get_running_loop().subprocess_exec(
+            _CommandOutput,
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
         )
-    except OSError as error:
-        message = f"oauth.command: {command[0]}: {error.strerror or error}"
+    except (OSError, ValueError) as error:  # ValueError: a NUL in a word
+        message = f"oauth.command: {command[0]}: {getattr(error, 'strerror', None) or error}"
         raise AuthenticationFailed(message, status=407) from error
+
+
+async def _end(transport: asyncio.SubprocessTransport, collected: _CommandOutput) -> None:
+    """Kill a command that has not come to its end, with its process group, and close its output.
+
+    What a command leaves behind that has ended and holds none of its output is no concern of ours.
+    """
     try:
-        output = await _all_of(process.stdout)
-        status = await process.wait()
-    except BaseException:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-        raise
-    if status != 0:
-        message = f"oauth.command: {command[0]} ended with status {status}"
-        raise AuthenticationFailed(message, status=407)
-    return output
+        if not collected.closed:
+            kill_process_group(transport.get_pid())
+            with contextlib.suppress(ProcessLookupError):
+                transport.kill()  # where there are no groups
+        # Before it is closed: closing would take the exit status from the loop's watcher.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_REAP):
+                await collected.exited.wait()
+    finally:
+        transport.close()

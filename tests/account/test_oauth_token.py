@@ -6,7 +6,10 @@ import asyncio
 import base64
 import json
 import logging
+import os
+import signal
 import sys
+import traceback
 from contextlib import nullcontext
 
 import pytest
@@ -14,13 +17,14 @@ import pytest
 from softphone import account
 from softphone.account.oauth_token import ASSUMED, TokenRefresher
 from softphone.config import AccountConfig, OAuthConfig
-from softphone.config.token_source import read_token
+from softphone.config.token_source import fetch_token, read_token
 from softphone.errors import AuthenticationFailed, ConfigurationError
 from softphone.sip import Request, SipUri
 from softphone.sip.auth import bearer_challenge, presented_token
 from tests.support.account_context import account_context
 from tests.support.calling import eventually
 from tests.support.challenges import OWN, own_server_everywhere
+from tests.support.processes import runs
 
 SECRET = "s3cr3t-token"
 
@@ -176,6 +180,118 @@ async def test_whoever_gives_none_in_time_is_given_up(monkeypatch):
     command = (sys.executable, "-c", "import time; time.sleep(60)")
     with pytest.raises(AuthenticationFailed, match="within"):
         await Account(OAuthConfig(command=command)).keeper.start()
+
+
+async def given_up(script, number):
+    """Give a command up once it has written a process' number to a file; return the number."""
+    fetching = asyncio.ensure_future(fetch_token(OAuthConfig(command=("sh", "-c", script))))
+    await eventually(lambda: number.exists() and number.read_text().endswith("\n"))
+    fetching.cancel()
+    async with asyncio.timeout(20):
+        with pytest.raises(asyncio.CancelledError):
+            await fetching
+    return int(number.read_text())
+
+
+@pytest.mark.parametrize("end", ["wait", "echo token"])
+async def test_a_child_that_holds_the_output_is_killed_with_the_command(tmp_path, end):
+    """Also where the command itself has ended: its child is not waited for."""
+    number = tmp_path / "number"
+    child = await given_up(f"sleep 60 & echo $! > {number}; {end}", number)
+    await eventually(lambda: not runs(child))
+
+
+async def test_a_child_in_a_session_of_its_own_is_not_waited_for(tmp_path):
+    number = tmp_path / "number"
+    child = await given_up(f"setsid sh -c 'echo $$ > {number}; exec sleep 60'", number)
+    assert runs(child)
+    os.kill(child, signal.SIGKILL)
+
+
+async def test_what_a_command_leaves_running_without_its_output_stays(tmp_path):
+    number = tmp_path / "number"
+    script = f"sleep 60 >&- & echo $! > {number}; echo token"
+    assert await fetch_token(OAuthConfig(command=("sh", "-c", script))) == b"token\n"
+    assert runs(int(number.read_text()))
+    os.kill(int(number.read_text()), signal.SIGKILL)
+
+
+def raising(error):
+    async def fetch():
+        raise error
+
+    return fetch
+
+
+def giving(value):
+    async def fetch():
+        return value
+
+    return fetch
+
+
+AWRY = [
+    (raising(RuntimeError(SECRET)), "raised RuntimeError"),
+    (raising(OSError(SECRET)), "raised OSError"),
+    (raising(asyncio.CancelledError(SECRET)), "was canceled"),
+    (giving(None), "NoneType instead of str"),
+    (giving(SECRET.encode()), "bytes instead of str"),
+    (giving(SECRET + "\ud800"), "no Unicode"),
+]
+
+
+@pytest.mark.parametrize(("fetch", "said"), AWRY)
+async def test_a_callback_that_goes_wrong_is_said_without_the_token(fetch, said):
+    with pytest.raises(AuthenticationFailed, match=said) as caught:
+        await fetch_token(OAuthConfig(fetch=fetch))
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+@pytest.mark.parametrize("awry", [fetch for fetch, _ in AWRY])
+async def test_a_callback_that_goes_wrong_does_not_end_the_renewal(awry, caplog, monkeypatch):
+    monkeypatch.setattr("softphone.account.oauth_token.RETRY", 0.01)
+    monkeypatch.setattr("softphone.account.oauth_token.LEAST", 0.0)
+    calls = []
+
+    async def fetch():
+        calls.append(f"token{len(calls) + 1}")
+        return await awry() if len(calls) == 2 else calls[-1]
+
+    account = Account(OAuthConfig(fetch=fetch))
+    await account.keeper.start()
+    await asyncio.sleep(0)
+    refuse(account.keeper.session)
+    await eventually(lambda: len(calls) == 3)
+    await eventually(lambda: shown(account.keeper.session) == "token3")
+    assert SECRET not in caplog.text
+    await account.close()
+
+
+async def test_a_callback_that_is_canceled_with_its_account_ends():
+    started = asyncio.Event()
+
+    async def fetch():
+        started.set()
+        await asyncio.Event().wait()
+
+    task = asyncio.ensure_future(fetch_token(OAuthConfig(fetch=fetch)))
+    await started.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (OAuthConfig(command=("echo", "a\0b")), "oauth.command: echo"),
+        (OAuthConfig("to\0ken"), "oauth.token_file: to"),
+    ],
+)
+async def test_a_nul_in_a_name_is_said(config, said):
+    with pytest.raises(AuthenticationFailed, match=said):
+        await fetch_token(config)
 
 
 async def test_it_is_renewed_before_it_ends(monkeypatch):

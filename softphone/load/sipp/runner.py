@@ -44,6 +44,7 @@ from softphone.load.sipp.outcome import (
 from softphone.load.sipp.reader import read_scenario
 from softphone.load.sipp.settings import RunSettings
 from softphone.net import Driver, DriverConfig
+from softphone.operating_system import kill_process_group
 from softphone.sans_io import Address, Flow, Transport
 from softphone.sip import SipUri
 from softphone.trust import TlsSettings
@@ -402,6 +403,7 @@ async def _shell(wanted: CommandWanted) -> None:
             wanted.command,
             stdin=asyncio.subprocess.DEVNULL,
             env={**os.environ, **wanted.environment},
+            start_new_session=True,
         )
     except OSError as error:
         logger.warning("a command of the scenario cannot be run: %s", error.strerror or error)
@@ -409,7 +411,10 @@ async def _shell(wanted: CommandWanted) -> None:
     try:
         status = await process.wait()
     except asyncio.CancelledError:
-        process.kill()
+        # Of a shell that is killed alone, what it has started lives on.
+        kill_process_group(process.pid)
+        with suppress(ProcessLookupError):
+            process.kill()
         await process.wait()
         raise
     if status:

@@ -14,8 +14,9 @@ from softphone.load import BaseSpec, LoadPlan, Tally, UserSpec
 from softphone.load.distribute import run_plan
 from softphone.load.distribute.share_runner import make_runner
 from softphone.load.plan import SippSpec
-from softphone.load.sipp import SippRunner
+from softphone.load.sipp import CommandWanted, SippRunner, runner
 from tests.load.sipp.conftest import answer, eventually, send
+from tests.support.processes import runs
 
 CALLER = (
     send("INVITE", attributes='retrans="500"')
@@ -51,6 +52,19 @@ def plan_of(scenario):
         )
 
     return make
+
+
+async def test_what_a_command_has_started_ends_with_the_run(tmp_path):
+    number = tmp_path / "number"
+    command = CommandWanted(
+        f"sleep 60 & echo $! > {number}.new; mv {number}.new {number}; wait", {}
+    )
+    running = asyncio.ensure_future(runner._shell(command))
+    await eventually(number.exists)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await eventually(lambda: not runs(int(number.read_text())))
 
 
 async def counted(plan):

@@ -33,6 +33,7 @@ from softphone.monitoring import PageAccess
 from softphone.net.http import basic_authorization
 from softphone.security import ClientCertificates
 from softphone.trust import TlsSettings, server_context
+from softphone.web import quiet_logger, send_continue
 
 if TYPE_CHECKING:
     from softphone.agents.agent_server import AgentServer
@@ -82,14 +83,18 @@ class RestServer:
         self._listening: asyncio.Server | None = None
         self._closing: asyncio.Task[None] | None = None
         application = web.Application(client_max_size=LARGEST_REQUEST, middlewares=[self._guard])
-        application.router.add_post(CALLS_PATH, self._create)
+        application.router.add_post(CALLS_PATH, self._create, expect_handler=self._expect)
         application.router.add_get(CALL_PATH, self._fetch, allow_head=False)
-        application.router.add_post(CALL_PATH, self._update)
+        application.router.add_post(CALL_PATH, self._update, expect_handler=self._expect)
         application.router.add_get(DOCUMENT_PATH, self._describe, allow_head=False)
         self.application = application
         # Unpacking is for strangers, too, and a few kilobytes may hold gigabytes.
         self._runner = web.AppRunner(
-            application, access_log=None, shutdown_timeout=1.0, auto_decompress=False
+            application,
+            access_log=None,
+            shutdown_timeout=1.0,
+            auto_decompress=False,
+            logger=quiet_logger("softphone.agents"),
         )
 
     async def __aenter__(self) -> Self:
@@ -183,9 +188,16 @@ class RestServer:
             response.headers["Allow"] = ", ".join(sorted(refused.allowed_methods))
         except web.HTTPRequestEntityTooLarge:
             response = _failure(_Refused(413, 20413, "The request is too large"))
-        response.headers["Cache-Control"] = "no-store"
-        response.force_close()
-        return response
+        return _closing(response)
+
+    async def _expect(self, request: web.Request) -> web.StreamResponse | None:
+        """Authenticate a request that waits for 100 (RFC 9110 10.1.1) before its body comes."""
+        try:
+            self._authenticate(request)
+        except _Refused as refused:
+            return _closing(_failure(refused))
+        await send_continue(request)
+        return None
 
     def _authenticate(self, request: web.Request) -> None:
         given = request.headers.get("Authorization", "")
@@ -328,6 +340,13 @@ def _failure(refused: _Refused) -> web.Response:
     response = web.json_response(body, status=refused.status)
     if refused.status == 401:
         response.headers["WWW-Authenticate"] = 'Basic realm="softphone"'
+    return response
+
+
+def _closing(response: web.StreamResponse) -> web.StreamResponse:
+    """Have a response kept by nobody, and its connection closed after it."""
+    response.headers["Cache-Control"] = "no-store"
+    response.force_close()
     return response
 
 

@@ -7,6 +7,7 @@ a call never goes on as if a verb had not been there.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from typing import Final, TypeAlias
 from softphone.errors import SoftphoneError
 from softphone.sip.event_packages.xml_document import XmlElement, XmlLimits, read_elements
 from softphone.sip.message import MalformedMessage
+
+logger = logging.getLogger("softphone.agents")
 
 LARGEST_DOCUMENT = 1 << 16
 """Octets of a document, as Twilio has it."""
@@ -127,12 +130,17 @@ def _connect(element: XmlElement) -> Verb:
         return Unsupported("Stream without url")
     if stream.attribute("track") not in _TRACKS:
         return Unsupported("Stream track")
+    if stream.attributes.get("statusCallback"):
+        logger.warning(
+            "the statusCallback of a <Stream> is not called: webhooks tell of calls",
+            extra={"once": True},
+        )
     parameters: dict[str, str] = {}
     for child in stream.children:
         name, value = child.attributes.get("name", ""), child.attributes.get("value", "")
         if child.name != "Parameter" or child.children:
             return Unsupported(_shown("Stream", child.name))
-        if not name or len(name) + len(value) > LONGEST_PARAMETER:
+        if not name or name in parameters or len(name) + len(value) > LONGEST_PARAMETER:
             return Unsupported("Parameter")
         parameters[name] = value
     if len(parameters) > MOST_PARAMETERS:

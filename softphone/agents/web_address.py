@@ -45,7 +45,9 @@ def check_address(url: str, kind: AddressKind) -> None:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise ConfigurationError(f"{what} cannot be read: expected {secure}://HOST/PATH") from error
-    if parts.scheme not in (secure, clear) or not host or port == 0:
+    # A dot at the end is that of the root; no label of a name is empty.
+    named = host is not None and all(host.removesuffix(".").split("."))
+    if parts.scheme not in (secure, clear) or not host or not named or port == 0:
         raise ConfigurationError(f"{what} begins with {secure}://HOST")
     if parts.username is not None or parts.password is not None or "#" in url:
         raise ConfigurationError(

@@ -53,8 +53,14 @@ _SECRETS = tuple(
         rf"(^(?:set-)?cookie[ \t]{{0,9}}:{_FOLD}{{0,9}})[^\r\n]++",
         r"(\\n(?:set-)?cookie\s{0,9}:\s{0,9})[^\\]++",
         rf"([\"'](?:set-)?cookie{_ENTRY})[^\"']++",
-        # ... and a bearer token anywhere else; short words are prose ("bearer capability")
-        r"(\bbearer[ \t]{1,9})[A-Za-z0-9\-._~+/]{20,}+=*+",
+        # ... the same fields as a line that could not be parsed is quoted
+        r"((?<![a-z])(?:proxy-)?authorization[ \t]{0,9}:[ \t]{0,9}(?:basic|bearer|negotiate|ntlm)"
+        r"[ \t]{1,9})[^\s\"'\\]++",
+        r"((?<![a-z])(?:set-)?cookie[ \t]{0,9}:[ \t]{0,9}[^\s=;\"'\\]{1,100}+=)[^\r\n\"'\\]++",
+        r"(\bsoftphone-page=)[^\s;\"'\\]++",
+        # ... and a token, or user and password, anywhere else; short words are prose ("bearer
+        # capability", "basic authentication")
+        r"(\b(?:bearer|basic)[ \t]{1,9})[A-Za-z0-9\-._~+/]{20,}+=*+",
         # A JSON Web Token under any name: its Base64 header begins with these letters.
         r"(\beyJ)[A-Za-z0-9_\-]{8,}+(?:\.[A-Za-z0-9_\-]*+)++",
         # password = "...", access_token=..., "secret": "..."

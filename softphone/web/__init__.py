@@ -11,7 +11,17 @@ level 3, Fetch Metadata.
 from __future__ import annotations
 
 from softphone.web.event_feed import EventFeed
+from softphone.web.http_requests import quiet_logger, send_continue
 from softphone.web.sign_in import SignIn, host_names
 from softphone.web.web_site import BadRequest, SiteContent, WebSite
 
-__all__ = ["BadRequest", "EventFeed", "SignIn", "SiteContent", "WebSite", "host_names"]
+__all__ = [
+    "BadRequest",
+    "EventFeed",
+    "SignIn",
+    "SiteContent",
+    "WebSite",
+    "host_names",
+    "quiet_logger",
+    "send_continue",
+]

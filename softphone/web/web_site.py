@@ -23,6 +23,7 @@ from softphone.monitoring import PageAccess
 from softphone.sans_io import Entropy
 from softphone.security import ClientCertificates
 from softphone.trust import TlsSettings, load_certificate_file, names_of, server_context
+from softphone.web.http_requests import quiet_logger, send_continue
 from softphone.web.sign_in import SignIn, foreign, host_names
 
 if TYPE_CHECKING:
@@ -119,15 +120,19 @@ class WebSite:
             middlewares=[judge], client_max_size=self._content.largest_body
         )
         application.on_response_prepare.append(_add_headers)
-        application.router.add_get("/", self._enter)
-        application.router.add_post("/", self._enter_by_token)
-        application.router.add_route("*", self.sign_in.root + "{path:.*}", self._serve)
+        router, expect = application.router, self._expect
+        # Programs that look at links ask by HEAD, which would use up the code of the address.
+        router.add_get("/", self._enter, allow_head=False, expect_handler=expect)
+        router.add_post("/", self._enter_by_token, expect_handler=expect)
+        root = self.sign_in.root + "{path:.*}"
+        router.add_route("*", root, self._serve, expect_handler=expect)
         self._runner = web.AppRunner(
             application,
             access_log=None,
             shutdown_timeout=LAST_EVENTS,
             keepalive_timeout=15.0,
             auto_decompress=False,  # a few kilobytes may hold gigabytes
+            logger=quiet_logger("softphone.web"),
         )
         await self._runner.setup()
         try:
@@ -227,10 +232,21 @@ class WebSite:
     # Requests -----------------------------------------------------------------------------------
 
     async def _judge(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Answer a request that may be answered."""
+        self._silent.discard(request.protocol)
+        self._check_origin(request)
+        return await handler(request)
+
+    async def _expect(self, request: web.Request) -> None:
+        """Judge a request that waits for 100 (RFC 9110 section 10.1.1) before its body comes."""
+        self._silent.discard(request.protocol)
+        self._check_origin(request)
+        await send_continue(request)
+
+    def _check_origin(self, request: web.Request) -> None:
         """Refuse a request of another page, and beneath the root one of a browser not signed in."""
         from aiohttp import web
 
-        self._silent.discard(request.protocol)
         why = foreign(
             request.method,
             host=request.headers.get("Host", ""),
@@ -244,7 +260,6 @@ class WebSite:
         inside = request.path.startswith(self.sign_in.root)
         if inside and not self.sign_in.admits(request.cookies.get(COOKIE, "")):
             raise web.HTTPForbidden(text="sign in first\n")
-        return await handler(request)
 
     async def _enter(self, request: web.Request) -> web.StreamResponse:
         """Trade the code in the address for a cookie, or say how to sign in."""

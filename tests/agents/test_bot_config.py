@@ -32,6 +32,8 @@ def test_these_are_bots(url):
         ("bot.example.test", "wss://HOST"),
         ("wss://", "wss://HOST"),
         ("wss:///secret", "wss://HOST"),
+        ("wss://./secret", "wss://HOST"),
+        ("wss://bot..test/secret", "wss://HOST"),
         ("ws://bot.example.test/secret", "loopback"),
         ("ws://localhost:8765/secret", "loopback"),
         ("ws://192.0.2.1/secret", "loopback"),

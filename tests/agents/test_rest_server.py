@@ -146,6 +146,28 @@ WRONG = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("user", "said"), [(None, b"HTTP/1.1 401 "), (SID, b"HTTP/1.1 100 Continue\r\n\r\n")]
+)
+async def test_a_request_that_waits_for_100_is_authenticated_first(idle, user, said):
+    host, port = idle.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    path = idle.calls.removeprefix(idle.url)
+    fields = ["Content-Type: application/x-www-form-urlencoded", "Content-Length: 9"]
+    if user:
+        fields.append(f"Authorization: {basic(user, TOKEN.reveal().decode())}")
+    head = [f"POST {path}.json HTTP/1.1", f"Host: {host}", "Expect: 100-continue", *fields]
+    writer.write("\r\n".join([*head, "", ""]).encode())
+    assert (await patiently(reader.readuntil(b"\r\n\r\n"))).startswith(said)
+    writer.close()
+
+
+async def test_a_form_of_an_unknown_character_set_is_no_failure_of_ours(idle):
+    kind = {"Content-Type": "application/x-www-form-urlencoded; charset=none"}
+    status, found = await idle.send("POST", f"{idle.calls}.json", data=b"To=%FF", headers=kind)
+    assert status in (400, 201), found
+
+
 async def test_nobody_is_served_without_the_token(idle):
     for auth in WRONG:
         for method, url in (("POST", f"{idle.calls}.json"), ("GET", idle.call(NO_CALL))):

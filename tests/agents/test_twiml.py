@@ -85,12 +85,25 @@ def test_nothing_is_a_document_too():
         ('<Connect><Stream url="wss://h/" track="both_tracks"/></Connect>', "Stream track"),
         ('<Connect><Stream url="wss://h/"><Say/></Stream></Connect>', "Stream/Say"),
         ('<Connect><Stream url="wss://h/"><Parameter/></Stream></Connect>', "Parameter"),
+        (
+            '<Connect><Stream url="wss://h/"><Parameter name="a" value="1"/>'
+            '<Parameter name="a" value="2"/></Stream></Connect>',
+            "Parameter",
+        ),
         ("<Start><Stream url='wss://h/'/></Start>", "Start/Stream"),
         (f"<{'V' * 500}/>", "V" * 40),
     ],
 )
 def test_what_is_not_carried_out_is_named_and_the_last(inner, name):
     assert parsed(f"<Pause/>{inner}<Hangup/>") == (Pause(1.0), Unsupported(name))
+
+
+def test_a_callback_that_is_not_called_is_told(caplog):
+    stream = '<Stream url="wss://h/" statusCallback="https://h/?secret"/>'
+    assert parsed(f"<Connect>{stream}</Connect>") == (Connect("wss://h/"),)
+    (line,) = caplog.messages
+    assert "statusCallback of a <Stream> is not called" in line
+    assert "secret" not in line
 
 
 @pytest.mark.parametrize("count", [64, 65])

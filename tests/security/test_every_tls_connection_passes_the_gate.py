@@ -57,6 +57,7 @@ BRINGS_TLS = {
         "softphone/agents/rest_server.py": "a server, which asks for a token and dials nothing",
         "softphone/web/web_site.py": "a server of a page behind a sign-in, which dials nothing",
         "softphone/web/event_feed.py": "answers of that server",
+        "softphone/web/http_requests.py": "answers and the log of servers",
         "softphone/load/live/load_page.py": "answers of that server",
         "softphone/lab/http_server.py": "a server that asks for no client certificate",
         "softphone/lab/im_presence.py": "a server that asks for no client certificate",

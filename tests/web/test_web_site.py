@@ -108,6 +108,61 @@ def test_a_host_has_the_names_that_lead_to_it_and_no_others():
     assert named == {"192.0.2.7:443", "load.example:443", "192.0.2.7", "load.example"}
 
 
+async def talk(served, *lines: str, body: bytes = b"") -> bytes:
+    """What a server sends, until it closes or waits, for a request of these lines."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+    head = "".join(f"{line}\r\n" for line in lines)
+    writer.write(head.encode() + b"\r\n" + body)
+    answer = await patiently(reader.readuntil(b"\r\n\r\n"))
+    writer.close()
+    return answer
+
+
+async def test_a_program_that_looks_at_the_address_does_not_use_it_up():
+    async with site() as served, browser() as owner:
+        address = served.address
+        assert (await ask(owner, "HEAD", address))[0] == 405
+        assert served.address == address
+        await sign_in(owner, served, address)
+
+
+async def test_who_may_not_ask_is_told_so_before_a_body_comes():
+    async with site() as served:
+        host, wait = f"Host: 127.0.0.1:{served.port}", "Expect: 100-continue"
+        own = f"Origin: {served.url.rstrip('/')}"
+        inside = f"POST {served.sign_in.root}change HTTP/1.1"
+        rest = ("Content-Length: 9", "Content-Type: application/json")
+        refused = await talk(served, inside, host, own, wait, *rest)
+        assert refused.startswith(b"HTTP/1.1 403 ")
+        assert b"X-Frame-Options: DENY" in refused
+        cookie = served.sign_in.redeem(served.sign_in.code, now=0.0)
+        served.sign_in.keep(cookie)
+        signed = f"Cookie: {module.COOKIE}={cookie}"
+        asked = await talk(served, inside, host, own, wait, signed, *rest)
+        assert asked == b"HTTP/1.1 100 Continue\r\n\r\n"
+        other = await talk(served, inside, host, own, "Expect: cake", signed, *rest)
+        assert other.startswith(b"HTTP/1.1 417 ")
+        foreign = await talk(served, inside, "Host: evil.test", own, wait, signed, *rest)
+        assert foreign.startswith(b"HTTP/1.1 403 ")
+
+
+@pytest.mark.parametrize(
+    "line", ["Authorization : Basic {0}", "Cookie : a={0}", "GET /?code={0} HTTP/1.1 x"]
+)
+async def test_no_line_that_cannot_be_read_is_in_the_log(line, caplog):
+    caplog.set_level("DEBUG")
+    secret = "c2VjcmV0OnNlY3JldA"
+    async with site() as served:
+        lines = [line.format(secret)]
+        if not line.startswith("GET"):
+            lines.insert(0, "GET / HTTP/1.1")
+        assert b" 400 Bad Request" in await talk(served, *lines)
+    logged = [each for each in caplog.records if each.name == "softphone.web.http"]
+    assert logged
+    assert secret not in caplog.text
+    assert all(each.levelname != "ERROR" for each in logged)
+
+
 def test_more_browsers_sign_the_first_one_out():
     token = KeyMaterial(b"0123456789abcdef")
     numbers = iter(range(1000))

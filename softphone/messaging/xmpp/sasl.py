@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from slixmpp.util.sasl import SASLFailed, SASLMutualAuthFailed, saslprep
-from slixmpp.util.sasl.client import Mech
+from slixmpp.util.sasl.client import Mech, SASLCancelled
 from slixmpp.util.sasl.mechanisms import EXTERNAL, SCRAM
 from slixmpp.util.stringprep_profiles import StringPrepError
 
@@ -133,7 +133,7 @@ class Scram(SCRAM):
             return b""
         try:
             answer: bytes = super().process(challenge)
-        except (KeyError, ValueError, IndexError, SASLFailed) as exc:
+        except (KeyError, ValueError, IndexError, SASLFailed, SASLCancelled) as exc:
             self.unproven = True
             raise SASLMutualAuthFailed from exc
         return answer

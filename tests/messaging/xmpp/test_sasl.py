@@ -174,7 +174,16 @@ def test_the_nonce_is_of_our_entropy():
     assert drawn == [24]
 
 
-@pytest.mark.parametrize("said", [b"", b"v=AAAA", b"e=other-error", b"v=?", b"\xff\x00"])
+def test_a_server_that_demands_an_extension_is_not_believed(entropy):
+    """RFC 5802 section 5.1: m= is for extensions that are mandatory, and there are none."""
+    mechanism = scram(entropy)
+    challenge, _ = server(mechanism.process())
+    with pytest.raises(SASLMutualAuthFailed):
+        mechanism.process(b"m=new," + challenge)
+    assert mechanism.unproven
+
+
+@pytest.mark.parametrize("said", [b"", b"v=AAAA", b"e=other-error", b"v=?", b"\xff\x00", b"m=x"])
 def test_a_server_that_proves_nothing_is_not_believed(entropy, said):
     mechanism = scram(entropy)
     challenge, _ = server(mechanism.process())

@@ -116,6 +116,46 @@ def test_no_sentence_says_more_than_there_is(media, far_end, by_word):
         assert by_word or not any("the server says" in sentence for sentence in sentences)
 
 
+NOBODY = "nobody has said how secure the call is beyond our own connection"
+AUDIO_CLEAR = "the audio stream is in clear"
+NO_MEDIA = "no media stream is agreed yet"
+
+
+@pytest.mark.parametrize(
+    ("state", "text"),
+    [
+        (
+            SecurityState(TLS, (RTP,)),
+            f"not secure (signaling TLSv1.3, media in clear): {AUDIO_CLEAR}; {NOBODY}",
+        ),
+        (
+            SecurityState(TLS, (RTP,), SecurityLevel.ENCRYPTED, by_word=True),
+            f"not secure (signaling TLSv1.3, media in clear): {AUDIO_CLEAR};"
+            " the server says that the call is encrypted, and our own leg is in clear",
+        ),
+        (
+            SecurityState(TLS, (SRTP, RTP), direct=True),
+            "not secure (signaling TLSv1.3, media AEAD_AES_256_GCM, in clear):"
+            f" {AUDIO_CLEAR}; {NOBODY}",
+        ),
+        (
+            SecurityState(TLS),
+            f"not known yet (signaling TLSv1.3, media none): {NO_MEDIA}; {NOBODY}",
+        ),
+        (
+            SecurityState(TLS, (), SecurityLevel.ENCRYPTED, by_word=True),
+            f"not known yet (signaling TLSv1.3, media none): {NO_MEDIA}",
+        ),
+        (
+            SecurityState(TLS, (SRTP,), SecurityLevel.UNKNOWN),
+            f"not known yet (signaling TLSv1.3, media AEAD_AES_256_GCM): {NOBODY}",
+        ),
+    ],
+)
+def test_the_text_of_media_in_clear_under_tls_and_of_what_is_not_known(state, text):
+    assert str(state) == text
+
+
 def test_one_clear_stream_makes_the_call_not_secure():
     assert SecurityState(TLS, (SRTP, RTP)).level is SecurityLevel.NOT_SECURE
 

@@ -51,6 +51,7 @@ examples: $(VENV)/installed-test
 nightly: fuzz home-assistant examples
 	$(BIN)/python -m tests.suite --second-interpreter
 	$(BIN)/python -m tests.suite --sweeps
+	$(BIN)/python -m tests.installed_peers
 	$(BIN)/python -m tests.platforms
 	$(BIN)/python -m tests.container
 	$(BIN)/python -m tests.wheel --resolve

@@ -8,8 +8,10 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key
 from softphone.errors import FipsUnavailable
 from softphone.trust.fips.key_generation import generate_key
 from tests.support import fips
+from tests.support.pki import needs_openssl
 
 
+@needs_openssl
 def test_a_key_comes_through_the_pipe():
     key = load_der_private_key(generate_key("EC", ["ec_paramgen_curve:P-384"]), password=None)
     assert key.curve.name == "secp384r1"

@@ -1,0 +1,272 @@
+"""Whether the suite's verdict depends on what else is installed: `python -m tests.installed_peers`.
+
+Runs the tests that look for programs, or whose subject does, with every program of `PACKAGES`, with
+none, and with each alone, as Debian's package of it.  Nothing is installed: each run has a mount
+namespace of its own, in which an overlay shows the files of packages that this machine lacks, and
+an empty file that nobody may read or run hides those of packages that it has.
+
+SCENARIO is "all", "none" or the name of a package; without any, all scenarios are run.  The row of
+each is written to `bench/results/installed_peers.json` as it ends.  Ends with 1 when a test failed.
+Needs root, Linux and apt; takes about two minutes a scenario on a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+PROJECT = Path(__file__).resolve().parents[1]
+RESULTS = PROJECT / "bench" / "results" / "installed_peers.json"
+PACKAGES = (
+    "prosody",
+    "openssl-provider-fips",
+    "openssl",
+    "libportaudio2",
+    "slapd",
+    "asterisk",
+    "kamailio",
+    "baresip-core",
+    "sip-tester",
+    "tshark",
+    "curl",
+    "man-db",
+    "zsh",
+    "fish",
+)
+"""Programs and libraries that the product or its tests use where they are."""
+SCENARIOS = ("none", "all", *PACKAGES)
+TESTS = (
+    "tests/cli/call/test_register.py",
+    "tests/cli/console/test_fips_mode.py",
+    "tests/cli/demo",
+    "tests/cli/diagnose/test_devices.py",
+    "tests/cli/fips",
+    "tests/cli/test_commands.py",
+    "tests/cli/test_completion.py",
+    "tests/cli/test_lab.py",
+    "tests/cli/trust/test_csr.py",
+    "tests/docs/test_manual.py",
+    "tests/end_to_end/test_demo.py",
+    "tests/end_to_end/test_fips_mode.py",
+    "tests/examples/test_systemd_unit.py",
+    "tests/lab/test_authority.py",
+    "tests/lab/test_prosody.py",
+    "tests/media/audio/test_sound_device.py",
+    "tests/security/test_certificate_tables.py",
+    "tests/security/test_revocation_tables.py",
+    "tests/security/test_tls_client_certificates.py",
+    "tests/trust/csr",
+    "tests/trust/fips",
+    "tests/trust/verification/test_checklist.py",
+)
+"""Tests that look for one of the programs, and of product code that does: `softphone lab` starts
+Prosody where it is."""
+APART = {
+    "tests/cli/call/test_call.py": "uses the word sounddevice, and no sound card",
+    "tests/cli/voicemail/test_voicemail.py": "puts a sounddevice of its own in place",
+    "tests/docs/test_blocks.py": "runs every command of the documentation: a quarter of an hour",
+    "tests/end_to_end/test_another_address.py": "needs ip and unshare, which no package here has",
+    "tests/end_to_end/test_recordings_and_detection.py": "puts a sounddevice of its own in place",
+    "tests/peers": "real peers run in a root folder of their own",
+    "tests/renames/test_references.py": "looks for Git",
+    "tests/security/test_a_media_worker_is_in_fips_mode": "looks for what tests/cli/fips does",
+}
+"""Tests that look for programs and are not run, and why."""
+SHOWN = re.compile(r"/s?bin/[^/]+$|\.so(?:\.[0-9.]+)?$")
+"""The files of a package that make the difference: programs, libraries and providers."""
+COUNTED = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
+LAST = re.compile(r"^(?:=+ )?\d+ (?:passed|failed|skipped|errors?)\b.* in [\d.]+s", re.MULTILINE)
+
+
+MOST_AGAIN = 10
+"""The most failed tests that get a second try."""
+
+
+class NotHere(Exception):
+    """This machine cannot run the scenarios; the text says why."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one scenario came to; `wrong` are the tests that failed, or why none ran.
+
+    `again` are those that passed at a second try, alone: what is installed is the same then, so
+    that something else made them fail, as a machine that others keep busy.
+    """
+
+    scenario: str
+    passed: int
+    failed: int
+    skipped: int
+    wrong: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
+
+
+def chosen_packages(scenario: str) -> tuple[str, ...]:
+    """The packages that a scenario has installed."""
+    return {"all": PACKAGES, "none": ()}.get(scenario, (scenario,))
+
+
+def check_machine() -> None:
+    """Raises NotHere where no namespace can be made."""
+    if sys.platform != "linux" or os.geteuid() != 0:
+        raise NotHere("the scenarios need Linux and root, for mount namespaces")
+    missing = [each for each in ("unshare", "mount", "dpkg-query") if not shutil.which(each)]
+    if missing:
+        raise NotHere(f"the scenarios need {', '.join(missing)}")
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        raise NotHere("no mount namespace can be made here")
+
+
+def installed_files(package: str) -> list[str]:
+    """The files of an installed package that make the difference; [] for one that is not."""
+    query = ["dpkg-query", "--listfiles", package]
+    listed = subprocess.run(query, capture_output=True, text=True, check=False)
+    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
+    return [line for line in lines if SHOWN.search(line) and Path(line).is_file()]
+
+
+def unpack(package: str, folder: Path) -> Path:
+    """Downloads a package with what it needs and this machine lacks, and unpacks it; the folder."""
+    root, archives = folder / package, folder / f"{package}.archives"
+    if root.is_dir():
+        return root
+    (archives / "partial").mkdir(parents=True, exist_ok=True)
+    command = ["apt-get", "-qq", "-y", "--no-install-recommends", "--download-only", "install"]
+    ended = subprocess.run(
+        [*command, "-o", f"Dir::Cache::archives={archives}", package],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode != 0:
+        raise NotHere(f"{package}: {ended.stderr.strip()[-300:]}")
+    unpacked = folder / f"{package}.unpacked"
+    shutil.rmtree(unpacked, ignore_errors=True)
+    unpacked.mkdir()
+    for archive in sorted(archives.glob("*.deb")):
+        subprocess.run(["dpkg-deb", "--extract", archive, unpacked], check=True)
+    unpacked.rename(root)
+    return root
+
+
+def view(shown: Iterable[Path], hidden: Iterable[str], folder: Path) -> str:
+    """The shell commands that make the file system of a scenario, in a mount namespace."""
+    nothing = folder / "nothing"
+    nothing.touch(mode=0o000)
+    lines = ["set -e", "mount --make-rprivate /"]
+    lower = [str(each / "usr") for each in shown if (each / "usr").is_dir()]
+    if lower:
+        lines.append(f"mount -t overlay overlay -o ro,lowerdir={':'.join(lower)}:/usr /usr")
+        # `ctypes.util.find_library` asks ldconfig, whose cache is in /etc.
+        scratch = f"{folder}/etc"
+        lines += [
+            f"rm -rf {scratch}; mkdir -p {scratch}; mount -t tmpfs tmpfs {scratch}",
+            f"mkdir {scratch}/upper {scratch}/work",
+            "mount -t overlay overlay -o"
+            f" lowerdir=/etc,upperdir={scratch}/upper,workdir={scratch}/work /etc",
+            "ldconfig",
+        ]
+    lines += [f"mount --bind {nothing} {shlex.quote(each)}" for each in hidden]
+    return "\n".join(lines)
+
+
+def run_scenario(scenario: str, tests: Sequence[str], folder: Path) -> Outcome:
+    """Runs the tests as on a machine with these packages; raises NotHere."""
+    chosen = chosen_packages(scenario)
+    here = {package: installed_files(package) for package in PACKAGES}
+    shown = [unpack(package, folder) for package in chosen if not here[package]]
+    hidden = [path for package, paths in here.items() if package not in chosen for path in paths]
+    made = view(shown, hidden, folder)
+    first = run_tests(scenario, made, tests)
+    failed = [line.split()[1] for line in first.wrong if line.startswith(("FAILED ", "ERROR "))]
+    if not failed or len(failed) > MOST_AGAIN:
+        return first
+    second = run_tests(scenario, made, failed)
+    wrong = {line.split()[1]: line for line in second.wrong}
+    again = tuple(name for name in failed if name not in wrong)
+    passed = first.passed + len(again)
+    return Outcome(scenario, passed, second.failed, first.skipped, second.wrong, again)
+
+
+def run_tests(scenario: str, made: str, tests: Sequence[str]) -> Outcome:
+    """Runs tests once in a file system that the commands `made` make."""
+    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE", *tests]
+    script = f"{made}\nexec {shlex.join(pytest)}\n"
+    # In CI a missing program fails its tests, so that none is skipped unseen.
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    ended = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", script],
+        cwd=PROJECT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    return read_outcome(scenario, ended.returncode, ended.stdout + ended.stderr)
+
+
+def read_outcome(scenario: str, status: int, text: str) -> Outcome:
+    """What pytest told at its end."""
+    lines = text.splitlines()
+    counts = {"passed": 0, "failed": 0, "skipped": 0}
+    last = LAST.findall(text)
+    for number, kind in COUNTED.findall(last[-1] if last else ""):
+        counts["failed" if kind.startswith("error") else kind] += int(number)
+    wrong = [line.partition(" - ")[0] for line in lines if line.startswith(("FAILED ", "ERROR "))]
+    if status and not wrong:
+        wrong = [f"ended with {status}: {text.strip()[-500:]}"]
+    passed, failed, skipped = counts["passed"], counts["failed"], counts["skipped"]
+    return Outcome(scenario, passed, failed, skipped, tuple(wrong))
+
+
+def record(outcome: Outcome, results: Path = RESULTS) -> None:
+    """Replaces the row of one scenario."""
+    rows: dict[str, object] = {}
+    if results.is_file():
+        rows = {row["scenario"]: row for row in json.loads(results.read_text("utf-8"))["scenarios"]}
+    rows[outcome.scenario] = asdict(outcome)
+    document = {"tests": TESTS, "scenarios": [rows[name] for name in SCENARIOS if name in rows]}
+    results.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    """Run the scenarios that are asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("scenarios", nargs="*", metavar="SCENARIO", choices=[[], *SCENARIOS])
+    chosen = parser.parse_args().scenarios or SCENARIOS
+    try:
+        check_machine()
+    except NotHere as error:
+        parser.exit(2, f"{error}\n")
+    table = Table("installed", "passed", "failed", "skipped")
+    outcomes = []
+    with tempfile.TemporaryDirectory() as name:
+        for scenario in chosen:
+            outcome = run_scenario(scenario, TESTS, Path(name))
+            outcomes.append(outcome)
+            record(outcome)
+            print(scenario, outcome.passed, "passed", *outcome.wrong, flush=True)
+            counts = (outcome.passed, outcome.failed, outcome.skipped)
+            table.add_row(scenario, *map(str, counts))
+    Console().print(table)
+    return int(any(outcome.wrong for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

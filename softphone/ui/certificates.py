@@ -9,7 +9,7 @@ from typing import Any
 from softphone import UnknownCertificate
 from softphone.errors import CertificateError, CertificateUnknown, SoftphoneError
 from softphone.security import SignalingSecurity
-from softphone.ui.request_fields import check_names, flag_field, number_field
+from softphone.ui.request_fields import advice, check_names, flag_field, number_field
 from softphone.web import BadRequest
 
 MOST_QUESTIONS = 8
@@ -107,7 +107,7 @@ def refused_row(of: str, error: SoftphoneError | None) -> Iterable[dict[str, Any
             "checked": "",
             "expires": 0.0,
             "wrong": str(error),
-            "hint": error.hint,
+            "hint": advice(error),
         }
 
 

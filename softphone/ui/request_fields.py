@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from softphone.errors import SoftphoneError
+from softphone.errors import CertificateUnknown, SoftphoneError
 from softphone.web import BadRequest
 
 MOST_NUMBER = 10**9
@@ -44,6 +44,18 @@ def flag_field(given: Mapping[str, Any], name: str) -> bool:
     return value
 
 
+def advice(error: SoftphoneError) -> str:
+    """Return what a person may do about an error; "" where there is nothing to say."""
+    if isinstance(error, CertificateUnknown):
+        # The error's own hint is for programs: it names a parameter.
+        return (
+            "put the certificate of the authority that issued it into tls.ca of the account file,"
+            " or try again and, if its SHA-256 is right, trust it on this page"
+        )
+    return error.hint
+
+
 def sentence(error: SoftphoneError) -> str:
     """Return what went wrong and what to do about it, for a person."""
-    return f"{error}\n{error.hint}" if error.hint else str(error)
+    hint = advice(error)
+    return f"{error}\n{hint}" if hint else str(error)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from softphone.errors import CertificateUnknown, TransportError
+from softphone.errors import CertificateExpired, CertificateUnknown, TransportError
 from softphone.security import SignalingSecurity
 from softphone.trust import Service, UnknownCertificate
 from softphone.ui import certificates
@@ -62,9 +62,11 @@ def test_what_is_wrong_with_a_certificate_is_said(expires, checked, wrong):
 
 
 def test_a_refused_certificate_has_a_row_and_another_error_none():
-    error = CertificateUnknown("nobody knows who issued it")
-    (row,) = refused_row("sip:a@h", error)
-    assert (row["wrong"], row["hint"]) == (str(error), error.hint)
+    for error in (CertificateUnknown("nobody knows it"), CertificateExpired("it has expired")):
+        (row,) = refused_row("sip:a@h", error)
+        assert row["wrong"] == str(error)
+        assert row["hint"]
+        assert "unknown_certificate" not in row["hint"]  # a parameter is nothing for a person
     assert list(refused_row("sip:a@h", TransportError("not reached"))) == []
     assert list(refused_row("sip:a@h", None)) == []
 

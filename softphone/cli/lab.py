@@ -57,6 +57,7 @@ async def run_lab(output: CommandOutput, options: LabOptions) -> int:
         dns=True,
         voicemail=True,
         im_presence=True,
+        edge=True,
         chat=has_chat(),
         capf_orders=tuple(parse_pending_enrollment(text) for text in options.capf or ()),
         shared_lines=(SharedLine("620", ("bob", "carol")),),
@@ -93,6 +94,13 @@ def _ready(output: CommandOutput, lab: LabServer) -> None:
         places["voicemail"] = f"{lab.voicemail.address[0]}:{lab.voicemail.address[1]}"
     if lab.im_presence is not None:
         places["im_presence"] = f"{lab.im_presence.address[0]}:{lab.im_presence.address[1]}"
+    if lab.edge is not None and lab.outside_dns is not None:
+        beside_edge = {
+            "edge": lab.edge.web.address,
+            "edge_sip": lab.edge.sip_address,
+            "dns_outside": lab.outside_dns.address,
+        }
+        places |= {name: f"{at[0]}:{at[1]}" for name, at in beside_edge.items()}
     accounts = {name: str(path) for name, path in lab.accounts.items()}
     strings = {} if lab.capf is None else dict(lab.capf.strings)
     orders = {} if lab.capf is None else lab.capf.auth_modes
@@ -160,6 +168,13 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
         lines.append(
             f" or: softphone discover carol@{DISCOVERY_DOMAIN} --nameserver {places['dns']}"
             f" --ca {folder}/ca.crt --password-file {folder}/carol.secret --cache {folder}/found"
+        )
+    if "dns_outside" in places:
+        folder = Path(first).parent
+        lines.append(
+            f" or: softphone discover carol@{DISCOVERY_DOMAIN} --nameserver {places['dns_outside']}"
+            f" --ca {folder}/ca.crt --password-file {folder}/carol.secret --cache {folder}/outside"
+            f" --account-file {folder}/carol-outside.toml"
         )
     if "voicemail" in places:
         lines.append(f" or: softphone voicemail list --account {first}")

@@ -12,6 +12,7 @@ control).
 from __future__ import annotations
 
 from softphone.device.certificate_expiry import RenewalTimes
+from softphone.device.edge_account_file import write_edge_account
 from softphone.device.edge_accounts import edge_access, edge_accounts
 from softphone.device.maintenance import DeviceMaintenance, MaintenanceActions
 
@@ -21,4 +22,5 @@ __all__ = [
     "RenewalTimes",
     "edge_access",
     "edge_accounts",
+    "write_edge_account",
 ]

@@ -3,8 +3,8 @@
 `records`, `credential_rule`, `document` and `jabber_config` work without I/O: they choose the
 record, decide which server may get credentials, parse documents and decide which settings count.
 `discovery` queries DNS and servers through `softphone.net`; a server passes the certificate gate
-before a byte of HTTP is sent.  `softphone.provisioning` boots the devices; discovery signs in
-nowhere.
+before a byte of HTTP is sent.  `softphone.provisioning` boots the devices, `softphone.edge` signs
+in at an edge server; discovery signs in nowhere.
 
 RFC 2782 (SRV), RFC 4985 (SRVName), RFC 7617 (Basic); Cisco's service discovery and User Data
 Services.

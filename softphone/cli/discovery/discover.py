@@ -70,11 +70,52 @@ async def discover_services(output: CommandOutput, options: DiscoverOptions) -> 
     try:
         with output.waiting(f"looking for the services of {config.address}"):
             found = await ServiceDiscovery(config, environment).discover()
+            signed_in = found.path is ServicePath.EDGE and config.password is not None
+            if signed_in:
+                found = await _discover_through_edge(found, config, environment, options)
+            elif options.account_file is not None:
+                raise ConfigurationError(
+                    "--account-file: one is written outside only, with a password; inside, boot the"
+                    " device (softphone boot)"
+                )
     finally:
         rows = [(each.name, each.outcome.value, each.detail, each.why) for each in steps]
         output.table("", ("step", "", "what", "why"), rows)
     _show_found(output, found, trusted=config.trust_remote_config)
-    return output.done(_sentence(found), reason=found.path.value, **_summary(found))
+    sentence = _sentence(found)
+    if options.account_file is not None:
+        sentence += f"; the account file is {options.account_file}"
+    return output.done(sentence, reason=found.path.value, **_summary(found))
+
+
+async def _discover_through_edge(
+    found: DiscoveryResult,
+    config: DiscoveryConfig,
+    environment: DiscoveryEnvironment,
+    options: DiscoverOptions,
+) -> DiscoveryResult:
+    """Sign in at the edge, discover what is behind it, and write the account file if wanted."""
+    # Imported here because a discovery inside needs no accounts.
+    from softphone.device import edge_accounts, write_edge_account
+    from softphone.edge import EdgeOptions, sign_in_at_edge
+
+    inside = EdgeOptions(inside=tuple(options.inside or ()))
+    async with sign_in_at_edge(found, config, environment, inside) as edge:
+        if options.account_file is not None:
+            device = options.device or _soft_phone(edge.found)
+            document = await edge.device_configuration(device)
+            installation = random_bytes(6).hex().upper()
+            account, *_ = edge_accounts(edge, device, document, installation=installation)
+            write_edge_account(options.account_file, account, options.ca or ())
+        return edge.found
+
+
+def _soft_phone(found: DiscoveryResult) -> str:
+    """Return the name of the user's soft phone on a computer.  Raises ConfigurationError."""
+    for device in found.devices:
+        if device.name.upper().startswith("CSF"):
+            return device.name
+    raise ConfigurationError("--account-file: the user has no soft phone (CSF): give --device")
 
 
 def _default_cache() -> Path:
@@ -249,11 +290,17 @@ def _show_settings(output: CommandOutput, config: JabberConfig, *, trusted: bool
 
 def _sentence(found: DiscoveryResult) -> str:
     if found.path is ServicePath.EDGE:
-        return f"outside: the edge is {found.edge}; signing in there is not built"
+        if found.home is None:
+            return f"outside: the edge is {found.edge}; without a password nothing was sent"
+        return f"outside, through {found.edge}: {_inside_text(found)}"
     if found.path is ServicePath.IM_AND_PRESENCE:
         return "inside, with IM and Presence only: signing in there is not built"
+    return f"inside: {_inside_text(found)}"
+
+
+def _inside_text(found: DiscoveryResult) -> str:
     devices = ", ".join(each.name for each in found.devices)
-    return f"inside: the home cluster is {found.home}; devices: {devices or 'none known'}"
+    return f"the home cluster is {found.home}; devices: {devices or 'none known'}"
 
 
 def _summary(found: DiscoveryResult) -> dict[str, Any]:

@@ -21,6 +21,9 @@ from softphone.cli.console.options import (
 class DiscoverOptions(CommandOptions):
     """Find a user's servers, devices and settings from a mail address, and say why.
 
+    Outside, where only an edge server (Expressway) is found, the password is shown to the edge,
+    whose certificate must name the domain, and the rest is asked through it.
+
     The password goes to servers in the user's domain or in that of --services-domain or
     --voice-domain, to those whose certificate names one of these, and to those that you confirm;
     without one, only what needs none is asked.
@@ -76,6 +79,17 @@ class DiscoverOptions(CommandOptions):
     timeout: Annotated[float, option("--timeout", "The time limit of one request.", "SECONDS")] = (
         10.0
     )
+    inside: Annotated[
+        list[str] | None,
+        option("--inside", "Outside: a further domain or host to reach behind the edge.", "NAME"),
+    ] = None
+    account_file: Annotated[
+        Path | None,
+        option("--account-file", "Outside: write an account file for the soft phone.", "FILE"),
+    ] = None
+    device: Annotated[
+        str | None, option("--device", "The device of that file, by default the CSF.", "NAME")
+    ] = None
     cache: Annotated[
         Path | None, option("--cache", "Where the results are kept for 24 hours.", "DIR")
     ] = None

@@ -12,6 +12,7 @@ import pytest
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.discovery.discover import _confirmation, _password, _sentence
 from softphone.cli.discovery.options import DiscoverOptions
+from softphone.config import load_account
 from softphone.discovery import (
     CachedDiscovery,
     ConfirmationQuestion,
@@ -40,6 +41,13 @@ def options(lab, tmp_path):
         *("--nameserver", ready["dns"], "--ca", folder / "ca.crt"),
         *("--cache", tmp_path / "found", "--store", tmp_path / "store"),
     )
+
+
+@pytest.fixture
+def outside(lab, options):
+    """The options with which the user's DNS names the lab's edge only."""
+    ready = json.loads((lab["carol"].parent / "lab.json").read_text())
+    return ("--nameserver", ready["dns_outside"], *options[2:])
 
 
 def secret(lab, name="carol"):
@@ -99,6 +107,39 @@ def test_a_wrong_password_fails_and_is_shown_nowhere(cli, lab, options, tmp_path
     assert ended.code == 1
     assert "401" in ended.err
     assert "guessed-password" not in ended.out + ended.err
+
+
+def test_a_user_outside_is_found_through_the_edge(cli, lab, outside, tmp_path):
+    path = tmp_path / "outside.toml"
+    asked = ("discover", "carol@example.test", *outside)
+    ended = cli(*asked, *secret(lab), "--account-file", path, "--json")
+    assert ended.code == 0, ended.err
+    assert ended.summary["reason"] == "outside"
+    assert ended.summary["home"].startswith("cucm.example.test:")
+    assert ended.summary["devices"] == ["CSFCAROL"]
+    account = load_account(path)
+    assert (path.stat().st_mode & 0o777, account.warnings) == (0o600, ())
+    assert account.config.edge.domain == "example.test"
+    assert account.config.edge.servers[0].startswith("edge.example.test:")
+    assert (account.config.persona, account.config.device.name) == ("cisco_phone", "CSFCAROL")
+    assert len(account.config.device.mac) == 12
+    again = cli(*asked, *secret(lab), "--account-file", path)
+    assert again.code == 2
+    assert "there already" in again.err
+
+
+def test_without_a_password_an_edge_is_sent_nothing(cli, lab, outside):
+    ended = cli("discover", "carol@example.test", *outside, "--no-prompt")
+    assert ended.code == 0, ended.err
+    assert "without a password nothing was sent" in ended.out
+
+
+def test_an_account_file_is_written_outside_only(cli, lab, options, tmp_path):
+    path = tmp_path / "inside.toml"
+    ended = cli("discover", "carol@example.test", *options, *secret(lab), "--account-file", path)
+    assert ended.code == 2
+    assert "softphone boot" in ended.err
+    assert not path.exists()
 
 
 def test_an_authority_that_is_not_believed_is_refused(cli, lab, options):

@@ -57,12 +57,7 @@ def make_leg_setup(
     call, 0 does not.  Raises SecurityShortfall when nothing can meet both policies.
     """
     given, defaults = context.dependencies, context.call_defaults
-    policy = defaults.policy
-    if srtp is not None and given.policy is None:
-        policy = context.config.security_policy(srtp=srtp, fips=given.fips)
-    elif srtp is not None:
-        policy = policy.with_srtp(srtp)
-    policy = context.config.with_edge_floor(policy)
+    policy = defaults.policy if srtp is None else _policy_with(context, srtp)
     policy = policy if inherited is None else policy.stricter(inherited)
     host, by_edge = flow.local[0], context.config.edge is not None
     return LegSetup(
@@ -88,6 +83,16 @@ def make_leg_setup(
         aor=_at_home(context, defaults.aor),
         call_music_source=call_music_source,
     )
+
+
+def _policy_with(context: AccountContext, srtp: SrtpPolicy) -> SecurityPolicy:
+    """Return the policy of a call with another demand on its media; an edge has a floor."""
+    given, config = context.dependencies.policy, context.config
+    if given is None:
+        policy = config.security_policy(srtp=srtp, fips=context.dependencies.fips)
+    else:
+        policy = given.with_srtp(srtp)
+    return config.with_edge_floor(policy)
 
 
 def _nobody_vouches(_: Flow | None) -> bool:

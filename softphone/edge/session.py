@@ -203,7 +203,14 @@ class EdgeSession:
         on_chunk: OnBodyChunk | None,
     ) -> HttpsResponse:
         url = self._edge.url(tunnel_path(self.domain, request.url))
-        tunneled = replace(request, url=url, headers=(*request.headers, ticket.header))
+        tunneled = HttpsRequest(
+            url,
+            request.method,
+            headers=(*request.headers, ticket.header),
+            content=request.content,
+            length=request.length,
+            admit=request.admit,
+        )
         try:
             return await self._client(limits).send_request(tunneled, on_chunk)
         except ResponseTooLarge:

@@ -39,6 +39,8 @@ PAUSE = 0.1
 GOING_ROUND = 5.0
 """Seconds after which the page is updated where nothing has told of a change."""
 MOST_NOTES = 20
+MOST_MESSAGES = 500
+"""How many SIP messages are kept for the ladders of all calls, the newest."""
 LAST_EVENTS = 1.0
 """Seconds that browsers have at the end."""
 
@@ -88,7 +90,7 @@ class PhonePage:
         self._wall = wall
         self._questions = CertificateQuestions()
         self._questions.changed = self._change
-        self._ladder = Ladder()
+        self._ladder = Ladder(limit=MOST_MESSAGES)
         self._phone = Phone(
             trust=trust, unknown_certificate=answer or self._questions.ask, tap=self._ladder
         )

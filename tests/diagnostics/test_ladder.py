@@ -19,7 +19,7 @@ def request(method="INVITE", number=1, **changes) -> Request:
             ("Via", "SIP/2.0/TLS 127.0.0.1;branch=z9hG4bK1"),
             ("From", "<sip:alice@example.com>;tag=1"),
             ("To", "<sip:bob@example.com>"),
-            ("Call-ID", "1"),
+            ("Call-ID", changes.get("call_id", "1")),
             ("CSeq", f"{number} {method}"),
             ("Authorization", 'Digest username="alice", nonce="n0nce", response="r3sponse"'),
         ],
@@ -92,6 +92,20 @@ def test_the_number_of_messages_is_bounded_and_the_loss_is_said():
         ladder.signaling(request("OPTIONS", number).encode(), flow=PEER, outgoing=True, now=0.0)
     assert [entry.label.split()[1] for entry in ladder.entries] == ["(3)", "(4)", "(5)"]
     assert "(2 earlier messages dropped)" in ladder.text()
+
+
+def test_the_messages_of_one_call_are_selected():
+    ladder = recorded()
+    other = request("OPTIONS", 7, call_id="2")
+    ladder.signaling(other.encode(), flow=PEER, outgoing=True, now=102.0)
+    ladder.signaling(b"hello", flow=PEER, outgoing=False, now=103.0)
+    assert len(ladder.text("1").split("\n")) == 5
+    (head, line) = ladder.text("2").split("\n")
+    assert (head.split()[1], "OPTIONS (7)" in line) == ("phone", True)
+    assert ladder.transcript("2").count("--- ") == 1
+    assert "BYE" not in ladder.transcript("2")
+    assert ladder.text("3") == "no SIP message was sent or received"
+    assert [entry.call_id for entry in ladder.entries] == ["1", "1", "1", "1", "2", ""]
 
 
 def test_participants_are_named():

@@ -91,12 +91,13 @@ async def _answers(seen, page, bob):
         assert "by its word to the far end" in await seen.run(TEXT.format("article.up .why"))
         await seen.run(PRESS.format("article.up", "SIP ladder"))
         await seen.until("document.getElementById('ladder').open")
-        assert "INVITE" in await seen.run(TEXT.format("#ladder-text"))
-        await seen.run("document.getElementById('ladder').close()")
-        hold = PRESS.format("article.up", "Hold")
-        await seen.run(hold.replace(".click()", ".focus()"))
-        await seen.run(hold)
+        shown = await seen.run(TEXT.format("#ladder-text"))
+        assert "INVITE" in shown
+        await seen.run(PRESS.format("article.up", "Hold"))
         await seen.until("!!document.querySelector('article.held')")
+        # It grows while it is open.
+        await seen.until(f"{TEXT.format('#ladder-text')}.length > {len(shown)}")
+        await seen.run("document.getElementById('ladder').close()")
     await seen.until("!!document.querySelector('article.over')")
 
 

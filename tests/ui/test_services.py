@@ -179,6 +179,18 @@ async def _no(question):
     return False
 
 
+async def test_an_account_without_tls_has_no_lock(tmp_path):
+    async with (
+        LabServer(tmp_path, LabConfig()) as lab,
+        phone_page(load_account(lab.accounts["carol"]).config) as page,
+    ):
+        await page.ready()
+        (account,) = page.state["accounts"]
+        assert (account["state"], account["lock"]) == ("registered", False)
+        assert account["why"] == "the signaling is not protected by TLS"
+        assert page.state["certificates"] == []
+
+
 async def test_an_account_that_fails_says_why_and_is_tried_again(tmp_path):
     async with LabServer(tmp_path, LabConfig()) as lab:
         config = load_account(lab.accounts["alice"]).config

@@ -184,7 +184,7 @@ function showCall(card, call) {
   const up = call.state === "up" || call.state === "held";
   card.className = call.state;
   say(parts.name, who(call));
-  const claims = { verified: "verified by its certificate", asserted: "the server says so", claimed: "by its own word", hidden: "asks for privacy" };
+  const claims = { verified: "verified by its certificate", asserted: "the server says so", claimed: call.incoming ? "by its own word" : "as it was called", hidden: "asks for privacy" };
   say(parts.address, `${call.address} (${call.named ? "name from the directory; address: " : ""}${claims[call.assurance]})`);
   parts.address.hidden = call.assurance === "hidden";
   const clock = call.state === "over" ? `began ${new Date(call.began).toLocaleTimeString()}` : duration(call);
@@ -220,12 +220,17 @@ function showCalls(calls) {
 }
 
 async function showLadder(number) {
-  const answer = await ask("ladder", { call: number });
-  if (!answer) return;
-  say(find("ladder-text"), answer.ladder);
-  say(find("ladder-messages"), answer.messages);
+  if (!(await fillLadder(number, {}))) return;
   find("ladder").dataset.call = number;
   if (!find("ladder").open) find("ladder").showModal();
+}
+
+async function fillLadder(number, how) {
+  const answer = await ask("ladder", { call: number }, how);
+  if (!answer) return false;
+  say(find("ladder-text"), answer.ladder);
+  say(find("ladder-messages"), answer.messages);
+  return true;
 }
 
 function dial(target) {
@@ -437,6 +442,10 @@ function show(now) {
   showCertificates(now.certificates);
   showChat(now.chat, now.services);
   showVoicemail(now.voicemail);
+  const ladder = find("ladder"); // it grows while it is open, as long as its call is kept
+  if (ladder.open && now.calls.some((each) => each.number === Number(ladder.dataset.call))) {
+    fillLadder(Number(ladder.dataset.call), { quiet: true });
+  }
   keyed(find("notes"), now.notes, (each) => each.number, (each) => made("li", each.text), () => {});
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from docutils import nodes
 from pygments.lexers.special import TextLexer
 
 HERE = Path(__file__).resolve().parent
@@ -48,6 +49,14 @@ myst_enable_extensions = ["deflist"]
 myst_heading_anchors = 3
 
 
+def take_links_off_examples(app, doctree):
+    """Leave `sip:user@host` and `user@host` of docstrings as text: docutils makes links of them."""
+    for link in list(doctree.findall(nodes.reference)):
+        if link.get("refuri", "").partition(":")[0] in ("mailto", "sip", "sips", "tel", "xmpp"):
+            link.replace_self(link.children)
+
+
 def setup(app):
-    """Have CSV shown as it is: Pygments has no lexer of that name."""
+    """Have CSV shown as it is (Pygments has no lexer of that name), and examples without links."""
     app.add_lexer("csv", TextLexer)
+    app.connect("doctree-read", take_links_off_examples)

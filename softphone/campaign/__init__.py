@@ -23,7 +23,7 @@ from softphone.campaign.actions import (
 )
 from softphone.campaign.call_list import number_key, read_call_list
 from softphone.campaign.calling_hours import CallingHours, HoursRange, find_zone
-from softphone.campaign.campaign import CallProgress, Campaign
+from softphone.campaign.campaign import CallProgress, Campaign, check_campaign
 from softphone.campaign.do_not_call import DoNotCallList
 from softphone.campaign.figures import append_campaign_figures
 from softphone.campaign.journal import AttemptResult, Journal, JournalError
@@ -59,6 +59,7 @@ __all__ = [
     "Scheduler",
     "TransferTo",
     "append_campaign_figures",
+    "check_campaign",
     "find_zone",
     "hang_up",
     "load_function",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -46,7 +47,11 @@ def without_spaces(number: str) -> str:
 
 
 def read_call_list(
-    path: Path, config: AccountConfig, *, zone: str = "", needs_zone: bool = True
+    path: str | os.PathLike[str],
+    config: AccountConfig,
+    *,
+    zone: str = "",
+    needs_zone: bool = True,
 ) -> tuple[ListedNumber, ...]:
     """Read the numbers of a file, to be called by the account of `config`.
 
@@ -55,7 +60,7 @@ def read_call_list(
     """
     found: dict[str, ListedNumber] = {}
     zones: set[str] = set()
-    for line, row in _rows(path):
+    for line, row in _rows(Path(path)):
         place = f"{path}:{line}"
         try:
             number = _listed(row, line, config, zone if needs_zone or zone else "UTC")

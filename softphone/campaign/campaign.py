@@ -24,6 +24,7 @@ from softphone.campaign.journal import AttemptResult, Journal, JournalError
 from softphone.campaign.outcome import LIVE, Outcome
 from softphone.campaign.results_table import ResultsTable
 from softphone.campaign.scheduler import CampaignRules, ListedNumber, Scheduler
+from softphone.config import AccountConfig
 from softphone.errors import (
     Busy,
     CallError,
@@ -98,14 +99,7 @@ class Campaign:
         report: Callable[[AttemptResult], None] = lambda result: None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        for outcome, action in actions.items():
-            check_action(outcome, action)
-        policy = account.config.dial_policy
-        if policy is not None and 0 < policy.calls_at_once < rules.calls:
-            raise ConfigurationError(
-                f"{rules.calls} calls at a time: dial_policy.calls_at_once of the account is"
-                f" {policy.calls_at_once}"
-            )
+        check_campaign(account.config, rules, actions)
         self.scheduler = Scheduler(rules, numbers, journal.histories())
         self._account = account
         self._actions = dict(actions)
@@ -330,6 +324,22 @@ class Campaign:
         if made.abandoned and progress.outcome in LIVE:
             progress.outcome = Outcome.ABANDONED
         progress.state = progress.outcome.value
+
+
+def check_campaign(
+    config: AccountConfig, rules: CampaignRules, actions: Mapping[Outcome, Action]
+) -> None:
+    """Raise ConfigurationError for actions that cannot be, and for more calls than the account
+    may place at once.
+    """
+    for outcome, action in actions.items():
+        check_action(outcome, action)
+    policy = config.dial_policy
+    if policy is not None and 0 < policy.calls_at_once < rules.calls:
+        raise ConfigurationError(
+            f"{rules.calls} calls at a time: dial_policy.calls_at_once of the account is"
+            f" {policy.calls_at_once}"
+        )
 
 
 def outcome_of(error: SoftphoneError) -> Outcome:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,12 +27,12 @@ class DoNotCallList:
 
     def __init__(
         self,
-        path: Path,
+        path: str | os.PathLike[str],
         config: AccountConfig,
         *,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._path = path
+        self._path = Path(path)
         self._config = config
         self._wall = wall
         self._seen: tuple[int, int, int, int] | None = None

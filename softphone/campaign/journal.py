@@ -67,9 +67,9 @@ class Journal:
     Raises ConfigurationError for a file that is no journal, or another campaign's.
     """
 
-    def __init__(self, path: Path, *, aor: str = "") -> None:
+    def __init__(self, path: str | os.PathLike[str], *, aor: str = "") -> None:
         """`aor` is the address of the account that calls."""
-        self._path = path
+        self._path = Path(path)
         self._aor = aor
         self._handle = -1
         self._order = asyncio.Lock()

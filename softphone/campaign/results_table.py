@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -37,8 +38,8 @@ class ResultsTable:
     Raises ConfigurationError when the file cannot be made.
     """
 
-    def __init__(self, path: Path, earlier: Iterable[AttemptResult] = ()) -> None:
-        self._path = path
+    def __init__(self, path: str | os.PathLike[str], earlier: Iterable[AttemptResult] = ()) -> None:
+        self._path = Path(path)
         self._earlier = earlier
         self._file: IO[bytes] | None = None
 

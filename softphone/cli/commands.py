@@ -25,6 +25,11 @@ COMMANDS = (
         "Wait for one call and answer it; the exit code is that of the call",
     ),
     (
+        "campaign",
+        "campaign.options:CampaignOptions",
+        "Call the numbers of a list, some at a time, and do something after each outcome",
+    ),
+    (
         "register",
         "call.options:RegisterOptions",
         "Register and stay registered until interrupted",

@@ -15,6 +15,7 @@ from softphone.errors import CallError
 from softphone.media.audio import ToneSource, tone_level
 from softphone.security import SecurityLevel
 from tests.agents.conftest import calling
+from tests.support.calling import answer_one
 from tests.support.waiting import PATIENCE, patiently, until
 
 RATE = 8000
@@ -279,6 +280,35 @@ async def test_a_bot_is_called_for_somebody(bots, account_of):
     ended = await patiently(calling_out)
     assert ended.by.value == "remote"
     assert bot.sessions[0].of("start")[0]["start"]["customParameters"] == {"to": "bob"}
+
+
+async def test_a_call_that_is_up_already_is_joined(bots, account_of):
+    """A campaign finds out who answered before the bot is there for them."""
+    from softphone.agents import AgentServer, BotConfig
+    from softphone.errors import TransportError
+
+    bot = await bots(echo)
+    alice, bob = await account_of("alice"), await account_of("bob")
+    server = AgentServer(alice, BotConfig(url=bot.url, parameters={"to": "{to}"}))
+
+    async def join(to):
+        async with alice.dial("bob") as outgoing:
+            await to.join(outgoing, await outgoing.answered(timeout=PATIENCE), {"order": "7"})
+
+    joining = asyncio.ensure_future(join(server))
+    call = await answer_one(bob)
+    call.audio.use_rates(read_hz=RATE)
+    call.audio.play(ToneSource(700.0))
+    await hears(call, 700.0)
+    call.hangup()
+    await patiently(joining)
+    start = bot.sessions[0].of("start")[0]["start"]
+    assert start["customParameters"] == {"to": "bob", "order": "7"}
+    refused = AgentServer(alice, BotConfig(url="ws://127.0.0.1:9/", patience=0.1))
+    joining = asyncio.ensure_future(join(refused))
+    await answer_one(bob)
+    with pytest.raises(TransportError):
+        await patiently(joining)
 
 
 async def test_nobody_is_called_without_a_bot_or_an_answer(bots, account_of):

@@ -21,7 +21,7 @@ from tests.docs.test_blocks import beside_a_lab  # noqa: F401 - a fixture
 
 PROJECT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((PROJECT / "docs" / "json-lines.schema.json").read_text())
-DETAILED = ("agent", "call", "register", "watch", "load", "lab", "ui")
+DETAILED = ("agent", "call", "register", "watch", "load", "lab", "ui", "campaign")
 TRUNK = ("console/trunk_text.py",)
 SHARED = {"error", "certificate_accepted"}
 
@@ -114,6 +114,10 @@ def test_it_is_a_schema_of_draft_2020_12():
         ),
         ("register", ("call/register.py", *TRUNK)),
         ("agent", ("agent", "call/ready.py", "call/monitoring.py", "call/register.py", *TRUNK)),
+        (
+            "campaign",
+            ("campaign", "call/ready.py", "call/monitoring.py", "call/register.py", *TRUNK),
+        ),
         ("watch", ("call/watch.py",)),
         ("load", ("load",)),
         ("lab", ("lab.py",)),

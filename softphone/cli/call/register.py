@@ -77,7 +77,7 @@ async def run_until_stopped(
     Raises RegistrationRefused when a registration has failed for good.
     """
     talks = [asyncio.ensure_future(print_account_events(output, line)) for line in lines]
-    declining = [asyncio.ensure_future(_decline(output, line)) for line in lines]
+    declining = [asyncio.ensure_future(decline_calls(output, line)) for line in lines]
     try:
         await _wait(output, lines, talks, duration)
     finally:
@@ -106,7 +106,9 @@ async def _wait(
         task.result()
 
 
-async def _decline(output: CommandOutput, line: Account) -> None:
+async def decline_calls(
+    output: CommandOutput, line: Account, why: str = "this only registers"
+) -> None:
     """Refuse incoming calls with 480: this command answers none."""
     async for incoming in line.incoming():
         peer = str(incoming.peer.uri)
@@ -115,7 +117,7 @@ async def _decline(output: CommandOutput, line: Account) -> None:
         except LocalProtocolError:
             # The caller gave up first.
             continue
-        output.event("declined", f"declined a call of {peer}: this only registers", peer=peer)
+        output.event("declined", f"declined a call of {peer}: {why}", peer=peer)
 
 
 async def print_account_events(

@@ -38,7 +38,7 @@ from softphone.errors import (
     SoftphoneError,
     TransportError,
 )
-from softphone.events import AnswerClassified, CallEnded, CallState, ToneDetected
+from softphone.events import AnswerClassified, CallEnded, CallState, EndedBy, ToneDetected
 from softphone.security import SecurityShortfall
 
 logger = logging.getLogger("softphone.campaign")
@@ -319,7 +319,7 @@ class Campaign:
             if not isinstance(error, SoftphoneError):
                 logger.exception("the function for %s failed", progress.outcome)
             progress.detail = f"failed: {error}"
-            if call is not None and not _is_over(call):
+            if call is not None and not await _far_end_left(call):
                 made.abandon()
         if made.abandoned and progress.outcome in LIVE:
             progress.outcome = Outcome.ABANDONED
@@ -361,6 +361,10 @@ def outcome_of(error: SoftphoneError) -> Outcome:
             # No INVITE has left.
             return Outcome.POSTPONED
     return Outcome.FAILED
+
+
+async def _far_end_left(call: Call) -> bool:
+    return _is_over(call) and (await call.ended()).by is EndedBy.REMOTE
 
 
 def _is_over(call: Call) -> bool:

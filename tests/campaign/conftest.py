@@ -1,4 +1,4 @@
-"""A lab, and accounts of it on phones of their own."""
+"""A lab, and accounts of it: those that are asked for together share a phone."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ async def lab(tmp_path):
 async def account_of(lab):
     async with AsyncExitStack() as stack:
 
-        async def register(name):
+        async def register(*names):
             phone = await stack.enter_async_context(Phone())
-            return await calling.account_of(lab, phone, name)
+            return [await calling.account_of(lab, phone, name) for name in names]
 
         yield register

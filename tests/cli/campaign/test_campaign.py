@@ -202,6 +202,17 @@ def test_a_terminal_has_a_screen_and_a_second_signal_hangs_up_at_once(lab, tmp_p
     assert journal_of(results)[-1] == ("ended", "601", "interrupted")
 
 
+def test_whoever_finds_no_bot_has_been_abandoned(lab, cli, tmp_path):
+    outcome = cli(
+        *("campaign", listed(tmp_path, "601"), "--account", lab["alice"], "--json"),
+        *("--results", tmp_path / "r.jsonl", "--hours", "any", "--no-amd", "--agents", "1"),
+        *("--on", "answered=bot", "--bot", "ws://127.0.0.1:9/", "--bot-timeout", "0.1"),
+    )
+    assert outcome.code == 0
+    assert (outcome.summary["live"], outcome.summary["abandoned"]) == (1, 1)
+    assert outcome.summary["outcomes"] == {"abandoned": 1}
+
+
 def test_without_the_do_not_call_list_it_stops(lab, cli, tmp_path):
     guard = tmp_path / "dnc.txt"
     guard.write_text("602\n")

@@ -95,7 +95,16 @@ async def _prepare(output: CommandOutput, options: CampaignOptions) -> PreparedC
     )
     lists = tuple(DoNotCallList(path, config) for path in options.do_not_call or ())
     monitoring = check_monitoring(options.monitoring)
-    return PreparedCampaign(config, rules, numbers, actions, to_bot, bot, lists, monitoring)
+    return PreparedCampaign(
+        config=config,
+        rules=rules,
+        numbers=numbers,
+        actions=actions,
+        to_bot=to_bot,
+        bot=bot,
+        do_not_call=lists,
+        monitoring=monitoring,
+    )
 
 
 def _rules(options: PaceOptions) -> CampaignRules:

@@ -53,6 +53,7 @@ def _tables(account: AccountConfig, authorities: Sequence[str]) -> Iterator[list
             mac=device.mac,
             contact=device.contact,
             load=device.load or None,
+            remote_control=device.remote_control or None,
         )
     if user is not None:
         yield _lines(

@@ -72,13 +72,15 @@ class Outside:
         return account
 
 
-async def level_heard(call, frequency):
+async def hears(call, frequency):
+    """Whether a tone comes, in one of 20 pieces of a fifth of a second: it may begin late."""
     ring = PcmRing(8000, seconds=1.0)
     call.audio.record(ring)
-    await ring.read_exactly(1600)
-    heard = tone_level(await ring.read_exactly(2400), frequency, 8000)
+    levels = [tone_level(await ring.read_exactly(1600), frequency, 8000)]
+    while max(levels) < AUDIBLE_DBM0 and len(levels) < 20:
+        levels.append(tone_level(await ring.read_exactly(1600), frequency, 8000))
     call.audio.record(None)
-    return heard
+    return max(levels) > AUDIBLE_DBM0
 
 
 async def answer_one(account):
@@ -117,7 +119,7 @@ async def calls(lab, phone, carol):
             assert (state.lock, state.scope, state.by_edge) == (False, Scope.HOP, True)
             if demand is None:
                 call.audio.play(ToneSource(440.0))
-                assert await level_heard(call, 440.0) > AUDIBLE_DBM0
+                assert await hears(call, 440.0)
     heard = lab.edge.relays[0]
     assert min(heard.counts) > 0
     assert heard.refused == 0
@@ -131,7 +133,7 @@ async def calls(lab, phone, carol):
     assert not other.security.lock
     assert call.security.level is SecurityLevel.NOT_SECURE
     call.audio.play(ToneSource(660.0))
-    assert await level_heard(other, 660.0) > AUDIBLE_DBM0
+    assert await hears(other, 660.0)
     call.hangup()
     assert (await other.ended()).by is EndedBy.REMOTE
     lab.edge.faults.clear_answer = True

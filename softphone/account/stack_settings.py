@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from softphone.config import AccountConfig, CredentialConfig, LimitsConfig
 from softphone.config.tls import credential_of, server_credential_of, trust_lists_of, trust_store_of
@@ -34,6 +35,9 @@ from softphone.trust import (
 )
 from softphone.trust.verification import AskTvs
 
+if TYPE_CHECKING:
+    from softphone.net.http import AdmitTarget
+
 
 @dataclass(frozen=True, slots=True)
 class TrustContext:
@@ -43,7 +47,8 @@ class TrustContext:
     accepts are kept there, unless the account has a store of its own.  `unknown` is asked about
     certificates that cannot be verified; `fetcher` fetches CRLs and OCSP responses for all
     accounts.  `lists` are a cluster's trust lists, which name its call servers; `tvs` is asked
-    about a server that they do not name.
+    about a server that they do not name.  `admit`, if given, judges each verified server of
+    messages, directories and voicemail before anything is sent to it.
     """
 
     trust: TrustStore | None = None
@@ -51,6 +56,7 @@ class TrustContext:
     fetcher: Fetcher | None = None
     lists: TrustLists = field(default_factory=TrustLists)
     tvs: AskTvs | None = None
+    admit: AdmitTarget | None = None
 
     def complete_tls(self, tls: TlsSettings, *, fips: bool) -> TlsSettings:
         """Complete another server's settings: `trust` where they name no authority, `unknown`."""

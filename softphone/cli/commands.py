@@ -49,6 +49,11 @@ COMMANDS = (
         "discovery.options:DiscoverOptions",
         "Find a user's servers, devices and settings from a mail address, and say why",
     ),
+    (
+        "sign-in",
+        "discovery.options:SignInOptions",
+        "Sign a user in from a mail address: phone, chat, directory and voicemail",
+    ),
     ("lab", "lab_options:LabOptions", "Run a CUCM-like server on loopback until interrupted"),
     (
         "demo",

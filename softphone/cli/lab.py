@@ -93,7 +93,8 @@ def _ready(output: CommandOutput, lab: LabServer) -> None:
     if lab.voicemail is not None:
         places["voicemail"] = f"{lab.voicemail.address[0]}:{lab.voicemail.address[1]}"
     if lab.im_presence is not None:
-        places["im_presence"] = f"{lab.im_presence.address[0]}:{lab.im_presence.address[1]}"
+        at = {"": lab.im_presence.address, "_xmpp": lab.im_presence.xmpp_address}
+        places |= {f"im_presence{name}": f"{host}:{port}" for name, (host, port) in at.items()}
     if lab.edge is not None and lab.outside_dns is not None:
         beside_edge = {
             "edge": lab.edge.web.address,
@@ -169,6 +170,7 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
             f" or: softphone discover carol@{DISCOVERY_DOMAIN} --nameserver {places['dns']}"
             f" --ca {folder}/ca.crt --password-file {folder}/carol.secret --cache {folder}/found"
         )
+        lines.append(f" or: {_sign_in(places, facts, folder)}")
     if "dns_outside" in places:
         folder = Path(first).parent
         lines.append(
@@ -187,6 +189,26 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
             other = next(name for name in chats if name != user)
             lines.append(f" or: softphone im chat {other}@{domain} --account {account}")
     return "\n".join([*lines, "Ctrl-C ends it."])
+
+
+def _sign_in(places: Mapping[str, str], facts: Mapping[str, Any], folder: Path) -> str:
+    """Return the command that signs a user in from a mail address.
+
+    Another user than that of `softphone boot`, whose string serves once.
+    """
+    device = list(facts["capf_orders"])[-1]
+    user = device.removeprefix("CSF").lower()
+    words = [
+        f"softphone sign-in {user}@{DISCOVERY_DOMAIN} --nameserver {places['dns']}",
+        f"--ca {folder}/ca.crt --password-file {folder}/{user}.secret",
+        f"--cache {folder}/found --device-store {folder}/{user}",
+    ]
+    if "im_presence_xmpp" in places:
+        words.append(f"--xmpp-port {places['im_presence_xmpp'].rpartition(':')[2]}")
+    string = facts["auth_strings"].get(device)
+    if string is not None:
+        words.append(f"--auth-string {string}")
+    return " ".join(words)
 
 
 def _accounts(accounts: Mapping[str, str]) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ Data Services.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from softphone.contacts.config import (
     ATTRIBUTES,
@@ -22,7 +22,8 @@ from softphone.contacts.config import (
 )
 from softphone.contacts.contact import Contact, ContactNumber, normalize_number
 from softphone.contacts.directories import CacheLimits, Contacts, Directory, DirectorySearchResult
-from softphone.net.stream import Fetcher
+from softphone.net.stream import Fetcher, HostResolver, system_addresses
+from softphone.sans_io import PeerIdentity, Target
 
 __all__ = [
     "ATTRIBUTES",
@@ -41,21 +42,34 @@ __all__ = [
 ]
 
 
-def open_directories(configs: Iterable[DirectoryConfig], fetcher: Fetcher) -> tuple[Directory, ...]:
+def open_directories(
+    configs: Iterable[DirectoryConfig],
+    fetcher: Fetcher,
+    *,
+    resolve: HostResolver = system_addresses,
+    admit: Callable[[Target, PeerIdentity], None] | None = None,
+) -> tuple[Directory, ...]:
     """Make the directories of these configurations; `fetcher` fetches CRLs and OCSP responses.
 
-    Raises ConfigurationError when a library that one needs is not installed.
+    `resolve` gives the addresses of a server, and `admit`, if given, judges it once it is verified,
+    before anything is sent.  Raises ConfigurationError when a library that one needs is not
+    installed.
     """
-    return tuple(_opened(config, fetcher) for config in configs)
+    return tuple(_opened(config, fetcher, resolve, admit) for config in configs)
 
 
-def _opened(config: DirectoryConfig, fetcher: Fetcher) -> Directory:
+def _opened(
+    config: DirectoryConfig,
+    fetcher: Fetcher,
+    resolve: HostResolver,
+    admit: Callable[[Target, PeerIdentity], None] | None,
+) -> Directory:
     if isinstance(config, LdapConfig):
         from softphone.contacts.ldap import LdapDirectory
         from softphone.net.verified.connector import ConnectorConfig
 
-        return LdapDirectory(config, ConnectorConfig(fetcher))
+        return LdapDirectory(config, ConnectorConfig(fetcher, resolve, admit=admit))
     from softphone.contacts.uds import UdsDirectory
     from softphone.net.http import HttpsEnvironment
 
-    return UdsDirectory(config, HttpsEnvironment(fetcher=fetcher))
+    return UdsDirectory(config, HttpsEnvironment(resolve, fetcher=fetcher, admit=admit))

@@ -2,6 +2,7 @@
 
 `records`, `credential_rule`, `document` and `jabber_config` work without I/O: they choose the
 record, decide which server may get credentials, parse documents and decide which settings count.
+`credential_gate` applies that rule to connections, those of other services too.
 `discovery` queries DNS and servers through `softphone.net`; a server passes the certificate gate
 before a byte of HTTP is sent.  `softphone.provisioning` boots the devices, `softphone.edge` signs
 in at an edge server; discovery signs in nowhere.
@@ -13,7 +14,9 @@ Services.
 from __future__ import annotations
 
 from softphone.discovery.cache import CachedDiscovery, DiscoveryCache
+from softphone.discovery.client_settings import ClientSettings
 from softphone.discovery.config import DiscoveryConfig
+from softphone.discovery.credential_gate import AskConfirmation, CredentialGate
 from softphone.discovery.credential_rule import ConfirmationQuestion, CredentialRule
 from softphone.discovery.discovery import (
     DiscoveryEnvironment,
@@ -34,13 +37,14 @@ from softphone.discovery.records import (
     ServiceTarget,
 )
 from softphone.discovery.result import DiscoveryResult, DiscoveryStep, StepOutcome
-from softphone.discovery.server_requests import AskConfirmation
 
 __all__ = [
     "AskConfirmation",
     "CachedDiscovery",
+    "ClientSettings",
     "ConfigSetting",
     "ConfirmationQuestion",
+    "CredentialGate",
     "CredentialRule",
     "DiscoveryCache",
     "DiscoveryConfig",

@@ -17,6 +17,7 @@ from urllib.parse import quote, urlsplit
 
 from softphone.discovery.cache import CachedDiscovery, DiscoveryCache
 from softphone.discovery.config import DiscoveryConfig
+from softphone.discovery.credential_gate import AskConfirmation, CredentialGate
 from softphone.discovery.credential_rule import CredentialRule, names_domain
 from softphone.discovery.document import (
     ClusterUser,
@@ -43,10 +44,8 @@ from softphone.discovery.records import (
 )
 from softphone.discovery.result import DiscoveryResult, DiscoveryStep, StepOutcome
 from softphone.discovery.server_requests import (
-    AskConfirmation,
     FetchedDocument,
     NoServerAnswered,
-    RequestCallbacks,
     ServerAnswer,
     ServerRequests,
 )
@@ -113,8 +112,9 @@ class ServiceDiscovery:
         https = HttpsEnvironment(
             environment.resolver.resolve, fetcher=environment.fetcher, tunnel=environment.tunnel
         )
-        callbacks = RequestCallbacks(environment.confirm, self._keep_confirmed, self._skipped)
-        self._servers = ServerRequests(config, self._rule, https, callbacks)
+        self.gate = CredentialGate(self._rule, environment.confirm, self._keep_confirmed)
+        """Judges the servers that may get the user's credentials, those of other services, too."""
+        self._servers = ServerRequests(config, self.gate, https, self._skipped)
 
     async def discover(self) -> DiscoveryResult:
         """Find the user's services.

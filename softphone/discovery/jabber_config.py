@@ -17,6 +17,8 @@ from softphone.sip.message import MalformedMessage
 LARGEST = 1 << 20
 _LIMITS = XmlLimits(octets=LARGEST, depth=8, elements=5_000, attributes=5_000)
 _ON, _OFF = frozenset({"true", "on", "1"}), frozenset({"false", "off", "0"})
+_BOOLEAN = _ON | _OFF
+_TEXT = None
 _HIDDEN = "(not shown)"
 
 
@@ -24,12 +26,14 @@ _HIDDEN = "(not shown)"
 class _KeyRule:
     """What a key means, and which of its values, in lower case, make the client stricter.
 
-    `never` says why no value of the key applies in this file.
+    `values` are the known ones, None for any text.  `never` says why no value of the key applies
+    in this file.
     """
 
     meaning: str
     strict: frozenset[str] = frozenset()
     never: str = ""
+    values: frozenset[str] | None = _BOOLEAN
 
 
 _RULES: Mapping[str, _KeyRule] = {
@@ -40,28 +44,34 @@ _RULES: Mapping[str, _KeyRule] = {
     "InvalidCertificateBehavior": _KeyRule(
         "what happens with a certificate that cannot be verified",
         frozenset({"rejectandnotify", "promptpersession"}),
+        values=frozenset({"rejectandnotify", "promptpersession"}),
     ),
-    "VoiceServicesDomain": _KeyRule("the domain whose records are asked"),
-    "ServicesDomain": _KeyRule("the domain whose records are asked"),
+    "VoiceServicesDomain": _KeyRule("the domain whose records are asked", values=_TEXT),
+    "ServicesDomain": _KeyRule("the domain whose records are asked", values=_TEXT),
     "ServicesDomainSsoEmailPrompt": _KeyRule("ask for a mail address before single sign-on", _ON),
     "SSO_Enabled": _KeyRule("single sign-on"),
     "ForceLaunchBrowser": _KeyRule("single sign-on in the system's browser", _ON),
     "CachePasswordMobile": _KeyRule("keep the password on the device", _OFF),
     "Telephony_Enabled": _KeyRule("calls", _OFF),
     "Voicemail_Enabled": _KeyRule("voicemail", _OFF),
-    "VoicemailPrimaryServer": _KeyRule("the voicemail server"),
-    "VoicemailBackup1Server": _KeyRule("a backup of the voicemail server"),
-    "VoicemailBackup2Server": _KeyRule("a backup of the voicemail server"),
-    "VoiceMailService_UseCredentialsFrom": _KeyRule("whose credentials voicemail gets"),
-    "LDAP_UseCredentialsFrom": _KeyRule("whose credentials the directory gets"),
-    "ConnectionUsername": _KeyRule("the user that the directory is searched as"),
+    "VoicemailPrimaryServer": _KeyRule("the voicemail server", values=_TEXT),
+    "VoicemailBackup1Server": _KeyRule("a backup of the voicemail server", values=_TEXT),
+    "VoicemailBackup2Server": _KeyRule("a backup of the voicemail server", values=_TEXT),
+    "VoiceMailService_UseCredentialsFrom": _KeyRule(
+        "whose credentials voicemail gets", values=_TEXT
+    ),
+    "LDAP_UseCredentialsFrom": _KeyRule("whose credentials the directory gets", values=_TEXT),
+    "ConnectionUsername": _KeyRule("the user that the directory is searched as", values=_TEXT),
     "ConnectionPassword": _KeyRule(
         "the password of the directory",
         never="a password in a file that anybody can fetch is not used",
+        values=_TEXT,
     ),
     "EnablePRTEncryption": _KeyRule("problem reports are encrypted", _ON),
-    "PRTCertificateName": _KeyRule("the certificate that problem reports are encrypted to"),
-    "PRTCertificateUrl": _KeyRule("where that certificate is"),
+    "PRTCertificateName": _KeyRule(
+        "the certificate that problem reports are encrypted to", values=_TEXT
+    ),
+    "PRTCertificateUrl": _KeyRule("where that certificate is", values=_TEXT),
     "DiagnosticsToolEnabled": _KeyRule("the diagnostics tool", _OFF),
     "support_ssl_encoding": _KeyRule("messages encrypted to the server"),
     "support_aes_encoding": _KeyRule("messages encrypted client to client", _ON),
@@ -70,9 +80,11 @@ _RULES: Mapping[str, _KeyRule] = {
     "file_transfer_enabled": _KeyRule("file transfers", _OFF),
     "local_archive_enabled": _KeyRule("a local archive of messages", _OFF),
     "imcatcher_disable": _KeyRule("keeps other programs from opening chats", _ON),
-    "IP_MODE": _KeyRule("IPv4, IPv6 or both"),
+    "IP_MODE": _KeyRule("IPv4, IPv6 or both", values=_TEXT),
 }
 _BY_NAME = {name.lower(): name for name in _RULES}
+SECURITY_KEYS = tuple(_RULES)
+"""The keys that are decided about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +169,9 @@ def parse_jabber_config(
 def _decide(setting: ConfigSetting, rule: _KeyRule, *, trusted: bool) -> SettingDecision:
     if rule.never:
         return SettingDecision(setting, rule.meaning, False, rule.never)
+    if rule.values is not None and setting.value.lower() not in rule.values:
+        why = f"the value {setting.value[:80]!r} is not known: what it wants is not done"
+        return SettingDecision(setting, rule.meaning, False, why)
     if setting.value.lower() in rule.strict:
         return SettingDecision(setting, rule.meaning, True, "it makes the client stricter")
     if trusted:

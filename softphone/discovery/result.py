@@ -19,6 +19,7 @@ class StepOutcome(StrEnum):
     FAILED = "failed"
     LEFT_OUT = "left out"
     CHOSEN = "chosen"
+    SIGNED_IN = "signed in"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,9 @@ from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
 from softphone.discovery.config import DiscoveryConfig
-from softphone.discovery.credential_rule import (
-    ConfirmationQuestion,
-    CredentialRule,
-    UnconfirmedServer,
-)
+from softphone.discovery.credential_gate import CredentialGate
 from softphone.discovery.document import LARGEST
-from softphone.discovery.records import ServiceRecord, ServiceTarget, is_host_name
+from softphone.discovery.records import ServiceTarget, is_host_name
 from softphone.errors import DiscoveryError, DiscoveryRefused, TransportError
 from softphone.net.http import (
     Downloader,
@@ -33,8 +29,8 @@ from softphone.net.http import (
 from softphone.net.http.client import HttpsResponse
 from softphone.sans_io import PeerIdentity, Target, Transport
 
-AskConfirmation: TypeAlias = Callable[[ConfirmationQuestion], Awaitable[bool]]
-"""`await ask(question)`: True allows a server to get the credentials, now and later."""
+OnServerSkipped: TypeAlias = Callable[[ServiceTarget, str], None]
+"""Called with each server that did not answer, and why, before the next one is asked."""
 
 
 class NoServerAnswered(TransportError):
@@ -62,19 +58,6 @@ class FetchedDocument:
     fingerprint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestCallbacks:
-    """`confirm` asks the user about a server; None refuses all.
-
-    `on_confirmed` is called with each server that the user confirms, `on_skipped` with each one
-    that did not answer, and why, before the next one is asked.
-    """
-
-    confirm: AskConfirmation | None
-    on_confirmed: Callable[[ServiceTarget], None]
-    on_skipped: Callable[[ServiceTarget, str], None]
-
-
 class ServerRequests:
     """Asks the servers of one discovery.
 
@@ -85,17 +68,17 @@ class ServerRequests:
     def __init__(
         self,
         config: DiscoveryConfig,
-        rule: CredentialRule,
+        gate: CredentialGate,
         environment: HttpsEnvironment,
-        callbacks: RequestCallbacks,
+        on_skipped: OnServerSkipped,
     ) -> None:
         limits = HttpsLimits(LARGEST, config.timeout)
         self._config = config
-        self._rule = rule
+        self._gate = gate
         self._client = HttpsClient(config.tls, limits, environment)
         self._strict = HttpsClient(replace(config.tls, unknown=None), limits, environment)
         self._downloader = Downloader(None, limits, environment)
-        self._callbacks = callbacks
+        self._on_skipped = on_skipped
 
     async def ask(self, targets: Sequence[ServiceTarget], path: str) -> ServerAnswer:
         """Send a request without credentials to the first server that answers.
@@ -190,7 +173,7 @@ class ServerRequests:
             except TransportError as error:
                 failure = str(error)
             failures.append(failure)
-            self._callbacks.on_skipped(target, failure)
+            self._on_skipped(target, failure)
         raise NoServerAnswered("; ".join(dict.fromkeys(failures)) or "there is no server to ask")
 
     async def _send_as(self, user: str, target: ServiceTarget, path: str) -> HttpsResponse:
@@ -199,20 +182,12 @@ class ServerRequests:
             raise DiscoveryRefused(f"{target} wants a password, and none was given")
 
         def admit(identity: PeerIdentity) -> None:
-            self._rule.require(target, identity, ServiceRecord.CISCO_UDS)
+            self._gate.admit(target, identity)
 
         request = HttpsRequest(
             target.url(path), headers=(basic_authorization(user, password),), admit=admit
         )
-        try:
-            return await self._client.send_request(request)
-        except UnconfirmedServer as refusal:
-            confirm = self._callbacks.confirm
-            if confirm is None or not await confirm(refusal.question):
-                raise
-        self._rule.confirm(target)
-        self._callbacks.on_confirmed(target)
-        return await self._client.send_request(request)
+        return await self._gate.run(lambda: self._client.send_request(request))
 
 
 def _check_status(target: ServiceTarget, response: HttpsResponse, refused: str) -> None:

@@ -40,8 +40,13 @@ class LabFiles:
         self.decoy_key = _kept_key(folder / "strangers.key", entropy)
         """Keys the answers about unknown names; persistent, so that they stay the same."""
         self.passwords: dict[str, KeyMaterial] = {}
+        self.user_passwords: dict[str, KeyMaterial] = {}
+        """The passwords that sign users in, to UDS, IM and Presence and voicemail alike; for users
+        whose phones have a password it is the same one."""
         self.voicemail: Address | None = None
         """Where the mailboxes are, for the account files that are written."""
+        self.im_presence: Address | None = None
+        """Where the IM and Presence node is, for the service profile."""
         for user in config.users:
             self._write_user(user, entropy)
 
@@ -49,9 +54,11 @@ class LabFiles:
         if user.login.certificate:
             aor = f"sip:{user.name}@{self._config.host}"
             self.authority.client(aor).write(self.folder, user.name)
-            return
         password = entropy(12).hex()
-        self.passwords[user.name] = KeyMaterial(password.encode())
+        if not user.login.certificate:
+            self.passwords[user.name] = KeyMaterial(password.encode())
+        if not user.is_load_user:
+            self.user_passwords[user.name] = KeyMaterial(password.encode())
         write_private(self.folder / f"{user.name}.secret", f"{password}\n".encode())
 
     def directory_file(self, address: Address, user: LabUser) -> Path:
@@ -103,16 +110,6 @@ class LabFiles:
         write_private(path, (text + self._voicemail_text(user)).encode())
         return path
 
-    def mailbox_passwords(self, entropy: Entropy) -> dict[str, KeyMaterial]:
-        """Make the web passwords of the users who have a mailbox, and write them to files."""
-        made: dict[str, KeyMaterial] = {}
-        for user in self._config.users:
-            if not user.is_load_user:
-                password = entropy(12).hex()
-                made[user.name] = KeyMaterial(password.encode())
-                write_private(self.folder / _mailbox_secret(user), f"{password}\n".encode())
-        return made
-
     def _voicemail_text(self, user: LabUser) -> str:
         if self.voicemail is None or user.is_load_user:
             return ""
@@ -120,7 +117,7 @@ class LabFiles:
             "[voicemail]",
             f'server = "{self.voicemail[0]}:{self.voicemail[1]}"',
             f'user = "{user.name}"',
-            f'password_file = "{_mailbox_secret(user)}"',
+            f'password_file = "{user.name}.secret"',
             "[voicemail.tls]",
             f'ca = "{self.ca.name}"',
         ]
@@ -177,10 +174,6 @@ def _kept_key(path: Path, entropy: Entropy) -> bytes:
     key = entropy(KEY_SIZE)
     write_private(path, key)
     return key
-
-
-def _mailbox_secret(user: LabUser) -> str:
-    return f"voicemail-{user.name}.secret"
 
 
 def _credentials(user: LabUser) -> list[str]:

@@ -299,7 +299,9 @@ class LabServer:
         self.dns = await self._stack.enter_async_context(dns)
         if self.cluster is not None:
             port = self.cluster.addresses["https"][1]
-            directory.profile_uri = f"https://{DISCOVERY_NODE}:{port}/{PROFILE_NAME}"
+            directory.files_uri = f"https://{DISCOVERY_NODE}:{port}"
+            directory.profile_uri = f"{directory.files_uri}/{PROFILE_NAME}"
+        directory.im_and_presence = self.im_presence is not None
 
     async def _open_chat(self) -> None:
         names = [user.name for user in self.config.users if not user.is_load_user]
@@ -313,12 +315,12 @@ class LabServer:
     async def _open_im_presence(self) -> None:
         """Start a node, and write the files with which users sign in there."""
         files, host = self.files, self.config.host
-        users = [each.name for each in self.config.users if not each.is_load_user]
-        passwords = {each: files.passwords[each] for each in users if each in files.passwords}
+        passwords = files.user_passwords
         names = CertificateNames(dns=(IM_PRESENCE_DOMAIN,), xmpp=(IM_PRESENCE_DOMAIN,))
         chat = files.authority.server("lab presence", names).write(files.folder, "presence")
         node = LabImPresence(IM_PRESENCE_DOMAIN, passwords, files.server, chat, self._entropy, host)
         self.im_presence = await self._stack.enter_async_context(node)
+        files.im_presence = node.address
         self.presence_accounts = {
             each: files.im_presence_file(each, IM_PRESENCE_DOMAIN, node.address, node.xmpp_address)
             for each in passwords
@@ -327,7 +329,7 @@ class LabServer:
     async def _open_voicemail(self) -> None:
         """Start the mailboxes, before the account files are written, which name them."""
         config = self.config
-        passwords = self.files.mailbox_passwords(self._entropy)
+        passwords = self.files.user_passwords
         self.voicemail = LabVoicemail(
             {name: list(lab_messages(number)) for number, name in enumerate(passwords, 1)},
             passwords,
@@ -351,7 +353,7 @@ class LabServer:
             lab_people(
                 {one.name: config.number(one) for one in config.users if not one.is_load_user}
             ),
-            self.files.passwords,
+            self.files.user_passwords,
             self.files.server,
             config.host,
             config.directory_port,

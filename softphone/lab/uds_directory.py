@@ -58,7 +58,7 @@ class LabDirectory:
     `passwords` are those of the users who may search.  `asked` records each request: path, query,
     and the user whose password was correct, else None.  `node` is the full name of this server,
     `servers` are those of the cluster; `devices` are the names of each user's devices, and
-    `profile_uri` is the address of the service profile.
+    `profile_uri` is the address of the service profile, `files_uri` that of the files of devices.
     """
 
     people: Sequence[DirectoryUser]
@@ -72,6 +72,8 @@ class LabDirectory:
     servers: Sequence[str] = ()
     devices: Mapping[str, Sequence[str]] = field(default_factory=dict)
     profile_uri: str = ""
+    files_uri: str = ""
+    im_and_presence: bool = False
     address: Address = ("", 0)
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -139,7 +141,8 @@ class LabDirectory:
         profile = f"<serviceProfile><uri>{escape(self.profile_uri)}</uri></serviceProfile>"
         home = escape(person.home or self.node or self.address[0])
         rest = (
-            f'<homeCluster enableImAndPresence="false">{home}</homeCluster>'
+            f'<homeCluster enableImAndPresence="{str(self.im_and_presence).lower()}">{home}'
+            "</homeCluster>"
             f"<devices uri={quoteattr(f'{self._base}/user/{person.username}/devices')}/>"
             f"{profile if self.profile_uri else ''}"
         )
@@ -148,10 +151,16 @@ class LabDirectory:
     def _device_list(self, person: DirectoryUser) -> str:
         devices = "".join(
             f"<device><id>{escape(name.lower())}</id><name>{escape(name)}</name>"
-            "<model>Cisco Unified Client Services Framework</model></device>"
+            f"<model>Cisco Unified Client Services Framework</model>{self._provision(name)}"
+            "</device>"
             for name in self.devices.get(person.username, ())
         )
         return f'<devices version="12.5.1">{devices}</devices>'
+
+    def _provision(self, device: str) -> str:
+        if not self.files_uri:
+            return ""
+        return f"<provision><uri>{escape(f'{self.files_uri}/{device}.cnf.xml')}</uri></provision>"
 
     def _server_list(self, _: Mapping[str, str]) -> str:
         named = self.servers or (self.node or self.address[0],)

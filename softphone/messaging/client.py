@@ -370,7 +370,9 @@ class MessagingClient:
 
 def _https_environment(environment: MessagingEnvironment) -> HttpsEnvironment:
     connector = environment.connector
-    return HttpsEnvironment(connector.resolve, environment.wall, connector.fetcher)
+    return HttpsEnvironment(
+        connector.resolve, environment.wall, connector.fetcher, admit=connector.admit
+    )
 
 
 def _configuration_service(

@@ -14,12 +14,17 @@ from softphone.contacts import (
     open_directories,
 )
 from softphone.errors import ConfigurationError
+from softphone.net import DnsResolver
 from softphone.sip import NameAddr, SipUri
 from softphone.value_types import check_config
 
 
 def open_contacts(
-    configs: Iterable[DirectoryConfig], trust_context: TrustContext, *, fips: bool
+    configs: Iterable[DirectoryConfig],
+    trust_context: TrustContext,
+    resolver: DnsResolver,
+    *,
+    fips: bool,
 ) -> Contacts:
     """Open the directories of these configurations; no connection is made yet.
 
@@ -36,7 +41,11 @@ def open_contacts(
         mine.append(replace(config, tls=trust_context.complete_tls(config.tls, fips=fips)))
     if not mine:
         raise ConfigurationError("there is no directory to open")
-    return Contacts(open_directories(mine, trust_context.fetcher))
+    return Contacts(
+        open_directories(
+            mine, trust_context.fetcher, resolve=resolver.resolve, admit=trust_context.admit
+        )
+    )
 
 
 def look_up_name(contacts: Contacts, peer: NameAddr, on_found: Callable[[Contact], None]) -> None:

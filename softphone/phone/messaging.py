@@ -55,7 +55,9 @@ def make_messaging_client(
     if config.im_presence is not None:
         own = trust_context.complete_tls(config.im_presence.tls, fips=setup.fips)
         mine = replace(mine, im_presence=replace(config.im_presence, tls=own))
-    connector = ConnectorConfig(trust_context.fetcher, resolve=setup.resolver.resolve)
+    connector = ConnectorConfig(
+        trust_context.fetcher, resolve=setup.resolver.resolve, admit=trust_context.admit
+    )
     return MessagingClient(
         mine, MessagingEnvironment(connector, setup.resolver, setup.entropy, hook)
     )

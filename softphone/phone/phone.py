@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from softphone.events import MessageWaiting
     from softphone.media import AnyEngine, MediaConfig, PortRange
     from softphone.messaging import MessageHook, MessagingClient, MessagingConfig
+    from softphone.phone.user_sign_in import (
+        OnUserStep,
+        SignedInUser,
+        UserSignInCallbacks,
+        UserSignInConfig,
+    )
     from softphone.provisioning import BootPlan, OnBootStep
     from softphone.sip import NameAddr, SipUri
     from softphone.voicemail import VoicemailClient, VoicemailConfig
@@ -211,15 +217,25 @@ class Phone:
         ConfigurationError when there is no directory, or a library that one needs is not
         installed, and LocalProtocolError when directories are open already.
         """
+        return self._open_directories(configs, self._trust_context)
+
+    def _open_directories(
+        self, configs: Iterable[DirectoryConfig], trust_context: TrustContext
+    ) -> Contacts:
         from softphone.phone.directories import open_contacts
 
         require_mode(self.fips)
         if self._contacts is not None:
             raise LocalProtocolError("the directories of this phone are open already")
-        contacts = open_contacts(configs, self._trust_context, fips=self.fips.on)
+        contacts = open_contacts(configs, trust_context, self._resolver, fips=self.fips.on)
         self._stack.push_async_callback(contacts.close)
         self._contacts = contacts
         return contacts
+
+    async def _close_directories(self) -> None:
+        contacts, self._contacts = self._contacts, None
+        if contacts is not None:
+            await contacts.close()
 
     def _name_peer(self, peer: NameAddr, on_name: Callable[[Contact], None]) -> None:
         if self._contacts is not None:
@@ -241,15 +257,21 @@ class Phone:
         notified of waiting messages (RFC 3842), `VoicemailClient.changes` looks for them.  Raises
         LocalProtocolError when a mailbox is open already.
         """
+        return self._open_voicemail(config, self._trust_context)
+
+    def _open_voicemail(
+        self, config: VoicemailConfig, trust_context: TrustContext
+    ) -> VoicemailClient:
         from softphone.phone.voicemail import open_mailbox
 
         require_mode(self.fips)
         if self._voicemail is not None:
             raise LocalProtocolError("the voice mailbox of this phone is open already")
-        self._voicemail = open_mailbox(
-            config, self._trust_context, self._resolver, fips=self.fips.on
-        )
+        self._voicemail = open_mailbox(config, trust_context, self._resolver, fips=self.fips.on)
         return self._voicemail
+
+    def _close_voicemail(self) -> None:
+        self._voicemail = None
 
     def _note_message_waiting(self, hint: MessageWaiting) -> None:
         if self._voicemail is not None:
@@ -276,6 +298,11 @@ class Phone:
         unless the phone is open, or when it is signed in already, and ConfigurationError when the
         extra `im` is not installed.
         """
+        return await self._sign_in(config, self._trust_context, hook)
+
+    async def _sign_in(
+        self, config: MessagingConfig, trust_context: TrustContext, hook: MessageHook | None = None
+    ) -> MessagingClient:
         from softphone.phone.messaging import (
             MessagingSetup,
             make_messaging_client,
@@ -290,12 +317,53 @@ class Phone:
         def busy() -> bool:
             return any(account.calls for account in self._accounts)
 
-        setup = MessagingSetup(self._trust_context, self._resolver, self._entropy, self.fips.on)
+        setup = MessagingSetup(trust_context, self._resolver, self._entropy, self.fips.on)
         messages = make_messaging_client(config, setup, hook)
         await messages.__aenter__()
         self._messages = messages
         self._presence_task = asyncio.create_task(show_calls_as_presence(messages, busy))
         return messages
+
+    async def sign_in_user(
+        self,
+        config: UserSignInConfig,
+        *,
+        callbacks: UserSignInCallbacks | None = None,
+        tell: OnUserStep = lambda step: None,
+    ) -> SignedInUser:
+        """Sign a user in from a mail address: find the services, and sign in to each.
+
+        Registers the user's device, after a boot with CAPF; signs in to IM and Presence; opens the
+        directory and the voice mailbox: `accounts`, `messages`, `contacts` and `voicemail` are
+        those of the user then.  The failure of one service affects no other: see the states that
+        are returned.  `tell` is called per step.  Raises what `ServiceDiscovery.discover` raises,
+        and LocalProtocolError unless the phone is open.
+        """
+        # Imported here because most phones sign no user in: all services would be loaded.
+        from softphone.phone.user_sign_in import (
+            UserSignIn,
+            UserSignInCallbacks,
+            UserSignInConfig,
+        )
+        from softphone.phone.user_sign_in.sign_in import SignInActions, SignInEnvironment
+
+        self._check_open()
+        require_mode(self.fips)
+        reader = "UserSignInConfig(DiscoveryConfig(...), folder)"
+        check_config(config, UserSignInConfig, taker="Phone.sign_in_user", reader=reader)
+        actions = SignInActions(
+            boot=lambda plan, on_step: self.boot(plan, tell=on_step),
+            sign_in=self._sign_in,
+            open_directory=lambda one, trust: self._open_directories([one], trust),
+            close_directory=self._close_directories,
+            open_voicemail=self._open_voicemail,
+            close_voicemail=self._close_voicemail,
+        )
+        environment = SignInEnvironment(
+            self._trust_context, self._resolver, self._entropy, self.fips.on
+        )
+        own = callbacks or UserSignInCallbacks()
+        return await UserSignIn(config, own, environment, actions, tell).run()
 
     async def sign_out(self) -> None:
         """Sign out; history in memory is lost."""

@@ -24,5 +24,7 @@ def open_mailbox(
     if trust_context.fetcher is None:
         raise ConfigurationError("the phone has nobody who fetches CRLs")
     mine = replace(config, tls=trust_context.complete_tls(config.tls, fips=fips))
-    environment = HttpsEnvironment(resolver.resolve, fetcher=trust_context.fetcher)
+    environment = HttpsEnvironment(
+        resolver.resolve, fetcher=trust_context.fetcher, admit=trust_context.admit
+    )
     return VoicemailClient(mine, environment)

@@ -38,7 +38,11 @@ from softphone.provisioning.device_config import (
     TvsEndpoint,
     parse_device_config,
 )
-from softphone.provisioning.enrollment_decision import EnrollmentNeeded, certificate_hash
+from softphone.provisioning.enrollment_decision import (
+    AuthenticationStringNeeded,
+    EnrollmentNeeded,
+    certificate_hash,
+)
 from softphone.provisioning.fetch_error import FetchError, FileMissing
 from softphone.provisioning.file_client import (
     FileClient,
@@ -64,6 +68,7 @@ from softphone.provisioning.unenrolled_config import fetch_unenrolled_config
 
 __all__ = [
     "CAPF_PORT",
+    "AuthenticationStringNeeded",
     "BootPlan",
     "BootStep",
     "Booted",

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from softphone.errors import ConfigurationError
 from softphone.net import DriverConfig
 from softphone.net.verified import TvsAsker
 from softphone.provisioning.boot_step import BootStep, OnBootStep, StepKind
@@ -24,6 +25,7 @@ from softphone.provisioning.config_fetch import ConfigFetch, plain_is_due
 from softphone.provisioning.config_store import ConfigStore
 from softphone.provisioning.device_config import DeviceConfig, TvsEndpoint
 from softphone.provisioning.enrollment_decision import (
+    AuthenticationStringNeeded,
     EnrollmentAction,
     EnrollmentDecision,
     EnrollmentNeeded,
@@ -134,6 +136,13 @@ class _Boot:
 
     def __init__(self, plan: BootPlan, tell: OnBootStep) -> None:
         check_device(plan.device)
+        if plan.bootstrap.verified_server and not all(
+            each.address.startswith("https://") for each in plan.servers
+        ):
+            raise ConfigurationError(
+                "a list that is trusted for its server is fetched over HTTPS only: name no other"
+                " server (Bootstrap.verified_server)"
+            )
         CapfRequest(plan.device, string=plan.string)  # raises now rather than at the CAPF server
         self._plan = plan
         self._tell = tell
@@ -243,7 +252,7 @@ class _Boot:
             await self._enroll(found.config, lists, decision)
             return None
         if decision.action is EnrollmentAction.ASK:
-            raise EnrollmentNeeded(
+            raise AuthenticationStringNeeded(
                 f"{self._plan.device}: {decision.why}: give it as BootPlan.string"
             )
         self._warn_of_string(decision, found.config)

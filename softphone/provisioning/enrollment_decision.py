@@ -19,6 +19,12 @@ class EnrollmentNeeded(SoftphoneError):
     _hint = "get what the message asks for from the administrator, and boot again"
 
 
+class AuthenticationStringNeeded(EnrollmentNeeded):
+    """The device must enroll with the authentication string that its administrator has set."""
+
+    _hint = "get the string from the administrator, and boot again with it"
+
+
 class EnrollmentAction(Enum):
     """The next step of the boot."""
 

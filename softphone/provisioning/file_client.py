@@ -139,8 +139,8 @@ class TftpFiles:
 class HttpFiles:
     """A client of an HTTP server, or with `trust`, which verifies it, of an HTTPS server.
 
-    `limit` is the largest file in bytes, `within` the time for one in seconds.  `environment` may
-    have a tunnel to the server.
+    `limit` is the largest file in bytes, `within` the time for one in seconds; `environment` are
+    the dependencies of the HTTP client, by default its own: it may have a tunnel to the server.
     """
 
     host: str
@@ -148,7 +148,7 @@ class HttpFiles:
     trust: HttpsTrust | None = None
     limit: int = LARGEST_FILE
     within: float = 20.0
-    environment: HttpsEnvironment | None = None
+    environment: HttpsEnvironment | None = field(default=None, repr=False)
 
     @property
     def address(self) -> str:
@@ -196,11 +196,21 @@ class FetchedFile:
     place: str
 
 
-def file_client_for(place: FileServerAddress, web: HttpsTrust) -> FileClient:
-    """Make the client for a server address; `web` verifies HTTPS servers."""
+def file_client_for(
+    place: FileServerAddress,
+    web: HttpsTrust,
+    *,
+    driver: DriverConfig | None = None,
+    environment: HttpsEnvironment | None = None,
+) -> FileClient:
+    """Make the client for a server address; `web` verifies HTTPS servers.
+
+    `driver` and `environment` are the dependencies of TFTP and of HTTP, by default their own.
+    """
     if place.scheme == "tftp":
-        return TftpFiles(place.host, place.port)
-    return HttpFiles(place.host, place.port, web if place.scheme == "https" else None)
+        return TftpFiles(place.host, place.port, driver=driver or DriverConfig())
+    trust = web if place.scheme == "https" else None
+    return HttpFiles(place.host, place.port, trust, environment=environment)
 
 
 class FailoverFileClient:

@@ -32,6 +32,7 @@ from softphone.trust import (
 _WORDS = {
     TrustBasis.PIN: "its signer is the pinned one",
     TrustBasis.FIRST_USE: "the first that came, on nobody's word",
+    TrustBasis.SERVER: "the first that came, over HTTPS from a verified server",
     TrustBasis.CTL: "the CTL vouches for its signer",
     TrustBasis.ITL: "the ITL vouches for its signer",
     TrustBasis.TVS: "TVS vouches for its signer",

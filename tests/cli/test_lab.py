@@ -18,7 +18,7 @@ def test_with_json_it_prints_one_object_and_ends_with_0(start, tmp_path, number)
     lab = start("lab", "--dir", folder, "--json")
     ready = json.loads(lab.until("ready"))
     places = {"sip_tls", "sip_tcp", "sip_udp", "capf", "tvs", "tftp", "http", "https", "uds"}
-    places |= {"voicemail", "dns", "im_presence"}
+    places |= {"voicemail", "dns", "im_presence", "im_presence_xmpp"}
     more = {"extensions", "accounts", "auth_strings", "signer_sha256", "directory", "chats"}
     more |= {"shared_lines", "presence_accounts"}
     assert set(ready) == {"event", "capf_orders", "mics", *places, *more}

@@ -21,8 +21,6 @@ def applies(key, value, *, trusted=False, **more):
 
 STRICTER = [
     ("Disable_IM_History", "true", "false"),
-    ("InvalidCertificateBehavior", "RejectAndNotify", "Accept"),
-    ("InvalidCertificateBehavior", "PromptPerSession", ""),
     ("ServicesDomainSsoEmailPrompt", "ON", "OFF"),
     ("ForceLaunchBrowser", "true", "false"),
     ("CachePasswordMobile", "false", "true"),
@@ -47,8 +45,6 @@ NAMING = [
     "LDAP_UseCredentialsFrom",
     "PRTCertificateName",
     "PRTCertificateUrl",
-    "SSO_Enabled",
-    "support_ssl_encoding",
     "IP_MODE",
 ]
 
@@ -67,6 +63,28 @@ def test_a_stricter_value_counts_and_a_laxer_one_needs_tls_and_trust(key, strict
 def test_what_names_a_server_or_an_account_needs_tls_and_trust(key):
     assert not applies(key, "x.evil.test", verified=True)
     assert applies(key, "x.example.test", verified=True, trusted=True)
+
+
+@pytest.mark.parametrize("key", ["SSO_Enabled", "support_ssl_encoding"])
+def test_what_has_no_stricter_value_needs_tls_and_trust(key):
+    assert not applies(key, "true", verified=True)
+    assert applies(key, "true", verified=True, trusted=True)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("InvalidCertificateBehavior", "Accept"),
+        ("InvalidCertificateBehavior", ""),
+        ("Disable_IM_History", "yes please"),
+        ("SSO_Enabled", "x" * 1000),
+    ],
+)
+def test_a_value_that_is_not_known_is_told_and_changes_nothing(key, value):
+    (decision,) = config(key, value, verified=True).decisions(trusted=True)
+    assert not decision.applies
+    assert "is not known" in decision.why
+    assert len(decision.why) < 200
 
 
 @pytest.mark.parametrize(("key", "value"), [("FIPS_MODE", "true"), ("ConnectionPassword", "x")])

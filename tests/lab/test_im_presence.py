@@ -98,7 +98,7 @@ async def test_nobody_is_told_anything_without_a_session(site, tmp_path, body):
 async def test_the_lab_s_users_sign_in_there_by_their_files(tmp_path):
     async with LabServer(tmp_path, LabConfig(im_presence=True)) as lab:
         files = lab.presence_accounts
-        assert set(files) == set(lab.files.passwords)
+        assert set(files) == set(lab.files.user_passwords)
         (one, first), (two, second) = list(files.items())[:2]
         async with Phone() as here, Phone() as there:
             mine = await here.sign_in(load_messaging(first).config)

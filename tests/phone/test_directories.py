@@ -10,11 +10,15 @@ from softphone.account import TrustContext
 from softphone.account.stack_settings import NO_TRUST_CONTEXT
 from softphone.contacts import Contact, Contacts, UdsConfig
 from softphone.errors import ConfigurationError
+from softphone.net import DnsResolver
 from softphone.net.http import RevocationFetcher
 from softphone.phone.directories import directory_key, look_up_name, open_contacts
 from softphone.sip import NameAddr, parse_uri
 from softphone.trust import TrustStore
+from softphone.trust.fips import random_bytes
 from tests.support.certificates import authority
+
+RESOLVER = DnsResolver(entropy=random_bytes)
 
 
 @pytest.mark.parametrize(
@@ -35,15 +39,15 @@ def test_a_peer_is_known_by_its_number_or_by_its_address(uri, key):
 def test_where_a_directory_names_no_authority_the_phone_s_count(tmp_path):
     trust = TrustStore.from_sources(authority().write(tmp_path, "ca"))
     belief = TrustContext(trust, None, RevocationFetcher())
-    contacts = open_contacts([UdsConfig("one", "uds.x.test")], belief, fips=False)
+    contacts = open_contacts([UdsConfig("one", "uds.x.test")], belief, RESOLVER, fips=False)
     assert contacts.directories[0]._config.tls.store is trust
 
 
 def test_no_directory_is_an_error():
     with pytest.raises(ConfigurationError, match="no directory"):
-        open_contacts([], TrustContext(None, None, RevocationFetcher()), fips=False)
+        open_contacts([], TrustContext(None, None, RevocationFetcher()), RESOLVER, fips=False)
     with pytest.raises(ConfigurationError, match="fetches"):
-        open_contacts([UdsConfig("one", "uds.x.test")], NO_TRUST_CONTEXT, fips=False)
+        open_contacts([UdsConfig("one", "uds.x.test")], NO_TRUST_CONTEXT, RESOLVER, fips=False)
 
 
 async def test_the_name_of_a_person_is_told_by_the_address():

@@ -147,6 +147,13 @@ async def test_the_whole_morning(world):
     assert "issued our certificate, valid until" in enrolled.sentence
 
 
+async def test_a_list_that_is_trusted_for_its_server_comes_over_https_only(world, tmp_path):
+    """The shelf is no HTTPS server: nothing is fetched."""
+    plan = BootPlan(DEVICE, [Shelf({})], tmp_path, Bootstrap(verified_server=True))
+    with pytest.raises(ConfigurationError, match="HTTPS only"):
+        await boot_device(plan)
+
+
 async def test_the_second_time_nothing_is_done_twice(world):
     world.encrypted_after_enrolling()
     await world.boot(string=STRING)

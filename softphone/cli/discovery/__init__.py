@@ -1,9 +1,10 @@
-"""The command `softphone discover`: finds a user's services, and shows each step.
+"""The commands `softphone discover` and `softphone sign-in`: a user's services from an address.
 
-`softphone.discovery` does the work, `softphone.cli.console` asks about certificates.
+`softphone.discovery` and `softphone.phone` do the work, `softphone.cli.console` asks about
+certificates.
 
 No standard: the protocols are those of `softphone.discovery`.  Nothing is exported: `options` is
-imported by `softphone.cli.commands`, `discover` when the command is run.
+imported by `softphone.cli.commands`, `discover` and `sign_in` when the command is run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The command `softphone discover`: its options."""
+"""The commands `softphone discover` and `softphone sign-in`: their options."""
 
 from __future__ import annotations
 
@@ -9,31 +9,22 @@ from typing import Annotated
 import typer
 
 from softphone.cli.console.options import (
+    AskedPassphraseOptions,
     CertificateOptions,
     CommandOptions,
+    FirstUseOption,
     JsonOption,
+    LadderOption,
+    PinOption,
     option,
     option_dataclass,
 )
 
 
 @option_dataclass
-class DiscoverOptions(CommandOptions):
-    """Find a user's servers, devices and settings from a mail address, and say why.
+class UserOptions(CommandOptions):
+    """What finds a user's services: the address, the domains, and what is trusted."""
 
-    Outside, where only an edge server (Expressway) is found, the password is shown to the edge,
-    whose certificate must name the domain, and the rest is asked through it.
-
-    The password goes to servers in the user's domain or in that of --services-domain or
-    --voice-domain, to those whose certificate names one of these, and to those that you confirm;
-    without one, only what needs none is asked.
-    """
-
-    carried_out_by = "softphone.cli.discovery.discover:discover_services"
-    examples = (
-        "softphone discover alice@example.com --ca ca.pem",
-        "softphone discover alice@example.com --password-file alice.secret --json",
-    )
     account: Annotated[str, typer.Argument(help="The user's mail address.")]
     user: Annotated[
         str | None, option("--user", "The user's name in CUCM, where it is another.", "NAME")
@@ -79,6 +70,30 @@ class DiscoverOptions(CommandOptions):
     timeout: Annotated[float, option("--timeout", "The time limit of one request.", "SECONDS")] = (
         10.0
     )
+    cache: Annotated[
+        Path | None, option("--cache", "Where the results are kept for 24 hours.", "DIR")
+    ] = None
+    trust: CertificateOptions = field(default_factory=CertificateOptions)
+    json: JsonOption = False
+
+
+@option_dataclass
+class DiscoverOptions(UserOptions):
+    """Find a user's servers, devices and settings from a mail address, and say why.
+
+    Outside, where only an edge server (Expressway) is found, the password is shown to the edge,
+    whose certificate must name the domain, and the rest is asked through it.
+
+    The password goes to servers in the user's domain or in that of --services-domain or
+    --voice-domain, to those whose certificate names one of these, and to those that you confirm;
+    without one, only what needs none is asked.
+    """
+
+    carried_out_by = "softphone.cli.discovery.discover:discover_services"
+    examples = (
+        "softphone discover alice@example.com --ca ca.pem",
+        "softphone discover alice@example.com --password-file alice.secret --json",
+    )
     inside: Annotated[
         list[str] | None,
         option("--inside", "Outside: a further domain or host to reach behind the edge.", "NAME"),
@@ -90,8 +105,54 @@ class DiscoverOptions(CommandOptions):
     device: Annotated[
         str | None, option("--device", "The device of that file, by default the CSF.", "NAME")
     ] = None
-    cache: Annotated[
-        Path | None, option("--cache", "Where the results are kept for 24 hours.", "DIR")
+
+
+@option_dataclass
+class SignInOptions(UserOptions):
+    """Sign a user in from a mail address: phone, chat, directory and voicemail.
+
+    Finds the services, boots the user's soft phone (CSF) with CAPF and registers it, and stays
+    signed in until interrupted.  The password goes where that of `softphone discover` goes.
+    """
+
+    carried_out_by = "softphone.cli.discovery.sign_in:sign_in_user"
+    examples = (
+        "softphone sign-in alice@example.com --ca ca.pem",
+        "softphone sign-in alice@example.com --password-file alice.secret --once --json",
+    )
+    only: Annotated[
+        list[str] | None,
+        option(
+            "--only", "Sign in to this: phone, chat, directory, voicemail; repeatable.", "SERVICE"
+        ),
     ] = None
-    trust: CertificateOptions = field(default_factory=CertificateOptions)
-    json: JsonOption = False
+    device: Annotated[
+        str | None, option("--device", "The device to register, if not the CSF.", "NAME")
+    ] = None
+    device_store: Annotated[
+        Path | None,
+        option("--device-store", "Where the device's trust lists and identity are kept.", "DIR"),
+    ] = None
+    pin: PinOption = None
+    first_use: FirstUseOption = False
+    auth_string: Annotated[
+        str | None,
+        option("--auth-string", "Enroll with this string; else the terminal is asked.", "N"),
+    ] = None
+    take_over: Annotated[
+        bool, option("--take-over", "End the registration of this device by another client.")
+    ] = False
+    voicemail_password_file: Annotated[
+        Path | None,
+        option("--voicemail-password-file", "The mailbox's password, if it is another.", "FILE"),
+    ] = None
+    presence_domain: Annotated[
+        str | None,
+        option("--presence-domain", "The domain of the chat address; else a node tells.", "NAME"),
+    ] = None
+    xmpp_port: Annotated[
+        int, option("--xmpp-port", "The port of XMPP at IM and Presence.", "PORT", min=1, max=65535)
+    ] = 5222
+    once: Annotated[bool, option("--once", "Sign in, report, and leave.")] = False
+    passphrase: AskedPassphraseOptions = field(default_factory=AskedPassphraseOptions)
+    ladder: LadderOption = False

@@ -59,11 +59,11 @@ async def send_messages(output: CommandOutput, options: SendOptions) -> int:
     async with _signed_in(output, options) as messages:
         if options.text is not None:
             sent = await messages.send(options.to, options.text)
-            _show(output, sent.message)
+            show_message(output, sent.message)
         for path, kind in files:
             with output.waiting(f"sending {path}"):
                 sent = await messages.send_file(options.to, path, kind=kind)
-            _show(output, sent.message)
+            show_message(output, sent.message)
         delivered = None if wait is None else await sent.delivered(within=wait)
     outcome = {None: "sent", True: "delivered", False: "sent, and no receipt came"}[delivered]
     security = sent.message.security
@@ -139,7 +139,7 @@ async def show_history(output: CommandOutput, options: HistoryOptions) -> int:
         async for message in archive.read_messages(options.peer, last=options.last):
             count += 1
             if output.json:
-                _show(output, message)
+                show_message(output, message)
             at = f"{message.at.astimezone():%F %R}"
             sign = SIGN[message.security.sign]
             rows.append((at, sign, message.peer, message.sender, message.body))
@@ -197,7 +197,7 @@ async def _signed_in(
 
 async def _print_incoming(output: CommandOutput, messages: MessagingClient) -> None:
     async for message in messages:
-        _show(output, message)
+        show_message(output, message)
 
 
 async def _send_typed_lines(output: CommandOutput, messages: MessagingClient, to: str) -> None:
@@ -209,10 +209,11 @@ async def _send_typed_lines(output: CommandOutput, messages: MessagingClient, to
         except SoftphoneError as error:
             output.error(str(error), exit_code(error), hint=hint_of(error))
         else:
-            _show(output, sent.message)
+            show_message(output, sent.message)
 
 
-def _show(output: CommandOutput, message: Message) -> None:
+def show_message(output: CommandOutput, message: Message) -> None:
+    """Print a message, with the sign of its encryption."""
     # The whole address: a name means nothing without its domain, and anybody can choose a nickname.
     who = f"{message.sender} in {message.peer}" if message.room else message.sender
     body = message.body.replace("\n", "\n    ")

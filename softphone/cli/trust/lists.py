@@ -36,6 +36,7 @@ _LARGEST_FILE = 1 << 20
 _BASIS = {
     TrustBasis.PIN: "its signer was pinned",
     TrustBasis.FIRST_USE: "it was the first, on nobody's word",
+    TrustBasis.SERVER: "it was the first, over HTTPS from a verified server",
     TrustBasis.CTL: "the CTL that is held vouches for its signer",
     TrustBasis.ITL: "the ITL that is held vouches for its signer",
     TrustBasis.TVS: "TVS vouches for its signer",

@@ -83,7 +83,9 @@ class LabCluster:
             wall=lambda: datetime.now(UTC),
         )
         ports = FilePorts(config.host, config.tftp_port, config.http_port, config.https_port)
-        self.documents: dict[str, bytes] = user_files(DISCOVERY_NODE, files.voicemail)
+        self.documents: dict[str, bytes] = user_files(
+            DISCOVERY_NODE, files.voicemail, files.im_presence
+        )
         """The files that are not signed: the service profile and jabber-config.xml, by name."""
         self.service = FileService(self._file, credential, ports)
 

@@ -5,6 +5,7 @@ The service profile names a user's servers; `jabber-config.xml` has settings of 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from xml.sax.saxutils import escape
 
 from softphone.sans_io import Address
@@ -15,20 +16,24 @@ CONFIG_NAME = "jabber-config.xml"
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
 
 
-def user_files(node: str, voicemail: Address | None = None) -> dict[str, bytes]:
+def user_files(
+    node: str, voicemail: Address | None = None, im_presence: Address | None = None
+) -> dict[str, bytes]:
     """Return the lab's files by name; `node` is the full name of its servers."""
-    port = None if voicemail is None else voicemail[1]
-    return {PROFILE_NAME: service_profile(node, port), CONFIG_NAME: jabber_config(node)}
+    places = {"Voicemail": voicemail, "ImPresence": im_presence}
+    ports = {name: place[1] for name, place in places.items() if place is not None}
+    return {PROFILE_NAME: service_profile(node, ports), CONFIG_NAME: jabber_config(node)}
 
 
-def service_profile(node: str, voicemail_port: int | None) -> bytes:
-    """Return a service profile: voicemail, if there is one, and contacts by UDS as the user."""
-    voicemail = (
-        f"<Voicemail><Primary><Address>{escape(node)}</Address><Port>{voicemail_port}</Port>"
-        "<Protocol>HTTPS</Protocol></Primary></Voicemail>"
+def service_profile(node: str, ports: Mapping[str, int]) -> bytes:
+    """Return a service profile: servers at these ports, and contacts by UDS as the user."""
+    servers = "".join(
+        f"<{name}><Primary><Address>{escape(node)}</Address><Port>{port}</Port>"
+        f"<Protocol>HTTPS</Protocol></Primary></{name}>"
+        for name, port in ports.items()
     )
     return (
-        f"{_HEAD}<serviceProfile>{voicemail if voicemail_port is not None else ''}"
+        f"{_HEAD}<serviceProfile>{servers}"
         "<Directory><UseUDS>true</UseUDS><UseUserCredential>true</UseUserCredential></Directory>"
         "</serviceProfile>"
     ).encode()

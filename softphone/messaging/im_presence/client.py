@@ -60,6 +60,7 @@ class ClientConfigurationService:
         self._https = HttpsClient(config.tls, HttpsLimits(LARGEST, config.timeout), environment)
         self._session: tuple[PresenceNode, KeyMaterial] | None = None
         self._version = ""
+        self._presence_domain = ""
         self._turn = asyncio.Lock()
 
     async def one_time_password(self, node: PresenceNode) -> KeyMaterial:
@@ -83,6 +84,24 @@ class ClientConfigurationService:
                 raise TransportError(
                     f"{node.host} does not know the session that it has just begun"
                 ) from error
+
+    async def presence_domain(self) -> str:
+        """Log in at the first node that answers, and return its presence domain, "" for none.
+
+        The session is kept for `one_time_password`.  Raises SignInRefused at once, and
+        TransportError when no node answers.
+        """
+        failure: TransportError | None = None
+        for node in self._config.nodes:
+            async with self._turn:
+                self.close()
+                try:
+                    self._session = node, await self._log_in(node)
+                except TransportError as error:
+                    failure = failure or error
+                else:
+                    return self._presence_domain
+        raise failure or TransportError("there is no node to log in at")
 
     def close(self) -> None:
         """Forget the session key."""
@@ -118,6 +137,7 @@ class ClientConfigurationService:
                 f" your address there is {self._user}@{domain}; where users are addressed by"
                 " directory URI, set im_presence.check_domain to false"
             )
+        self._presence_domain = domain
         return key
 
     def _check_login(self, node: PresenceNode, answer: HttpsResponse) -> None:

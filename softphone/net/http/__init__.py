@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from softphone.net.http.client import (
     AdmitServer,
+    AdmitTarget,
     Downloader,
     HttpsClient,
     HttpsEnvironment,
@@ -34,6 +35,7 @@ from softphone.net.http.revocation_fetcher import RevocationFetcher
 
 __all__ = [
     "AdmitServer",
+    "AdmitTarget",
     "Downloader",
     "HttpsClient",
     "HttpsEnvironment",

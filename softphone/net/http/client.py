@@ -41,6 +41,9 @@ OnBodyChunk: TypeAlias = Callable[[bytes], None]
 AdmitServer: TypeAlias = Callable[[PeerIdentity], None]
 """Judges a server that has passed the gate; the SoftphoneError that it raises ends the request."""
 
+AdmitTarget: TypeAlias = Callable[[Target, PeerIdentity], None]
+"""Judges a target whose server has passed the gate, as `AdmitServer` does."""
+
 
 _SET_COOKIE = b"set-cookie"
 _MOST_COOKIES = 32
@@ -146,12 +149,15 @@ class HttpsEnvironment:
     """The dependencies of a client; `fetcher` gets CRLs and OCSP answers, None makes one.
 
     With a `tunnel` every request goes through it, and the TLS settings of the client do not count.
+    `admit`, if given, judges each server after the gate, before any byte of a request is sent;
+    nothing is sent in clear then.
     """
 
     resolve: HostResolver = system_addresses
     wall: Callable[[], datetime] = lambda: datetime.now(UTC)
     fetcher: Fetcher | None = None
     tunnel: HttpsTunnel | None = None
+    admit: AdmitTarget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +182,7 @@ class HttpClient:
         self._tunnel = environment.tunnel
         self._limits = limits or HttpsLimits()
         self._net = TransportLimits()
+        self._admit = environment.admit
         gate = CertificateGate(
             limits=self._net,
             slots=HandshakeSlots.within(self._net),
@@ -200,7 +207,8 @@ class HttpClient:
         `read(status)` tells whether to read the body; `on_chunk` gets the pieces of a 200.
         Raises what `HttpsClient.send_request` and `Downloader.download` list.
         """
-        network = GatedNetwork(self._dialer.open_connection, self._net, target, request.admit)
+        admit = self._admission(target, request.admit)
+        network = GatedNetwork(self._dialer.open_connection, self._net, target, admit)
         # httpcore sees every connection as one in clear; `GatedNetwork` decides about TLS.
         url = f"http://{_authority(target)}{request.url}"
         try:
@@ -234,6 +242,19 @@ class HttpClient:
             if network.failure is not None:
                 raise network.failure from exc
             raise TransportError(f"{words.cut}: {exc or 'cut'}") from exc
+
+    def _admission(self, target: Target, own: AdmitServer | None) -> AdmitServer | None:
+        """Return what judges a verified server: the client's judgment, then that of the request."""
+        general = self._admit
+        if general is None:
+            return own
+
+        def admit(identity: PeerIdentity) -> None:
+            general(target, identity)
+            if own is not None:
+                own(identity)
+
+        return admit
 
     async def _body(
         self, response: httpcore.Response, on_chunk: OnBodyChunk | None, words: FailureWords
@@ -279,7 +300,8 @@ class HttpsClient(HttpClient):
         """
         target = self._target_of(request.url)
         if self._tunnel is not None:
-            return await self._tunnel.send_request(request, self._limits, on_chunk)
+            admitted = replace(request, admit=self._admission(target, request.admit))
+            return await self._tunnel.send_request(admitted, self._limits, on_chunk)
         place = f"{target.host} port {target.port}"
         words = FailureWords(
             late=f"{place} did not answer {request.method}",

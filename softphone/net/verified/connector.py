@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from softphone.errors import TransportError
+from softphone.errors import SoftphoneError, TransportError
 from softphone.net.limits import TransportLimits
 from softphone.net.stream import (
     CertificateGate,
@@ -27,7 +27,7 @@ from softphone.net.stream import (
     TlsClient,
     system_addresses,
 )
-from softphone.sans_io import Flow, Target
+from softphone.sans_io import Flow, PeerIdentity, Target
 from softphone.trust import TlsSettings
 
 _READ = 4096
@@ -53,12 +53,17 @@ def _utc() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class ConnectorConfig:
-    """The dependencies of a connector; `fetcher` gets CRLs and OCSP answers."""
+    """The dependencies of a connector; `fetcher` gets CRLs and OCSP answers.
+
+    `admit`, if given, judges each server after the gate, before its owner gets the connection; the
+    SoftphoneError that it raises ends the connection.
+    """
 
     fetcher: Fetcher
     resolve: HostResolver = system_addresses
     limits: TransportLimits = field(default_factory=TransportLimits)
     wall: Callable[[], datetime] = _utc
+    admit: Callable[[Target, PeerIdentity], None] | None = None
 
 
 class Connector:
@@ -67,6 +72,7 @@ class Connector:
     def __init__(self, tls: TlsSettings, config: ConnectorConfig) -> None:
         limits = config.limits
         self._limits = limits
+        self._admit = config.admit
         self.gate = CertificateGate(
             limits=limits,
             slots=HandshakeSlots.within(limits),
@@ -85,7 +91,8 @@ class Connector:
         """Open a connection to `target` that has passed the gate, and attach it to `owner`.
 
         `starttls` makes the exchange in clear, again for each attempt.  Raises TransportError,
-        CertificateError, CipherRefused, ConfigurationError and their subclasses.
+        CertificateError, CipherRefused, ConfigurationError and their subclasses, and what `admit`
+        raises.
         """
 
         def make(credential: bool) -> StreamConnection:
@@ -94,9 +101,23 @@ class Connector:
         connection, identity = await self._dialer.open_connection(
             target, make, starttls_prepare(starttls)
         )
+        try:
+            self._judge_server(target, identity)
+        except SoftphoneError as refusal:
+            connection.abort(refusal)
+            await connection.finished
+            raise
         flow = Flow(0, target.transport, connection.local, connection.remote, identity)
         connection.attach(flow)
         return connection
+
+    def _judge_server(self, target: Target, identity: PeerIdentity | None) -> None:
+        """Call `admit`, if there is one.  Raises what it raises, TransportError without TLS."""
+        if self._admit is None:
+            return
+        if identity is None:
+            raise TransportError(f"{target.host} showed no certificate: nothing was sent")
+        self._admit(target, identity)
 
 
 def starttls_prepare(starttls: Callable[[], StarttlsNegotiation] | None) -> PrepareSocket | None:

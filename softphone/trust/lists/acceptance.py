@@ -37,6 +37,7 @@ class TrustBasis(StrEnum):
 
     PIN = "pin"
     FIRST_USE = "first_use"
+    SERVER = "server"
     CTL = "ctl"
     ITL = "itl"
     TVS = "tvs"
@@ -49,10 +50,13 @@ class Bootstrap:
 
     `pins` are SHA-256 fingerprints of signers' certificates, in lower-case hex; `first_use`
     accepts the first list of any signer (trust on first use), with a warning in the log.
+    `verified_server` accepts it because of the server that it comes from: every server that it is
+    fetched from is verified by the trust store, over HTTPS.
     """
 
     pins: frozenset[str] = frozenset()
     first_use: bool = False
+    verified_server: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,8 @@ def _first(
     if signer in bootstrap.pins:
         return TrustBasis.PIN, "its signer was named by a person"
     alone = held.ctl is None and (held.itl is None or not held.itl.protects)
+    if bootstrap.verified_server and alone:
+        return TrustBasis.SERVER, "it is the first, and came over HTTPS from a verified server"
     if bootstrap.first_use and alone:
         return TrustBasis.FIRST_USE, "it is the first, and nobody vouches for it"
     return None
@@ -312,7 +318,8 @@ def accept_list(
     first = _first(new, signer, held, bootstrap) if basis is None else None
     if first is not None:
         basis, why = first
-        logger.warning(
+        logger.log(
+            logging.INFO if basis is TrustBasis.SERVER else logging.WARNING,
             "%s is accepted: %s; signed by %s, SHA-256 %s, file %s",
             new.header.filename,
             why,

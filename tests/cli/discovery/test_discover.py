@@ -10,7 +10,8 @@ import time
 import pytest
 
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.discovery.discover import _confirmation, _password, _sentence
+from softphone.cli.discovery.discover import _sentence
+from softphone.cli.discovery.discovery_config import _password, make_confirmation
 from softphone.cli.discovery.options import DiscoverOptions
 from softphone.config import load_account
 from softphone.discovery import (
@@ -69,8 +70,9 @@ def test_a_user_of_the_lab_is_found_step_by_step(cli, lab, options):
         "file_transfer_enabled": False,
         "VoicemailPrimaryServer": False,
     }
-    (service,) = (event for event in ended.events if event["event"] == "service")
-    assert (service["service"], service["address"]) == ("Voicemail", "cucm.example.test")
+    found = [event for event in ended.events if event["event"] == "service"]
+    assert [each["service"] for each in found] == ["Voicemail", "IMPresence"]
+    assert {each["address"] for each in found} == {"cucm.example.test"}
     assert ended.summary["devices"] == ["CSFCAROL"]
     assert ended.summary["reason"] == "inside"
 
@@ -210,7 +212,9 @@ async def test_a_forged_record_is_exit_code_3_without_a_terminal(tmp_path):
 @pytest.mark.parametrize(("typed", "said"), [("y\n", True), ("no\n", False), ("\n", False)])
 async def test_a_person_is_asked_about_a_server_outside_of_the_domain(typed, said):
     with Terminal() as terminal, terminal.attended():
-        ask = _confirmation(CommandOutput(json=False), DiscoverOptions(account="a@example.test"))
+        ask = make_confirmation(
+            CommandOutput(json=False), DiscoverOptions(account="a@example.test")
+        )
         assert ask is not None
         terminal.type(typed)
         assert await ask(QUESTION) is said
@@ -248,9 +252,9 @@ def test_nobody_is_asked_for_a_script():
     with Terminal() as terminal, terminal.attended():
         plain = DiscoverOptions(account="a@example.test")
         plain.trust.no_prompt = True
-        assert _confirmation(CommandOutput(json=False), plain) is None
+        assert make_confirmation(CommandOutput(json=False), plain) is None
         output = CommandOutput(json=True)
-        assert _confirmation(output, DiscoverOptions(account="a@example.test")) is None
+        assert make_confirmation(output, DiscoverOptions(account="a@example.test")) is None
 
 
 def test_help_names_every_domain_whose_servers_get_the_password():

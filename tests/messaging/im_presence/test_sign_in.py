@@ -12,7 +12,12 @@ from softphone.errors import (
     TransportError,
 )
 from softphone.lab.im_presence import ImPresenceFault
-from softphone.messaging.im_presence import CertificateName
+from softphone.messaging.im_presence import (
+    CertificateName,
+    ClientConfigurationService,
+    PresenceNode,
+)
+from softphone.net.http import HttpsEnvironment
 from softphone.security import KeyMaterial
 from tests.support.certificates import authority
 from tests.support.chat import DOMAIN
@@ -240,3 +245,35 @@ async def test_whom_another_client_of_that_name_puts_out_stays_out(site):
         assert second.is_up
         assert not first.is_up
     assert len(node.streams.mechanisms) == 2
+
+
+def service_of(site, **more):
+    config = site.config(**more)
+    https = HttpsEnvironment(resolve=site.resolve)
+    return ClientConfigurationService(config.im_presence, config.jid, config.password, https)
+
+
+async def test_the_presence_domain_is_asked_at_the_first_node_that_answers(site):
+    await site.start(faults={ImPresenceFault.UNAVAILABLE})
+    backup = await site.start(BACKUP)
+    service = service_of(site)
+    assert await service.presence_domain() == DOMAIN
+    assert [what for _, what, _ in backup.asked] == ["login", "get-all-config"]
+    # The session that has begun is used.
+    assert len(await service.one_time_password(PresenceNode(BACKUP, backup.address[1])))
+    assert [what for _, what, _ in backup.asked][2:] == ["get-onetime-password"]
+    service.close()
+
+
+async def test_a_refused_login_asks_no_other_node_for_the_presence_domain(site):
+    first, second = await site.start(), await site.start(BACKUP)
+    with pytest.raises(SignInRefused):
+        await service_of(site, account={"password": KeyMaterial(b"guessed")}).presence_domain()
+    assert len(first.asked) == 1
+    assert second.asked == []
+
+
+async def test_no_node_that_answers_is_a_failure_of_the_network(site):
+    await site.start(faults={ImPresenceFault.UNAVAILABLE})
+    with pytest.raises(TransportError):
+        await service_of(site).presence_domain()

@@ -7,7 +7,12 @@ import contextlib
 
 import pytest
 
-from softphone.errors import IdentityMismatch, TransportError, TransportTimeout
+from softphone.errors import (
+    CredentialsWithheld,
+    IdentityMismatch,
+    TransportError,
+    TransportTimeout,
+)
 from softphone.net.http import RevocationFetcher
 from softphone.net.limits import TransportLimits
 from softphone.net.verified.connector import Connector, ConnectorConfig
@@ -168,3 +173,50 @@ async def test_nobody_there_is_told(tmp_path):
         await connector(tmp_path).open_connection(
             Target(Transport.TLS, "127.0.0.1", 1, HOST), Owner()
         )
+
+
+async def test_a_server_that_is_not_admitted_gets_nothing(tmp_path):
+    """It has passed the gate; `admit` judges it before the owner can write."""
+    judged, read, spoken = [], [], asyncio.Event()
+
+    async def record(reader, writer):
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(100):
+                read.append(data)
+                spoken.set()
+        writer.close()
+
+    def refuse(target, identity):
+        judged.append((target.host, identity.verdict))
+        raise CredentialsWithheld("nobody may have them")
+
+    credential = server().write(tmp_path, "server")
+    listening = await asyncio.start_server(
+        record, "127.0.0.1", 0, ssl=raw_server_context(credential)
+    )
+    config = ConnectorConfig(RevocationFetcher(), admit=refuse)
+    async with listening:
+        target = tls_target(listening.sockets[0].getsockname())
+        owner = Owner()
+        with pytest.raises(CredentialsWithheld):
+            await Connector(settings(tmp_path, None), config).open_connection(target, owner)
+        # One that is admitted comes after it, and its octets are the first.
+        connection = await connector(tmp_path).open_connection(target, Owner())
+        connection.write(b"hello")
+        await spoken.wait()
+        connection.abort()
+        await connection.finished
+    assert judged == [("127.0.0.1", "chain")]
+    assert read == [b"hello"]
+    assert not owner.came.is_set()
+
+
+async def test_a_connection_in_clear_is_never_admitted(tmp_path):
+    listening = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    config = ConnectorConfig(RevocationFetcher(), admit=lambda target, identity: None)
+    async with listening:
+        place = listening.sockets[0].getsockname()
+        with pytest.raises(TransportError, match="no certificate"):
+            await Connector(settings(tmp_path, None), config).open_connection(
+                Target(Transport.TCP, *place), Owner()
+            )

@@ -91,6 +91,15 @@ def test_first_use_is_believed_and_logged(caplog):
     assert fingerprint_of(der("keys/itlrecovery")) in caplog.text
 
 
+def test_the_first_list_may_be_trusted_for_its_server_and_only_the_first():
+    """As on first use, without the warning: a person or an authority vouches for the server."""
+    verified = Bootstrap(verified_server=True)
+    found = accept_list(read("ITLFile-sha512.tlv"), TrustLists(), bootstrap=verified)
+    assert found.basis is TrustBasis.SERVER
+    error = refused(made("rogue"), TrustLists().holding(found.trust_list), bootstrap=verified)
+    assert error.refusal is FileRefusalReason.SIGNER_UNKNOWN
+
+
 def test_a_list_over_sha_1_is_reported_and_can_be_forbidden():
     found = accept_list(read("ITLFile-sha1.tlv"), TrustLists(), bootstrap=ITL_PIN)
     assert "SHA-1" in found.notes[0]

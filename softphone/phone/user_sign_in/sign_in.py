@@ -1,0 +1,433 @@
+"""Signs a user in from a mail address: discovery, then phone, chat, directory and voicemail.
+
+The services are signed in to concurrently, and the failure of one affects no other.  Every server
+that would get the user's password is judged by the one `CredentialGate` of the discovery, on the
+connection itself, before a byte is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from softphone.account import Account, TrustContext
+from softphone.contacts import Contacts, DirectoryConfig, UdsConfig
+from softphone.discovery import (
+    ClientSettings,
+    DiscoveryEnvironment,
+    DiscoveryStep,
+    ServiceDiscovery,
+    ServicePath,
+    ServiceTarget,
+    StepOutcome,
+    UserDevice,
+)
+from softphone.discovery.records import is_host_name
+from softphone.errors import ConfigurationError, DiscoveryError, SoftphoneError, TransportError
+from softphone.messaging import MessagingClient, MessagingConfig
+from softphone.messaging.config import HistoryConfig
+from softphone.messaging.encryption_policy import EncryptionPolicy
+from softphone.messaging.im_presence import ClientConfigurationService, ImPresenceConfig
+from softphone.net import DnsResolver, DriverConfig
+from softphone.net.http import HttpsEnvironment
+from softphone.phone.user_sign_in.config import (
+    ServiceOutcome,
+    ServiceState,
+    SignedInUser,
+    UserService,
+    UserSignInCallbacks,
+    UserSignInConfig,
+)
+from softphone.phone.user_sign_in.services import (
+    FoundUser,
+    NoService,
+    choose_device,
+    directory_servers,
+    file_servers,
+    presence_nodes,
+    session_tls,
+    shown_servers,
+    voicemail_config,
+)
+from softphone.provisioning import (
+    AuthenticationStringNeeded,
+    BootPlan,
+    BootStep,
+    HttpsTrust,
+    StepKind,
+    file_client_for,
+)
+from softphone.sans_io import Entropy, PeerIdentity, Target
+from softphone.security import KeyMaterial, SrtpPolicy
+from softphone.trust import Bootstrap, Service, TrustLists, TrustListStore
+from softphone.voicemail import VoicemailClient, VoicemailConfig
+
+OnUserStep: TypeAlias = Callable[[DiscoveryStep], None]
+"""Called with each step of discovery and sign-in, once it has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignInActions:
+    """What the phone does for a sign-in: it opens the services, and closes them at its end."""
+
+    boot: Callable[[BootPlan, Callable[[BootStep], None]], Awaitable[list[Account]]]
+    sign_in: Callable[[MessagingConfig, TrustContext], Awaitable[MessagingClient]]
+    open_directory: Callable[[DirectoryConfig, TrustContext], Contacts]
+    close_directory: Callable[[], Awaitable[None]]
+    open_voicemail: Callable[[VoicemailConfig, TrustContext], VoicemailClient]
+    close_voicemail: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class SignInEnvironment:
+    """The dependencies that a phone supplies to a sign-in."""
+
+    trust_context: TrustContext
+    resolver: DnsResolver
+    entropy: Entropy
+    fips: bool
+
+
+class _Seen:
+    """The servers of one service that were admitted, with the reason."""
+
+    def __init__(self) -> None:
+        self.identity: PeerIdentity | None = None
+        self.server = ""
+        self.reason = ""
+
+    def why(self) -> str:
+        """How the server was verified, and why it may have the credentials."""
+        identity = self.identity
+        if identity is None:
+            return ""
+        return f"{identity.protocol}, verified by {identity.verdict}; {self.reason}"
+
+
+class UserSignIn:
+    """One sign-in of one user."""
+
+    def __init__(
+        self,
+        config: UserSignInConfig,
+        callbacks: UserSignInCallbacks,
+        environment: SignInEnvironment,
+        actions: SignInActions,
+        on_step: OnUserStep,
+    ) -> None:
+        """Raises ConfigurationError when what was stored cannot be read."""
+        trust = environment.trust_context
+        tls = trust.complete_tls(config.discovery.tls, fips=environment.fips)
+        self._config = replace(config, discovery=replace(config.discovery, tls=tls))
+        self._callbacks = callbacks
+        self._environment = environment
+        self._actions = actions
+        self._on_step = on_step
+        self._tls = tls
+        self._discovery = ServiceDiscovery(
+            self._config.discovery,
+            DiscoveryEnvironment(
+                environment.resolver,
+                trust.fetcher,
+                callbacks.cache,
+                callbacks.confirm,
+                on_step,
+                environment.entropy,
+            ),
+        )
+        self._gate = self._discovery.gate
+        self._booted: set[str] = set()
+
+    async def run(self) -> SignedInUser:
+        """Discover, and sign in to each service.
+
+        Raises what `ServiceDiscovery.discover` raises, DiscoveryError outside; what fails later is
+        in the state of its service.
+        """
+        result = await self._discovery.discover()
+        if result.path is ServicePath.EDGE:
+            raise DiscoveryError(
+                f"outside: the edge is {result.edge}, and a user is signed in inside only: sign in"
+                " there with softphone.edge"
+            )
+        config = self._config.discovery
+        settings = ClientSettings.of(result.config, trusted=config.trust_remote_config)
+        self._tls = session_tls(self._tls, settings)
+        found = FoundUser(result, settings, config.name)
+        steps = {
+            UserService.PHONE: self._phone,
+            UserService.CHAT: self._chat,
+            UserService.DIRECTORY: self._directory,
+            UserService.VOICEMAIL: self._voicemail,
+        }
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(self._judged(service, step, found))
+                for service, step in steps.items()
+            ]
+        return SignedInUser(result, tuple(each.result() for each in tasks))
+
+    async def _judged(
+        self,
+        service: UserService,
+        sign_in: Callable[[FoundUser], Awaitable[ServiceState]],
+        found: FoundUser,
+    ) -> ServiceState:
+        """Sign in to one service, and tell how that ended."""
+        try:
+            if service not in self._config.services:
+                raise NoService("it is not wanted")
+            state = await sign_in(found)
+        except NoService as reason:
+            state = ServiceState(service, ServiceOutcome.LEFT_OUT, why=str(reason))
+        except SoftphoneError as error:
+            state = ServiceState(service, ServiceOutcome.FAILED, why=str(error), error=error)
+        outcome = {
+            ServiceOutcome.SIGNED_IN: StepOutcome.SIGNED_IN,
+            ServiceOutcome.LEFT_OUT: StepOutcome.LEFT_OUT,
+            ServiceOutcome.FAILED: StepOutcome.FAILED,
+        }[state.outcome]
+        shown = ": ".join(filter(None, (state.server, state.detail)))
+        self._tell(service.value, outcome, shown, state.why)
+        return state
+
+    # The phone
+
+    async def _phone(self, found: FoundUser) -> ServiceState:
+        device = choose_device(found, self._config.device)
+        plan = await self._boot_plan(found, device)
+        try:
+            accounts = await self._gate.run(lambda: self._boot(plan))
+        except AuthenticationStringNeeded:
+            ask = self._callbacks.authentication_string
+            string = None if ask is None else await ask(device.name)
+            if string is None:
+                raise
+            again = replace(plan, string=string)
+            accounts = await self._gate.run(lambda: self._boot(again))
+        return _phone_state(device, accounts)
+
+    async def _boot(self, plan: BootPlan) -> list[Account]:
+        return await self._actions.boot(plan, self._tell_boot)
+
+    async def _boot_plan(self, found: FoundUser, device: UserDevice) -> BootPlan:
+        """Make the plan of the boot.
+
+        Without a trust list, and without a pin, the first list has to come over HTTPS from a server
+        that the trust store verifies and that may have the credentials: then it may be signed by
+        anybody.
+        """
+        config, environment = self._config, self._environment
+        bootstrap = config.bootstrap
+        held = await asyncio.to_thread(TrustListStore(config.device_store).held)
+        first = held == TrustLists() and bootstrap == Bootstrap()
+        ports = config.discovery.file_ports
+        places = file_servers(found, device, ports, verified=first)
+        if not places:
+            raise DiscoveryError(
+                f"no server of the files of {device.name} is known at which its first trust list"
+                " could be fetched over HTTPS: pin the signer of the list"
+                " (Bootstrap.pins)"
+            )
+        if first:
+            bootstrap = Bootstrap(verified_server=True)
+            why = "the first list is trusted for the server that it comes from, over HTTPS"
+            self._tell("trust list", StepOutcome.CHOSEN, shown_servers(places), why)
+        web = HttpsTrust(self._tls.store)
+        resolve, fetcher = environment.resolver.resolve, environment.trust_context.fetcher
+        driver = DriverConfig(resolve=resolve, fetcher=fetcher)
+        https = HttpsEnvironment(resolve, fetcher=fetcher, admit=self._admit_files)
+        http = HttpsEnvironment(resolve, fetcher=fetcher)
+        return BootPlan(
+            device.name,
+            [
+                file_client_for(
+                    each, web, driver=driver, environment=https if each.scheme == "https" else http
+                )
+                for each in places
+            ],
+            config.device_store,
+            bootstrap,
+            string=config.authentication_string,
+            passphrase=config.passphrase,
+            web=web,
+            take_over=config.take_over,
+            driver=driver,
+            entropy=environment.entropy,
+        )
+
+    def _admit_files(self, target: Target, identity: PeerIdentity) -> None:
+        self._gate.admit(target, identity)
+
+    def _tell_boot(self, step: BootStep) -> None:
+        # A boot begins again after an enrollment: what it says again is told once.
+        quiet = (StepKind.ENROLLMENT_PROGRESS, StepKind.LIST_UNCHANGED)
+        if step.kind not in quiet and step.sentence not in self._booted:
+            self._booted.add(step.sentence)
+            outcome = StepOutcome.FAILED if step.kind.worrying else StepOutcome.FOUND
+            self._tell("boot", outcome, step.sentence, "; ".join(step.notes))
+
+    # Chat
+
+    async def _chat(self, found: FoundUser) -> ServiceState:
+        nodes = presence_nodes(found)
+        seen = _Seen()
+        context = self._context(seen, port=self._config.xmpp_port)
+        presence = self._presence_config(nodes, found.user_id)
+        jid = await self._jid(presence, found, context)
+        config = MessagingConfig(
+            jid,
+            self._password,
+            tls=replace(self._tls, service=Service.XMPP),
+            encryption=_encryption(found.settings),
+            history=HistoryConfig(disable_history=found.settings.disable_history),
+            im_presence=presence,
+        )
+        client = await self._gate.run(lambda: self._actions.sign_in(config, context))
+        kept = "no history after a chat" if found.settings.disable_history else ""
+        detail = ", ".join(filter(None, (f"{client.jid} by {client.mechanism}", kept)))
+        return _signed_in(UserService.CHAT, seen, detail)
+
+    def _presence_config(self, nodes: Sequence[str], user: str) -> ImPresenceConfig:
+        return ImPresenceConfig(
+            tuple(nodes),
+            user=user,
+            xmpp_port=self._config.xmpp_port,
+            timeout=self._config.discovery.timeout,
+            tls=self._tls,
+        )
+
+    async def _jid(
+        self, presence: ImPresenceConfig, found: FoundUser, context: TrustContext
+    ) -> str:
+        """Return the user's chat address: the presence domain is that of the configuration, else
+        the one that a node tells after the login, else that of the mail address."""
+        domain = self._config.presence_domain
+        if domain is None:
+            resolve = self._environment.resolver.resolve
+            https = HttpsEnvironment(resolve, fetcher=context.fetcher, admit=context.admit)
+            asking = replace(presence, check_domain=False)
+            service = ClientConfigurationService(
+                asking, self._config.discovery.address, self._password, https
+            )
+            try:
+                domain = await self._gate.run(service.presence_domain)
+            finally:
+                service.close()
+            if domain:
+                why = "the IM and Presence node tells it"
+                self._tell("presence domain", StepOutcome.FOUND, domain, why)
+        domain = domain or self._config.discovery.domain
+        if not is_host_name(domain):
+            raise DiscoveryError(f"the presence domain is {domain[:80]!r}, which is no domain")
+        return f"{found.user_id}@{domain}".lower()
+
+    # Directory and voicemail
+
+    async def _directory(self, found: FoundUser) -> ServiceState:
+        """Open the directory at the first server that answers a search for the user."""
+        failure = TransportError("there is no directory server")
+        for server in directory_servers(found):
+            try:
+                return await self._directory_at(server, found.user_id)
+            except TransportError as error:
+                failure = error
+        raise failure
+
+    async def _directory_at(self, server: ServiceTarget, user: str) -> ServiceState:
+        seen = _Seen()
+        config = UdsConfig("uds", str(server), user, self._password, tls=self._tls)
+        contacts = self._actions.open_directory(config, self._context(seen))
+        try:
+            people = await self._gate.run(lambda: contacts.search(user, limit=5))
+        except BaseException:
+            await self._actions.close_directory()
+            raise
+        own = next((each for each in people if each.username == user), None)
+        return _signed_in(UserService.DIRECTORY, seen, "" if own is None else own.name)
+
+    async def _voicemail(self, found: FoundUser) -> ServiceState:
+        password = self._config.voicemail_password or self._password
+        config = voicemail_config(found, password, self._tls, self._config.discovery.timeout)
+        seen = _Seen()
+        mailbox = self._actions.open_voicemail(config, self._context(seen))
+        try:
+            counts = await self._gate.run(mailbox.count)
+        except TransportError:
+            raise  # it is asked again when message waiting or a program says so
+        except BaseException:
+            # A mailbox that refused the password is asked no more: a few wrong ones lock it.
+            self._actions.close_voicemail()
+            raise
+        detail = f"{counts.new} new, {counts.old} old messages"
+        state = _signed_in(UserService.VOICEMAIL, seen, detail)
+        return replace(state, why="; ".join(filter(None, (state.why, mailbox.tls_reason))))
+
+    # What the services share
+
+    @property
+    def _password(self) -> KeyMaterial:
+        password = self._config.discovery.password
+        if password is None:
+            raise ConfigurationError("a user's password is needed to sign in")
+        return password
+
+    def _context(self, seen: _Seen, *, port: int | None = None) -> TrustContext:
+        """Make the trust context of one service.
+
+        `seen` records the server that was admitted last, at `port` if that is given.
+        """
+
+        def admit(target: Target, identity: PeerIdentity) -> None:
+            reason = self._gate.admit(target, identity)
+            if port in (None, target.port):
+                seen.reason, seen.identity = reason, identity
+                seen.server = str(ServiceTarget(target.host, target.port))
+
+        context = self._environment.trust_context
+        return replace(context, trust=self._tls.store, unknown=self._tls.unknown, admit=admit)
+
+    def _tell(self, name: str, outcome: StepOutcome, detail: str, why: str = "") -> None:
+        self._on_step(DiscoveryStep(name, outcome, detail, why))
+
+
+def _phone_state(device: UserDevice, accounts: Sequence[Account]) -> ServiceState:
+    line = accounts[0]
+    flow = line.flow
+    identity = None if flow is None else flow.identity
+    clear = line.config.media.srtp is SrtpPolicy.OFF
+    if identity is None:
+        why = "the device is not secure: signaling and media are in clear"
+    else:
+        media = "media are in clear" if clear else "media are encrypted with a secure far end"
+        why = f"{identity.protocol}, verified by {identity.verdict}; {media}"
+    lines = ", ".join(each.aor for each in accounts)
+    return ServiceState(
+        UserService.PHONE,
+        ServiceOutcome.SIGNED_IN,
+        "" if flow is None else f"{flow.remote[0]}:{flow.remote[1]}",
+        f"{device.name}, {lines}",
+        why,
+        identity,
+    )
+
+
+def _signed_in(service: UserService, seen: _Seen, detail: str) -> ServiceState:
+    return ServiceState(
+        service, ServiceOutcome.SIGNED_IN, seen.server, detail, seen.why(), seen.identity
+    )
+
+
+def _encryption(settings: ClientSettings) -> EncryptionPolicy:
+    """Return the policy between clients, for which a certificate with the user's JID is needed.
+
+    A sign-in has none.  Raises NoService where the settings forbid messages without it.
+    """
+    if not settings.support_no_encoding:
+        raise NoService(
+            "support_no_encoding of jabber-config.xml forbids messages that are not encrypted"
+            " client to client, for which a certificate with the user's JID is needed"
+        )
+    return EncryptionPolicy(False, True)

@@ -1,0 +1,142 @@
+"""`softphone sign-in` at the lab's cluster: what a person and a script see, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from softphone.cli.console.output import CommandOutput
+from softphone.cli.discovery.options import SignInOptions
+from softphone.cli.discovery.sign_in import _string_prompt
+from softphone.discovery.jabber_config import SECURITY_KEYS
+from tests.support.terminal import Terminal
+from tests.support.waiting import until
+
+
+@pytest.fixture
+def ready(lab):
+    return json.loads((lab["carol"].parent / "lab.json").read_text())
+
+
+@pytest.fixture
+def options(lab, ready, tmp_path):
+    """The options with which the lab's cluster is found and believed."""
+    folder = lab["carol"].parent
+
+    def of(user, *more):
+        return (
+            *("sign-in", f"{user}@example.test", "--nameserver", ready["dns"]),
+            *("--ca", folder / "ca.crt", "--password-file", folder / f"{user}.secret"),
+            *("--xmpp-port", ready["im_presence_xmpp"].rpartition(":")[2]),
+            *("--cache", tmp_path / "found", "--device-store", tmp_path / user),
+            *("--store", tmp_path / "store", *more),
+        )
+
+    return of
+
+
+def services(ended):
+    return {name: each["outcome"] for name, each in ended.summary["services"].items()}
+
+
+def test_a_script_gets_each_step_and_each_service(cli, options):
+    ended = cli(*options("carol", "--once", "--json"))
+    assert ended.code == 0, ended.err
+    assert set(services(ended).values()) == {"signed in"}
+    states = {each["name"]: each for each in ended.events if each["event"] == "service_state"}
+    assert [name for name in states if states[name]["lock"]] == ["chat", "directory", "voicemail"]
+    steps = [each for each in ended.events if each["event"] == "step"]
+    assert {"home cluster", "boot", "presence domain", "phone"} <= {each["name"] for each in steps}
+    settings = {each["key"]: each["applies"] for each in ended.events if each["event"] == "setting"}
+    assert settings["Disable_IM_History"] is True
+
+
+def test_a_person_sees_a_lock_for_each_service(cli, options, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    ended = cli(*options("dave", "--once"))
+    assert ended.code == 0, ended.err
+    assert ended.out.count("\N{LOCK}") == 3
+    assert "no soft phone" in ended.out
+    assert "Disable_IM_History: true applies" in ended.out
+    assert "dave@example.test was signed in" in ended.out
+
+
+def test_a_failure_is_told_with_its_reason_and_hides_nothing(cli, options, lab, tmp_path):
+    """The mailbox's password is wrong: the other services are signed in to."""
+    wrong = tmp_path / "wrong.secret"
+    wrong.write_text("guessed-password\n")
+    wrong.chmod(0o600)
+    only = ("--only", "directory", "--only", "voicemail")
+    ended = cli(*options("dave", "--once", "--json", *only, "--voicemail-password-file", wrong))
+    assert ended.code == 1
+    found = services(ended)
+    assert (found["directory"], found["voicemail"]) == ("signed in", "failed")
+    assert found["chat"] == found["phone"] == "left out"
+    assert ended.summary["reason"] == "not signed in to: voicemail"
+    (error,) = (each for each in ended.events if each["event"] == "error")
+    assert "401" in error["message"]
+    assert "guessed-password" not in ended.out + ended.err
+
+
+def test_a_device_that_has_to_enroll_says_what_it_needs(cli, options):
+    ended = cli(*options("alice", "--once", "--json", "--only", "phone"))
+    assert ended.code == 1
+    assert services(ended)["phone"] == "failed"
+    assert "--auth-string" in ended.err
+
+
+def test_it_stays_until_it_is_interrupted_and_signs_out(start, options):
+    process = start(*options("carol", "--json", "--only", "phone", "--only", "voicemail"))
+    process.until('"mailbox"')
+    ended = process.end(signal.SIGINT)
+    assert ended.code == 130
+    assert ended.summary["reason"] == "interrupted"
+    assert [each["state"] for each in ended.events if each["event"] == "registration"][-1] == (
+        "unregistered"
+    )
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ("--only", "mail"),
+        ("--pin", "x"),
+        ("--presence-domain", "no domain"),
+        ("--voicemail-password-file", "/nonexistent"),
+        ("--xmpp-port", "0"),
+    ],
+)
+def test_what_cannot_be_meant_is_exit_code_2(cli, options, more):
+    ended = cli(*options("carol", *more))
+    assert ended.code == 2, ended.err
+
+
+def test_without_a_password_nothing_is_sent(cli, options):
+    words = options("carol", "--json")
+    at = words.index("--password-file")
+    ended = cli(*words[:at], *words[at + 2 :])
+    assert ended.code == 2
+    assert "--password-file" in ended.err
+
+
+@pytest.mark.parametrize(("typed", "string"), [("1234\n", b"1234"), ("\n", None)])
+async def test_a_person_is_asked_for_the_authentication_string(typed, string):
+    with Terminal() as terminal, terminal.attended():
+        options = SignInOptions(account="a@example.test")
+        ask = _string_prompt(CommandOutput(json=False), options)
+        asked = asyncio.ensure_future(ask("CSFALICE"))
+        await until(lambda: "CSFALICE" in terminal.look())
+        terminal.type(typed)
+        given = await asked
+        assert (None if given is None else given.reveal()) == string
+    assert _string_prompt(CommandOutput(json=True), options) is None
+
+
+def test_the_page_says_what_is_done_for_every_setting():
+    page = Path(__file__).parents[3] / "docs" / "guides" / "sign-in.md"
+    table = [line for line in page.read_text().splitlines() if line.startswith("| `")]
+    assert [key for key in SECURITY_KEYS if not any(f"`{key}`" in line for line in table)] == []

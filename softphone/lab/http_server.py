@@ -14,6 +14,7 @@ from softphone.errors import TransportError
 from softphone.extras import require_module
 from softphone.sans_io import Address
 from softphone.security import KeyMaterial
+from softphone.web import quiet_logger
 
 if TYPE_CHECKING:
     from aiohttp import web
@@ -41,7 +42,9 @@ async def serve_http(
     application = web.Application()
     for method in methods:
         application.router.add_route(method, path, answer)
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(
+        application, access_log=None, shutdown_timeout=1.0, logger=quiet_logger("softphone.lab")
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     host, port = address

@@ -8,7 +8,8 @@ its own, for its share of the minutes.
 An exception that the target does not expect, more than ten seconds or more than 2 GB for one input
 ends the run with 1.  The input is written to `tests/data/fuzz/TARGET/`, where a test repeats it for
 ever after (`tests/fuzz/test_findings.py`).  TARGET is the beginning of a name; `--list` shows them.
-A run of all targets writes `bench/results/fuzz.json`.
+A run of all targets, and one with `--record`, writes the row of each target that it has run to
+`bench/results/fuzz.json` as the target ends: a run that is cut short has recorded what it did.
 """
 
 from __future__ import annotations
@@ -43,13 +44,18 @@ PROGRESS = re.compile(r"#(?P<runs>\d+)\s.*?cov: (?P<cov>\d+) ft: (?P<ft>\d+) cor
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one target came to: inputs run, counters reached, inputs kept, whether it held."""
+    """What one target came to: inputs run, counters reached, inputs kept, whether it held.
+
+    `seconds` is its share of the minutes, `seed` that of its random inputs.
+    """
 
     name: str
     runs: int
     coverage: int
     kept: int
     held: bool
+    seconds: int
+    seed: int
 
 
 def folder_name(target: str) -> str:
@@ -121,17 +127,36 @@ def run_target(name: str, seconds: int, seed: int) -> Outcome:
         int(last["cov"]) if last else 0,
         int(last["corp"]) if last else 0,
         ended.returncode == 0 and bool(told),
+        seconds,
+        seed,
     )
 
 
-def run_all(chosen: Sequence[str], minutes: float, seed: int) -> list[Outcome]:
-    """Runs the targets one after the other; prints a line as each ends, and a table."""
+def record(outcome: Outcome, every: Sequence[str], results: Path = RESULTS) -> None:
+    """Replaces the row of one target; those of targets that are no more are left out."""
+    rows: dict[str, object] = {}
+    if results.is_file():
+        rows = {row["name"]: row for row in json.loads(results.read_text("utf-8"))["targets"]}
+    rows[outcome.name] = asdict(outcome) | {"python": sys.version.split()[0]}
+    document = {"targets": [rows[name] for name in every if name in rows]}
+    results.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+def run_all(
+    chosen: Sequence[str], minutes: float, seed: int, recorded: Sequence[str] = ()
+) -> list[Outcome]:
+    """Runs the targets one after the other; prints a line as each ends, and a table.
+
+    `recorded` are the names of all targets, to keep the outcomes of the chosen ones among.
+    """
     console = Console()
     outcomes = []
     seconds = max(1, round(60 * minutes / len(chosen)))
     for number, name in enumerate(chosen, 1):
         console.print(f"{number} of {len(chosen)}: {name}, {seconds} s", highlight=False)
         outcomes.append(run_target(name, seconds, seed))
+        if recorded:
+            record(outcomes[-1], recorded)
     table = Table("target", "inputs", "counters reached", "inputs kept", "outcome")
     for one in outcomes:
         verdict = "held" if one.held else "failed"
@@ -147,6 +172,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=60.0, help="for all targets together")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--record", action="store_true", help="also when not all targets are run")
     parser.add_argument("--child", help=argparse.SUPPRESS)
     parser.add_argument("--seconds", type=int, default=1, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -160,15 +186,8 @@ def main() -> None:
     chosen = [name for name in every if not starts or name.startswith(starts)]
     if not chosen:
         parser.error(f"no target begins with {' or '.join(starts)}; see --list")
-    outcomes = run_all(chosen, options.minutes, options.seed)
-    if chosen == every:
-        document = {
-            "minutes": options.minutes,
-            "seed": options.seed,
-            "python": sys.version,
-            "targets": [asdict(one) for one in outcomes],
-        }
-        RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    kept = every if options.record or chosen == every else ()
+    outcomes = run_all(chosen, options.minutes, options.seed, kept)
     raise SystemExit(0 if all(one.held for one in outcomes) else 1)
 
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import subprocess
 import sys
 
 import pytest
 
-from tests.fuzz.coverage_guided import FINDINGS, PROJECT, folder_name
+from tests.fuzz.coverage_guided import (
+    FINDINGS,
+    PROJECT,
+    RESULTS,
+    Outcome,
+    folder_name,
+    record,
+)
 from tests.fuzz.full import targets
 
 CHECKS = {folder_name(target.name): target.check for target in targets()}
@@ -18,6 +26,25 @@ FOUND = sorted(path for path in FINDINGS.glob("*/*") if path.is_file())
 def test_what_was_found_once_is_handled():
     for path in FOUND:
         CHECKS[path.parent.name](path.read_bytes())
+
+
+def test_every_target_has_been_run_and_its_row_is_kept():
+    """`python -m tests.fuzz.coverage_guided --record TARGET` runs a new one."""
+    rows = json.loads(RESULTS.read_text("utf-8"))["targets"]
+    assert [row["name"] for row in rows] == [target.name for target in targets()]
+    assert all(row["held"] and row["runs"] > 1000 and row["seconds"] >= 100 for row in rows)
+
+
+def test_a_row_takes_the_place_of_the_one_before_and_the_others_stay(tmp_path):
+    results = tmp_path / "fuzz.json"
+    for name, runs in (("b", 1), ("gone", 2), ("a", 3), ("b", 4)):
+        record(Outcome(name, runs, 0, 0, True, 100, 1), ["a", "b", "gone"], results)
+    record(Outcome("a", 5, 0, 0, False, 100, 1), ["a", "b"], results)
+    rows = json.loads(results.read_text())["targets"]
+    assert [(row["name"], row["runs"], row["held"]) for row in rows] == [
+        ("a", 5, False),
+        ("b", 4, True),
+    ]
 
 
 @pytest.mark.skipif(

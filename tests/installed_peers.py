@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -95,6 +95,10 @@ MOST_AGAIN = 10
 """The most failed tests that get a second try."""
 
 
+class NotOffered(Exception):
+    """No source of apt's has the package."""
+
+
 class NotHere(Exception):
     """This machine cannot run the scenarios; the text says why."""
 
@@ -104,7 +108,8 @@ class Outcome:
     """What one scenario came to; `wrong` are the tests that failed, or why none ran.
 
     `again` are those that passed at a second try, alone: what is installed is the same then, so
-    that something else made them fail, as a machine that others keep busy.
+    that something else made them fail, as a machine that others keep busy.  `missing` are the
+    packages that this release of Debian has not; alone, nothing is run for one.
     """
 
     scenario: str
@@ -113,6 +118,7 @@ class Outcome:
     skipped: int
     wrong: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def chosen_packages(scenario: str) -> tuple[str, ...]:
@@ -140,7 +146,10 @@ def installed_files(package: str) -> list[str]:
 
 
 def unpack(package: str, folder: Path) -> Path:
-    """Downloads a package with what it needs and this machine lacks, and unpacks it; the folder."""
+    """Downloads a package with what it needs and this machine lacks, and unpacks it; the folder.
+
+    Raises NotOffered and NotHere.
+    """
     root, archives = folder / package, folder / f"{package}.archives"
     if root.is_dir():
         return root
@@ -152,6 +161,8 @@ def unpack(package: str, folder: Path) -> Path:
         text=True,
         check=False,
     )
+    if "has no installation candidate" in ended.stderr or "Unable to locate" in ended.stderr:
+        raise NotOffered(package)
     if ended.returncode != 0:
         raise NotHere(f"{package}: {ended.stderr.strip()[-300:]}")
     unpacked = folder / f"{package}.unpacked"
@@ -188,10 +199,18 @@ def run_scenario(scenario: str, tests: Sequence[str], folder: Path) -> Outcome:
     """Runs the tests as on a machine with these packages; raises NotHere."""
     chosen = chosen_packages(scenario)
     here = {package: installed_files(package) for package in PACKAGES}
-    shown = [unpack(package, folder) for package in chosen if not here[package]]
+    shown, missing = [], []
+    for package in chosen:
+        try:
+            shown += [] if here[package] else [unpack(package, folder)]
+        except NotOffered:
+            missing.append(package)
+    if missing == [scenario]:
+        return Outcome(scenario, 0, 0, 0, missing=(scenario,))
     hidden = [path for package, paths in here.items() if package not in chosen for path in paths]
     made = view(shown, hidden, folder)
     first = run_tests(scenario, made, tests)
+    first = replace(first, missing=tuple(missing))
     failed = [line.split()[1] for line in first.wrong if line.startswith(("FAILED ", "ERROR "))]
     if not failed or len(failed) > MOST_AGAIN:
         return first
@@ -199,7 +218,7 @@ def run_scenario(scenario: str, tests: Sequence[str], folder: Path) -> Outcome:
     wrong = {line.split()[1]: line for line in second.wrong}
     again = tuple(name for name in failed if name not in wrong)
     passed = first.passed + len(again)
-    return Outcome(scenario, passed, second.failed, first.skipped, second.wrong, again)
+    return replace(first, passed=passed, failed=second.failed, wrong=second.wrong, again=again)
 
 
 def run_tests(scenario: str, made: str, tests: Sequence[str]) -> Outcome:

@@ -37,6 +37,7 @@ from softphone.security import (
     SrtpPolicy,
 )
 from softphone.trust import Service, TlsSettings, TrustStore
+from softphone.voicemail import VoicemailClient, VoicemailConfig
 from tests.support.waiting import PATIENCE
 
 AUDIBLE_DBM0 = -30.0
@@ -99,6 +100,7 @@ async def test_a_user_outside(tmp_path):
             assert found.config is not None
             assert found.profile is not None
             assert lab.dns.asked == []
+            await voicemail(lab, edge)
             account = await outside.account(edge)
             assert (account.registrar, account.edge.route) == ("sip:127.0.0.1", lab.edge.web.route)
             async with Phone(resolver=outside.resolver) as phone:
@@ -107,6 +109,19 @@ async def test_a_user_outside(tmp_path):
                 await calls(lab, phone, carol)
             await refusals(lab, outside, account)
         await without_a_device_route(lab, outside)
+
+
+async def voicemail(lab, edge):
+    """The mailbox, which only the edge reaches; its own authority does not count."""
+    (server,) = (each for each in edge.found.profile.servers if each.service == "Voicemail")
+    password = KeyMaterial((lab.files.folder / "voicemail-carol.secret").read_bytes().strip())
+    config = VoicemailConfig(f"{server.address}:{server.port}", "carol", password)
+    mailbox = VoicemailClient(config, edge.session.environment)
+    counts = await mailbox.count()
+    new = [each async for each in mailbox.messages() if not each.read]
+    assert counts.new == len(new) > 0
+    await mailbox.mark_read(new[0].id)
+    assert (await mailbox.count()).new == counts.new - 1
 
 
 async def calls(lab, phone, carol):

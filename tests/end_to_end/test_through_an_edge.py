@@ -114,7 +114,7 @@ async def test_a_user_outside(tmp_path):
 async def voicemail(lab, edge):
     """The mailbox, which only the edge reaches; its own authority does not count."""
     (server,) = (each for each in edge.found.profile.servers if each.service == "Voicemail")
-    password = KeyMaterial((lab.files.folder / "voicemail-carol.secret").read_bytes().strip())
+    password = KeyMaterial((lab.files.folder / "carol.secret").read_bytes().strip())
     config = VoicemailConfig(f"{server.address}:{server.port}", "carol", password)
     mailbox = VoicemailClient(config, edge.session.environment)
     counts = await mailbox.count()

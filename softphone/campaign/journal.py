@@ -185,6 +185,8 @@ class Journal:
         except OSError as error:
             raise self._failure(error) from error
         if written != len(data):
+            # Nothing may be appended to a part of a line: the file could not be read again.
+            os.ftruncate(self._handle, os.fstat(self._handle).st_size - written)
             raise JournalError(f"{self._path} cannot be written: there is no space")
 
     def _failure(self, error: OSError) -> JournalError:

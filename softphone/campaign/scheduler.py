@@ -209,7 +209,7 @@ class Scheduler:
 
     def next_number(self, now: float) -> ListedNumber | None:
         """Return a number to call now, which is in progress from now on; None if none may be."""
-        if not self._may_begin() or now < self._paused_until:
+        if not self._may_begin() or now < self._pause_end(now):
             return None
         ready = [
             (rank, zone)
@@ -232,7 +232,12 @@ class Scheduler:
         due = min(dues, default=math.inf)
         if due == math.inf:
             return None
-        return max(due, self._paused_until, now + self._bucket.seconds_to_token(now=now))
+        return max(due, self._pause_end(now), now + self._bucket.seconds_to_token(now=now))
+
+    def _pause_end(self, now: float) -> float:
+        """Return when the pause ends; a clock that was set back does not make it longer."""
+        self._paused_until = min(self._paused_until, now + _PAUSES.longest)
+        return self._paused_until
 
     def _due(self, zone: _Zone, now: float) -> float:
         due = zone.due(now)
@@ -278,7 +283,7 @@ class Scheduler:
             self._failures = max(self._failures + 1, _FAILURES)
         else:
             self._failures = self._failures + 1 if outcome is Outcome.FAILED else 0
-        if self._failures >= _FAILURES and now >= self._paused_until:
+        if self._failures >= _FAILURES and now >= self._pause_end(now):
             self._paused_until = now + _PAUSES.delay(self._pauses)
             self._pauses += 1
         elif not self._failures:
@@ -307,7 +312,7 @@ class Scheduler:
         if last is None:
             return 0.0
         if last is Outcome.POSTPONED or (last is Outcome.UNKNOWN and self._rules.retry_unknown):
-            return history.ended
+            return 0.0
         rule = self._rules.retries.get(last)
         if rule is None or history.outcomes[last] > rule.times:
             return None

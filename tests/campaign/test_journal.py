@@ -133,19 +133,23 @@ async def test_nobody_is_called_on_a_disk_that_is_full(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
+    write = os.write
     with Journal(tmp_path / "r.jsonl") as journal:
         with monkeypatch.context() as patched:
             patched.setattr(os, "write", full)
             with pytest.raises(JournalError, match="No space left") as refused:
                 await journal.add_dialing(NUMBER, 1, NOW)
             assert refused.value.hint
-            patched.setattr(os, "write", lambda handle, data: len(data) - 1)
+            patched.setattr(os, "write", lambda handle, data: write(handle, data[:9]))
             with pytest.raises(JournalError, match="no space"):
                 journal.add_ended(result())
         with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", full)
             with pytest.raises(JournalError, match="No space left"):
                 await journal.add_dialing(NUMBER, 1, NOW)
+        journal.add_ended(result())
+    with Journal(tmp_path / "r.jsonl") as journal:
+        assert [each.outcome for each in journal.results] == [Outcome.HUMAN]
 
 
 # The table

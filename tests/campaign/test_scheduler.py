@@ -198,6 +198,15 @@ def test_pauses_grow_to_five_minutes_and_end_with_a_call_that_is_made():
     assert made.next_time(NOW + 5) == NOW + 10
 
 
+def test_a_clock_that_is_set_back_makes_no_pause_longer():
+    made = scheduler(1)
+    made.attempt_ended(*begin_all(made), Outcome.POSTPONED, NOW)
+    hour_before = NOW - 3600
+    assert begin_all(made, hour_before) == []
+    assert made.next_time(hour_before) == hour_before + 300
+    assert len(begin_all(made, hour_before + 300)) == 1
+
+
 def test_calls_that_end_together_make_one_pause():
     made = scheduler(4)
     for number in begin_all(made):

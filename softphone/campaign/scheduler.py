@@ -144,7 +144,7 @@ class _Zone:
     def __init__(self, zone: tzinfo) -> None:
         self.zone = zone
         self.first_calls: deque[ListedNumber] = deque()
-        self.retries: list[tuple[float, int, ListedNumber]] = []
+        self.retries: list[tuple[float, int, int, ListedNumber]] = []
         self._asked = self._change = 0.0
         self._open = False
 
@@ -170,7 +170,7 @@ class _Zone:
     def take(self, now: float) -> ListedNumber:
         """Remove and return the number that `ready_since` ranked."""
         if self.retries and self.retries[0][0] <= now:
-            return heapq.heappop(self.retries)[2]
+            return heapq.heappop(self.retries)[3]
         return self.first_calls.popleft()
 
 
@@ -193,7 +193,7 @@ class Scheduler:
         self._waiting: set[str] = set()
         self._bucket = TokenBucket(rate=rules.rate, burst=1.0)
         self._paused_until = 0.0
-        self._failures = self._pauses = 0
+        self._failures = self._pauses = self._serial = 0
         self._undecided: set[str] = set()
         self._conversations: set[str] = set()
         self._draining = False
@@ -304,7 +304,9 @@ class Scheduler:
         if history.last is None:
             zone.first_calls.append(number)
         else:
-            heapq.heappush(zone.retries, (due, number.line, number))
+            # The serial number decides between numbers of one line, as a program may make them.
+            self._serial += 1
+            heapq.heappush(zone.retries, (due, number.line, self._serial, number))
 
     def _next_attempt(self, history: NumberHistory) -> float | None:
         """Return when a number may be called again; None: never."""

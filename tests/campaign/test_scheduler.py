@@ -207,6 +207,13 @@ def test_a_clock_that_is_set_back_makes_no_pause_longer():
     assert len(begin_all(made, hour_before + 300)) == 1
 
 
+def test_numbers_that_a_program_made_need_no_lines():
+    made = scheduler([ListedNumber("a", "a"), ListedNumber("b", "b")], calls=2)
+    for number in begin_all(made):
+        made.attempt_ended(number, Outcome.POSTPONED, NOW)
+    assert {each.key for each in begin_all(made, NOW + 5)} == {"a", "b"}
+
+
 def test_calls_that_end_together_make_one_pause():
     made = scheduler(4)
     for number in begin_all(made):

@@ -31,7 +31,7 @@ from tests.support import calling
 from tests.support.terminal import Terminal
 from tests.support.waiting import until
 
-USERS = tuple(f"u{n}" for n in range(8))
+USERS = tuple(f"u{n}" for n in range(7))
 
 
 def listed(tmp_path, *rows, head="number"):

@@ -40,7 +40,7 @@ WRAPPED = {
 LEFT_OUT = {
     # Other nouns, which the blocking interface does not have.
     "Phone": {
-        *("contacts", "open_directories", "messages", "sign_in", "sign_out"),
+        *("contacts", "open_directories", "messages", "sign_in", "sign_out", "sign_in_user"),
         *("voicemail", "open_voicemail"),
     },
     "Call": {"video", "record_video", "streams"},

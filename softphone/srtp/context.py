@@ -98,16 +98,16 @@ def default_backend() -> SrtpBackend:
 
 
 def _transform(
-    suite: CryptoSuite, key: KeyMaterial, backend: SrtpBackend, *, sending: bool
+    suite: CryptoSuite, key: KeyMaterial, backend: SrtpBackend | None, *, sending: bool
 ) -> SrtpTransform:
     expected = suite.material_length
     if len(key) != expected:
         raise ConfigurationError(f"{suite} takes {expected} bytes of key and salt, not {len(key)}")
-    if backend is SrtpBackend.CRYPTOGRAPHY:
-        return CryptographyTransform(suite, key.reveal())
-    if openssl_provider.fips_in_force():
+    if backend is None:
+        backend = default_backend()
+    elif backend is SrtpBackend.LIBSRTP and openssl_provider.fips_in_force():
         raise FipsForbidden("libsrtp brings cryptography of its own: in FIPS mode it is not used")
-    if not libsrtp_backend.supports_suite(suite):
+    if backend is SrtpBackend.CRYPTOGRAPHY or not libsrtp_backend.supports_suite(suite):
         return CryptographyTransform(suite, key.reveal())
     return libsrtp_backend.make_transform(suite, key.reveal(), sending=sending)
 
@@ -141,7 +141,7 @@ class SendContext:
     ) -> None:
         self.suite = suite
         self.failures = FailureCounts()
-        bare = _transform(suite, key, backend or default_backend(), sending=True)
+        bare = _transform(suite, key, backend, sending=True)
         self._transform = MkiTransform(bare, suite, mki) if mki else bare
         self.handle: Any = getattr(self._transform, "handle", None)
 
@@ -216,8 +216,7 @@ class ReceiveContext:
         backend: SrtpBackend | None = None,
         rollover: Mapping[int, int] | None = None,
     ) -> None:
-        backend = backend or default_backend()
-        if rollover and backend is SrtpBackend.LIBSRTP and not libsrtp_backend.rollover_settable():
+        if rollover and not libsrtp_backend.rollover_settable():
             backend = SrtpBackend.CRYPTOGRAPHY
         self.suite = suite
         self.failures = FailureCounts()

@@ -14,7 +14,7 @@ from softphone.account.number_routing import FindAccount, no_other_account
 from softphone.account.service_control import OnService
 from softphone.account.signaling import AnyRegistration, SignalingEvent, SignalingMachine
 from softphone.account.stack_settings import NO_TRUST_CONTEXT, TrustContext
-from softphone.call.leg import CallGuards, CallLeg, NameLookup, RtcpXrDemand, no_name_lookup
+from softphone.call.leg import CallGuards, CallLeg, NameLookup, RtcpXrDemand
 from softphone.config import AccountConfig
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import AccountEvent, EndedBy, MessageWaiting
@@ -104,7 +104,7 @@ class AccountDependencies:
     policy: SecurityPolicy | None = None
     trust_context: TrustContext = NO_TRUST_CONTEXT
     on_service: OnService | None = None
-    names: NameLookup = no_name_lookup
+    names: NameLookup | None = None
     source: str | None = None
     counts: CallCounts = field(default_factory=CallCounts)
     observers: Sequence[LegObserver] = ()

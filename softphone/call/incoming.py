@@ -29,6 +29,7 @@ from softphone.call.leg import (
     policy_refusal,
     warning_header,
 )
+from softphone.call.leg.call_leg import new_session_uuid
 from softphone.call.leg.refusal import reason_headers
 from softphone.call.leg.setup import HeaderFields
 from softphone.errors import (
@@ -96,7 +97,7 @@ class IncomingLeg(CallLeg):
     def _identify_session(self, invite: InviteReceived[InviteUsage]) -> None:
         """Send Session-ID, with our UUID of a call that this one replaces (RFC 7989 section 6)."""
         replaced = None if invite.replaces is None else invite.replaces.session_id
-        ours = self.new_session_uuid() if replaced is None else replaced.local
+        ours = new_session_uuid(self.setup) if replaced is None else replaced.local
         if ours is not None:
             theirs = invite.request.session_id
             remote = NIL_UUID if theirs is None else theirs.local
@@ -219,7 +220,7 @@ class IncomingLeg(CallLeg):
         if self._early is not None and self.awaiting_far_end:
             self._start_far_end_timer(FAR_END_PATIENCE)
         with self.setup.change() as now:
-            fields = (*self.setup.answer_headers(self.security), *headers)
+            fields = (*self.setup.answer_headers(self._shown or self.security), *headers)
             usage.accept(body, now=now, headers=fields)
 
     def _keep_audio(self, seconds: float) -> None:

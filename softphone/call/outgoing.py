@@ -27,6 +27,7 @@ from softphone.call.leg import (
     TimerHandle,
     check_digits,
 )
+from softphone.call.leg.call_leg import new_session_uuid
 from softphone.call.leg.public_fields import public_fields
 from softphone.call.leg.setup import HeaderFields
 from softphone.diagnostics import explain_response
@@ -127,7 +128,7 @@ class OutgoingLeg(CallLeg):
         `session_uuid` is our UUID in the call that this one follows; None makes a new one.
         """
         super().__init__(setup)
-        self._session_uuid = session_uuid or self.new_session_uuid()
+        self._session_uuid = session_uuid or new_session_uuid(self.setup)
         self._make_invite = make_invite
         self.permit = permit
         self._delayed = delayed

@@ -195,14 +195,15 @@ class InviteRejected(Generic[U]):
 class InviteEnded(Generic[U]):
     """A usage has ended after it was confirmed, or before we answered an incoming INVITE.
 
-    `status` (of SIP) and `reason` come from the Reason header field of a BYE (RFC 3326), if it had
-    one, or say what failed.  `request` is the far end's BYE.
+    `status` (of SIP), `reason` and `q850_cause` come from the Reason header field of a BYE (RFC
+    3326), if it had one, or say what failed.  `request` is the far end's BYE.
     """
 
     usage: U
     cause: Cause
     status: int = 0
     reason: str = ""
+    q850_cause: int = 0
     request: Request | None = None
 
 

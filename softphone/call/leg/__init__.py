@@ -33,7 +33,6 @@ from softphone.call.leg.setup import (
     HeaderFields,
     LegSetup,
     NameLookup,
-    no_name_lookup,
     trusts_nobody,
 )
 from softphone.call.leg.transfer import PendingReferral
@@ -72,7 +71,6 @@ __all__ = [
     "contain",
     "dtmf_info_body",
     "flow_shortfalls",
-    "no_name_lookup",
     "pause_of",
     "policy_refusal",
     "proves_nothing",

@@ -134,7 +134,7 @@ from softphone.sip import (
     SubscriptionTerminated,
     Uri,
 )
-from softphone.sip.message import NIL_UUID, AssertedIdentity, EndReason, SessionId, same_party
+from softphone.sip.message import NIL_UUID, AssertedIdentity, SessionId, same_party
 
 if TYPE_CHECKING:
     from softphone.call.leg.music_on_hold import MusicOnHold
@@ -178,7 +178,10 @@ def _only_unknown(shortfalls: Sequence[Shortfall]) -> bool:
 
 
 def message_of(event: SipEvent) -> Request | Response | None:
-    """Return the message behind an event; None if there is none."""
+    """Return the message of an event that may tell of the far end; None if there is none.
+
+    What a BYE says of it no longer counts.
+    """
     match event:
         case (
             ProvisionalReceived()
@@ -192,8 +195,7 @@ def message_of(event: SipEvent) -> Request | Response | None:
         case SessionRefreshed():
             return event.response or event.request
         case (
-            InviteEnded()
-            | ModificationReceived()
+            ModificationReceived()
             | InDialogRequestReceived()
             | SubscribeReceived()
             | SubscriptionRefreshed()
@@ -397,10 +399,6 @@ class CallLeg:
             fields["session_id"] = str(self.usage.session_id)
         return fields
 
-    def new_session_uuid(self) -> str | None:
-        """Make our UUID for Session-ID (RFC 7989 section 6); None if we send none."""
-        return new_session_uuid(self.setup)
-
     def _note_session_id(self, message: Request | Response) -> None:
         """Follow the far end's UUID, which changes when it is transferred."""
         usage, theirs = self.usage, message.session_id
@@ -442,9 +440,10 @@ class CallLeg:
 
     def look_up_peer(self) -> None:
         """Start a directory lookup of the peer; does not wait for the outcome."""
-        if self.contact is None:
+        look_up = self.setup.names
+        if look_up is not None and self.contact is None:
             peer = self.peer
-            self.setup.names(peer, lambda contact: self._name_peer(peer, contact))
+            look_up(peer, lambda contact: self._name_peer(peer, contact))
 
     def _name_peer(self, peer: NameAddr, contact: Contact) -> None:
         if same_party(peer, self.peer):  # another one may have taken over during the lookup
@@ -1318,9 +1317,10 @@ class CallLeg:
             self._transfer.note_hang_up()
         elif event.cause is Cause.REPLACED and self._transfer is not None:
             self._transfer.resolve(None)
-        cause = 0 if event.request is None else EndReason.of(event.request.reasons).q850_cause
         fields = public_fields(event.request)
-        self.finish(CallEnded(_BY[event.cause], event.status, event.reason, cause, fields))
+        self.finish(
+            CallEnded(_BY[event.cause], event.status, event.reason, event.q850_cause, fields)
+        )
 
     def finish(self, ended: CallEnded, error: SoftphoneError | None = None) -> None:
         """Mark the leg as ended, once; fail what is pending, and report the end."""

@@ -75,7 +75,8 @@ class EventQueue(Generic[E]):
     def close(self) -> None:
         """End every iteration once it has read what is there."""
         self._closed = True
-        self._wake()
+        if self._waiters:
+            self._wake()
 
     def _wake(self) -> None:
         for waiter in self._waiters:

@@ -40,10 +40,6 @@ NameLookup: TypeAlias = Callable[[NameAddr, Callable[[Contact], None]], None]
 """Looks up a name without waiting; calls back once the contact is known, at once if it is now."""
 
 
-def no_name_lookup(peer: NameAddr, on_found: Callable[[Contact], None]) -> None:
-    """Look up nothing: there is no directory."""
-
-
 def trusts_nobody(_: Flow | None) -> bool:
     """Trust no server to assert the identity of far ends."""
     return False
@@ -98,10 +94,11 @@ class LegSetup:
     Session-ID (RFC 7989).  `warning_agent` goes into Warning; `answer_headers` gives header fields
     for our 200 to an INVITE (a server reports the call's security there).  `negotiation` is the
     class that negotiates the leg's media; `guards` end or report a call that lasts too long or has
-    lost its media; `proof` tells what a far end without certificate has proven.  A target without a
-    domain gets that of `aor`, the account's; None: that of the leg's own address.  `judge_referral`
-    judges where a far end is sent, by the account's dial policy.  `call_music_source` calls the
-    source of music on hold; None without one.
+    lost its media; `names` looks the far end up in directories, None where there are none; `proof`
+    tells what a far end without certificate has proven.  A target without a domain gets that of
+    `aor`, the account's; None: that of the leg's own address.  `judge_referral` judges where a far
+    end is sent, by the account's dial policy.  `call_music_source` calls the source of music on
+    hold; None without one.
     """
 
     endpoint: Endpoint
@@ -120,7 +117,7 @@ class LegSetup:
     fips: bool = False
     answer_headers: Callable[[SecurityState], HeaderFields] = _say_nothing
     digits_by: DigitMethod = DigitMethod.AUTO
-    names: NameLookup = no_name_lookup
+    names: NameLookup | None = None
     aor: Uri | None = None
     negotiation: type[Negotiation] = Negotiation
     guards: CallGuards = DEFAULT_GUARDS

@@ -80,6 +80,7 @@ def bye_received(
         now=now,
         status=reason.status,
         reason=reason.text,
+        q850_cause=reason.q850_cause,
         request=transaction.request,
     )
 

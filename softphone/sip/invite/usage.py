@@ -555,10 +555,11 @@ class InviteUsage:
         now: float,
         status: int = 0,
         reason: str = "",
+        q850_cause: int = 0,
         request: Request | None = None,
     ) -> None:
         """Report InviteEnded, end the usages in the dialog, then end this one."""
-        self._emit_last_event(InviteEnded(self, cause, status, reason, request))
+        self._emit_last_event(InviteEnded(self, cause, status, reason, q850_cause, request))
         self._end_dialog_usages(now=now)
         self.end_without_event(now=now)
 

@@ -142,6 +142,8 @@ class EndReason:
     @classmethod
     def of(cls, reasons: Sequence[Reason]) -> Self:
         """Combine the values: the first cause of each protocol, and the first text."""
+        if not reasons:
+            return cls()
         causes: dict[str, int] = {}
         for each in reasons:
             protocol, cause = each.protocol.upper(), each.cause or 0

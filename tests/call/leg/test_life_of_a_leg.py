@@ -170,6 +170,20 @@ async def test_the_callee_waits_too_whoever_offers(delayed):
     assert len(stage.bob.port.specs) == 1
 
 
+async def test_what_a_bye_says_of_the_far_end_no_longer_counts():
+    stage = Stage()
+    stage.alice.policy, stage.alice.vouched = END_TO_END, True
+    stage.tamper = saying(SecurityLevel.ENCRYPTED)
+    caller, callee = stage.answered()
+    before = caller.security
+    assert before.far_end is SecurityLevel.ENCRYPTED
+    stage.tamper = saying(SecurityLevel.NOT_SECURE, on="BYE")
+    callee.hang_up()
+    stage.run(0.3)
+    assert caller.ended.result().by is EndedBy.REMOTE
+    assert caller.security == before
+
+
 async def test_a_lost_connection_does_not_change_what_the_call_has():
     stage = Stage()
     caller, _ = stage.answered()

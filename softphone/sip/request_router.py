@@ -106,16 +106,17 @@ class RequestRouter:
             if self._layer.may_change(known, flow):
                 known.receive_request(request, now=now)
             return
-        outside = request.to.tag is None
-        in_dialog = not outside and request.method != "CANCEL"
+        outside, canceling = request.to.tag is None, request.method == "CANCEL"
+        in_dialog = not outside and not canceling
         owner = self._table.find_owner(request, flow=flow) if in_dialog else None
-        belongs = owner is not None or self._cancels(request)
-        if self._overloaded(belongs=belongs, flow=flow, now=now):
+        belongs = self._cancels(request) if canceling else owner is not None
+        proven = belongs or self._layer.flows.is_proven(flow)
+        if self._overloaded(belongs=belongs, proven=proven, now=now):
             # Stateless 503: a request that is not served gets no transaction (8.2.7).
             retry = (("Retry-After", str(self._config.retry_after)),)
             self._refuse_statelessly(request, RequestRefusal(503, headers=retry), flow=flow)
             return
-        if request.method == "CANCEL" and not self._may_cancel(request, flow=flow):
+        if canceling and not self._may_cancel(request, flow=flow):
             # A transaction for it would block the real CANCEL, which has the same branch.
             self._refuse_statelessly(request, RequestRefusal(481), flow=flow)
             return
@@ -123,20 +124,19 @@ class RequestRouter:
         if refusal is not None:
             self._refuse_statelessly(request, refusal, flow=flow)
             return
-        merged = outside and self._layer.is_merged(request)
         transaction = self._layer.start_server_transaction(
-            request, key=key, flow=flow, proven=belongs or self._layer.flows.is_proven(flow)
+            request, key=key, flow=flow, outside=outside, proven=proven
         )
-        if request.method == "CANCEL":
+        if canceling:
             self._route_cancel(transaction, now=now)
         elif not outside:
             self._route_in_dialog(transaction, owner, now=now)
-        elif merged:
+        elif self._layer.is_merged(transaction):
             transaction.respond(482, now=now)
         else:
             self._route_new_request(transaction, now=now)
 
-    def _overloaded(self, *, belongs: bool, flow: Flow, now: float) -> bool:
+    def _overloaded(self, *, belongs: bool, proven: bool, now: float) -> bool:
         config, layer = self._config, self._layer
         # New requests must not fill the table: a quarter more is reserved for existing calls.
         share = RESERVE if belongs else 1.0
@@ -147,13 +147,11 @@ class RequestRouter:
         if belongs:
             return False
         # Unknown senders must not use up the rate of our server or of registered phones.
-        bucket = self._known_bucket if layer.flows.is_proven(flow) else self._unknown_bucket
+        bucket = self._known_bucket if proven else self._unknown_bucket
         return not bucket.admit(now=now)
 
     def _cancels(self, request: Request) -> bool:
-        """Whether a request is the CANCEL of an INVITE that we know."""
-        if request.method != "CANCEL":
-            return False
+        """Whether a CANCEL is that of an INVITE that we know."""
         return self._layer.find_server_transaction(request, method="INVITE") is not None
 
     def _inadmissible(self, request: Request, *, flow: Flow, now: float) -> RequestRefusal | None:
@@ -387,7 +385,7 @@ def _check_extensions(request: Request, config: EndpointConfig) -> RequestRefusa
 
 
 def _check_content(request: Request, config: EndpointConfig) -> RequestRefusal | None:
-    content = request.content
+    content = request.content if request.body else None
     if content is None or _optional(content):
         return None
     if request.headers.get("Content-Encoding") not in (None, "identity"):
@@ -401,6 +399,8 @@ def _check_content(request: Request, config: EndpointConfig) -> RequestRefusal |
 
 def _check_session(content: Body, config: EndpointConfig) -> RequestRefusal | None:
     """Require one part of an accepted media type (415); other parts are ignored."""
+    if content.media_type in config.accept:
+        return None
     try:
         found = any(find_part(content, known) for known in config.accept)
     except MalformedMessage as error:

@@ -10,7 +10,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from softphone.errors import LocalProtocolError
-from softphone.sans_io import Flow
 from softphone.sip.dialog import Dialog
 from softphone.sip.events import Cause, InviteEnded
 from softphone.sip.invite.ack import SuccessRetransmission
@@ -40,6 +39,8 @@ class InviteServer:
         self.usage = usage
         self._layer = usage.layer
         self.request = transaction.request
+        self.flow = transaction.flow
+        """The flow that the INVITE came on."""
         self.body = self.request.find_body(self._layer.config.session_types)
         """The session description in the INVITE, which is an offer."""
         self._preview: Body | None = None
@@ -66,11 +67,6 @@ class InviteServer:
     def identify_session(self, session_id: SessionId) -> None:
         """Send `session_id` in every further response."""
         self._transaction.session_id = session_id
-
-    @property
-    def flow(self) -> Flow:
-        """The flow that the INVITE came on."""
-        return self._transaction.flow
 
     @property
     def answered(self) -> bool:

@@ -476,7 +476,7 @@ class FieldAccess:
 
     # The parser refuses a message in which one of these is malformed.
     max_forwards = TypedHeaderField(
-        "Max-Forwards", SINGLE, _FirstValue(parse_max_forwards), strict=True
+        "Max-Forwards", SINGLE, _FirstValue(parse_max_forwards, kept=_VALUES_KEPT), strict=True
     )
     """Max-Forwards, 0 to 255; None when it is absent (RFC 2543 peers)."""
     contacts = TypedHeaderField("Contact", LIST, _contacts, compact="m", strict=True)
@@ -521,7 +521,9 @@ class FieldAccess:
         strict=True,
     )
     """The Session-Expires value (RFC 4028), or None."""
-    min_se = TypedHeaderField("Min-SE", SINGLE, _FirstValue(parse_seconds), strict=True)
+    min_se = TypedHeaderField(
+        "Min-SE", SINGLE, _FirstValue(parse_seconds, kept=_VALUES_KEPT), strict=True
+    )
     """Min-SE in seconds (RFC 4028), or None."""
 
     # A malformed one of these counts as absent.

@@ -104,7 +104,7 @@ class _MessageParts(FieldAccess):
 
         `media_types` are in lower case.  Returns None for a malformed multipart body, too.
         """
-        content = self.content
+        content = self.content if self.body else None
         if content is None:
             return None
         kind = content.media_type
@@ -209,7 +209,7 @@ class Request(_MessageParts):
         Keeps the parsed values of the other fields.
         """
         vias = (via, *self.vias[1:])
-        headers = self.headers.with_replaced("Via", *[str(value) for value in vias])
+        headers = self.headers.with_replaced("Via", *map(str, vias))
         changed = type(self)(self.method, self.uri, headers, self.body)
         changed.__dict__.update(self.__dict__, vias=vias)
         return changed

@@ -262,6 +262,7 @@ class StreamFramer:
         return items
 
     def _next(self) -> ParsedInput | None:
+        """Consume the next item; None until it is complete."""
         if self._head is None:
             if self._buffer[0] not in b"\r\n":
                 self._lone_line_end = False
@@ -270,7 +271,12 @@ class StreamFramer:
                 item = self._line_ends() or self._read()
             if item is not None or self._head is None:
                 return item
-        return self._finish()
+        if len(self._buffer) < self._length:
+            return None
+        head, self._head = self._head, None
+        body = bytes(self._buffer[: self._length])
+        del self._buffer[: self._length]
+        return head.complete(body)
 
     def _line_ends(self) -> CrlfKeepAlive | None:
         """Consume the CRLFs before a message; many pings in one piece count as one."""
@@ -315,15 +321,6 @@ class StreamFramer:
             return head.parse_failure(head.error or error, fatal=True)
         self._head, self._length = head, length
         return None
-
-    def _finish(self) -> Request | Response | ParseFailure | None:
-        """Return the message once its body is complete."""
-        if self._head is None or len(self._buffer) < self._length:
-            return None
-        head, self._head = self._head, None
-        body = bytes(self._buffer[: self._length])
-        del self._buffer[: self._length]
-        return head.complete(body)
 
 
 def parse_sipfrag_status(data: bytes) -> tuple[int, str] | None:

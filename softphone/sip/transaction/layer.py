@@ -14,7 +14,13 @@ from softphone.sans_io import Entropy, Flow, Target, Timers, Transmit, Transport
 from softphone.sip.endpoint_config import EndpointConfig
 from softphone.sip.message import Field, NameAddr, Request, Response, SipUri, find_parameter
 from softphone.sip.transaction.client import ClientKey, ClientTransaction, ClientUser
-from softphone.sip.transaction.server import MAGIC_COOKIE, ServerKey, ServerTransaction, server_key
+from softphone.sip.transaction.server import (
+    MAGIC_COOKIE,
+    MergeKey,
+    ServerKey,
+    ServerTransaction,
+    server_key,
+)
 from softphone.sip.transaction.tables import TimerKey, TransactionInput, TransactionState
 from softphone.sip.transport import (
     FlowTable,
@@ -52,7 +58,7 @@ class TransactionLayer:
         self.server_bytes = 0
         """The size of the requests of all server transactions, in octets, roughly."""
         # RFC 3261 section 8.2.2.2: From tag, Call-ID and CSeq of the requests in progress.
-        self._merged: dict[tuple[str, str, int, str], ServerKey] = {}
+        self._merged: dict[MergeKey, ServerKey] = {}
 
     # Names ---------------------------------------------------------------------------------------
 
@@ -230,28 +236,30 @@ class TransactionLayer:
             return bound.identity is not None or comes_from_host(bound, flow, hosts=hosts)
         return bound.transport is not Transport.TLS and self.own_server(flow)
 
-    def is_merged(self, request: Request) -> bool:
-        """Whether a request without To tag arrived before by another path (RFC 3261 8.2.2.2)."""
-        return _merge_key(request) in self._merged
+    def is_merged(self, transaction: ServerTransaction) -> bool:
+        """Whether its request, without To tag, came before by another path (RFC 3261 8.2.2.2)."""
+        merge_key = transaction.merge_key
+        return merge_key is not None and self._merged.get(merge_key) != transaction.key
 
     def server_transaction_of(self, key: ServerKey) -> ServerTransaction | None:
         """Return the server transaction of that `server_key`, or None."""
         return self._servers.get(key)
 
     def start_server_transaction(
-        self, request: Request, *, key: ServerKey, flow: Flow, proven: bool
+        self, request: Request, *, key: ServerKey, flow: Flow, outside: bool, proven: bool
     ) -> ServerTransaction:
         """Start a server transaction; `proven` says that its sender receives at its address.
 
-        `key` is the `server_key` of the request.
+        `key` is the `server_key` of the request; `outside` says that it has no To tag.
         """
         transaction = ServerTransaction(
             request, key=key, flow=flow, to_tag=self.new_tag(), layer=self, proven=proven
         )
         self._servers[key] = transaction
         self.server_bytes += transaction.size
-        if request.to.tag is None and request.method != "CANCEL":
-            self._merged.setdefault(_merge_key(request), key)
+        if outside and request.method != "CANCEL":
+            transaction.merge_key = _merge_key(request)
+            self._merged.setdefault(transaction.merge_key, key)
         self.flows.add_user(flow, transaction, ours=False)
         return transaction
 
@@ -267,9 +275,9 @@ class TransactionLayer:
             if self._servers.get(transaction.key) is transaction:
                 del self._servers[transaction.key]
                 self.server_bytes -= transaction.size
-            merged = _merge_key(transaction.request)
-            if self._merged.get(merged) == transaction.key:
-                del self._merged[merged]
+            merge_key = transaction.merge_key
+            if merge_key is not None and self._merged.get(merge_key) == transaction.key:
+                del self._merged[merge_key]
             self.flows.remove_user(transaction.flow, transaction)
 
     def refusal_fields(self, status: int) -> tuple[Field, ...]:
@@ -319,6 +327,6 @@ def _comes_back(transaction: ClientTransaction, sent_on: Flow, flow: Flow) -> bo
     return transaction.state is TransactionState.ACCEPTED and flow_is_allowed(sent_on, flow)
 
 
-def _merge_key(request: Request) -> tuple[str, str, int, str]:
+def _merge_key(request: Request) -> MergeKey:
     cseq = request.cseq
     return (request.from_.tag or "", request.call_id, cseq.number, cseq.method)

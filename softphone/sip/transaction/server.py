@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 ServerKey: TypeAlias = tuple[str, ...]
 
+MergeKey: TypeAlias = tuple[str, str, int, str]
+"""From tag, Call-ID, CSeq number and method, the same on each path of a request that forked."""
+
 MAGIC_COOKIE = "z9hG4bK"
 
 AMPLIFICATION = 3
@@ -158,6 +161,7 @@ class ServerTransaction:
         "key",
         "last_status",
         "layer",
+        "merge_key",
         "request",
         "session_id",
         "size",
@@ -184,6 +188,8 @@ class ServerTransaction:
         # Octets that timers may still retransmit to this source.
         self.allowance = float("inf") if proven else AMPLIFICATION * self.size
         self.key = key
+        self.merge_key: MergeKey | None = None
+        """Set by the layer for a request without To tag (RFC 3261 section 8.2.2.2)."""
         self.flow = flow
         self.to = return_path(request.vias[0], flow)
         self.to_tag = to_tag

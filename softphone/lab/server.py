@@ -459,24 +459,21 @@ class LabServer:
     def _handle(self, event: SipEvent) -> None:
         """Handle one event; a phone that misbehaves does not affect the others."""
         try:
-            self._dispatch(event)
+            match event:
+                case ReferReceived():
+                    self._calls.handle_refer(event)
+                case SubscribeReceived():
+                    self._subscribed(event)
+                case FlowClosed(flow=Flow() as flow):
+                    self._registrar.flow_died(flow)
+                case _ if self._handlers.handle_event(event):
+                    pass
+                case InviteReceived():
+                    self._calls.handle_invite(event)
+                case RequestReceived():
+                    self._requested(event)
         except SoftphoneError as error:
             logger.info("%s came to nothing: %s", type(event).__name__, error)
-
-    def _dispatch(self, event: SipEvent) -> None:
-        match event:
-            case ReferReceived():
-                self._calls.handle_refer(event)
-            case SubscribeReceived():
-                self._subscribed(event)
-            case FlowClosed(flow=Flow() as flow):
-                self._registrar.flow_died(flow)
-            case _ if self._handlers.handle_event(event):
-                pass
-            case InviteReceived():
-                self._calls.handle_invite(event)
-            case RequestReceived():
-                self._requested(event)
 
     def _subscribed(self, event: SubscribeReceived[InviteUsage, NotifierUsage]) -> None:
         """Let a user, authenticated as for a call, watch another one (RFC 4235, RFC 3856)."""

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from softphone.call import DialogNotifier, IncomingLeg, LegSetup, MediaSetup, OutgoingLeg
@@ -101,9 +101,17 @@ class CallControl:
 
     def __init__(self, context: LabContext) -> None:
         self._context = context
+        carrier = context.config.carrier
+        self._ringing_time = 0.0 if carrier is None else carrier.rings_for
+        """The seconds for which an extension rings before it answers."""
+        self._takes_comfort_noise = (
+            carrier is not None and carrier.silence_limit > 0 and not carrier.refuses_comfort_noise
+        )
+        """Whether comfort noise is taken: a carrier that limits silence has to see it."""
         self._bridged_calls: list[BridgedCall] = []
         self._legs: dict[CallLeg, LabUser] = {}
-        self._watched: dict[LabUser, DialogNotifier] = {}
+        self._watched: dict[str, DialogNotifier] = {}
+        """What tells of the calls of a user, by name."""
         self._ringing: dict[CallLeg, Pickups] = {}
         """The requests to ring of the legs that ring."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -150,38 +158,33 @@ class CallControl:
             self._bring_in(self._join(leg, caller, name[2:]), leg)
         elif name.startswith("*72"):
             self._bring_in(self._set_forward(leg, caller, name[3:]), leg)
+        elif (served := self._routing.extension_of(name)) is not None and not self._ringing_time:
+            # Without a task: nothing is waited for.
+            try:
+                self._serve(leg, served)
+            except SoftphoneError as error:
+                _end_failed_call(error, leg)
         else:
             self._bring_in(self._connect(leg, caller, name), leg)
 
     # Extensions
 
-    async def _serve(self, leg: IncomingLeg, name: str) -> None:
-        found = extension(name)
-        carrier = self._context.config.carrier
-        if carrier is not None and carrier.rings_for:
-            leg.ring()
-            await asyncio.wait((leg.ended,), timeout=carrier.rings_for)
-            if leg.state is CallState.TERMINATED:
-                return
-        await _answer_without_video(leg)
-        stream, backend = leg.stream, leg.media_backend
-        if found is None or stream is None:
-            return
-        source, sink = found
-        backend.play(stream.handle, source)
-        backend.record(stream.handle, sink)
+    def _serve(self, leg: IncomingLeg, name: str) -> None:
+        """Answer as an extension, which plays and records once the call is up."""
+        leg.on_confirmed = partial(_connect_extension, leg, name)
+        _accept_without_video(leg)
 
     # Watchers
 
     def watch_user(self, subscription: NotifierUsage, user: LabUser) -> None:
         """Let an authenticated user watch the calls of `user`, and pick up those that ring."""
-        notifier = self._watched.get(user)
+        notifier = self._watched.get(user.name)
         if notifier is None:
             aor = SipUri("sip", user.name, None, self._context.config.host)
             notifier = DialogNotifier(
                 str(aor), self._run_command, self._context.handlers, self._dialog_of_user
             )
-            self._watched[user] = notifier
+            self._watched[user.name] = notifier
             for leg, its in self._legs.items():
                 if its == user:
                     notifier.track_leg(leg)
@@ -213,9 +216,11 @@ class CallControl:
         """
         for leg, pickups in self._ringing.items():
             if event.replaces is not None and leg.usage is event.replaces:
-                notifier = self._watched.get(self._legs[leg])
+                if leg.state is not CallState.EARLY:
+                    return None
+                notifier = self._watched.get(self._legs[leg].name)
                 watches = notifier is not None and notifier.is_watched_by(caller.name)
-                return pickups if watches and leg.state is CallState.EARLY else None
+                return pickups if watches else None
         return None
 
     async def _pick_up(self, leg: IncomingLeg, picker: LabUser, pickups: Pickups) -> None:
@@ -259,7 +264,11 @@ class CallControl:
         elif leg.state is CallState.TERMINATED:
             return
         elif isinstance(reached, str):
-            await self._serve(leg, reached)
+            if self._ringing_time:
+                leg.ring()
+                await asyncio.wait((leg.ended,), timeout=self._ringing_time)
+            if not leg.ended.done():
+                self._serve(leg, reached)
         else:
             leg.reject(
                 reached.status,
@@ -379,15 +388,7 @@ class CallControl:
             vouched=lambda _: False,
             warning_agent=context.config.host,
             identifies_sessions=True,
-            answer_headers=lambda state: _announce(state, over_tls=secure),
-        )
-
-    @property
-    def _takes_comfort_noise(self) -> bool:
-        """Whether comfort noise is taken: a carrier that limits silence has to see it."""
-        carrier = self._context.config.carrier
-        return (
-            carrier is not None and carrier.silence_limit > 0 and not carrier.refuses_comfort_noise
+            answer_headers=partial(_announce, over_tls=secure),
         )
 
     def _invite_builder(
@@ -426,11 +427,15 @@ class CallControl:
         return place
 
     def _shown_name(self, leg: CallLeg) -> str:
-        """The name of the user at the far end of a leg, unless the user asks to stay unknown."""
+        """The name of the user at the far end of a leg, unless the user asks to stay unknown.
+
+        A call that has ended shows nobody.
+        """
         asked = leg.request if isinstance(leg, IncomingLeg) else None
         if asked is not None and (asks_for_privacy(asked) or is_anonymous(asked.from_.uri)):
             return HIDDEN
-        return self._legs[leg].name
+        user = self._legs.get(leg)
+        return HIDDEN if user is None else user.name
 
     def _presented(self, uri: Uri) -> Uri:
         """The caller's URI as the callee sees it: with its number if the lab has a directory."""
@@ -504,8 +509,12 @@ class CallControl:
         if carrier is not None and carrier.silence_limit:
             limit_silence(leg, carrier.silence_limit)
         self._legs[leg] = user
-        leg.ended.add_done_callback(lambda _: self._legs.pop(leg, None))
-        notifier = self._watched.get(user)
+
+        def ended(_: CallEnded) -> None:
+            self._legs.pop(leg, None)
+
+        leg.on_ended = ended
+        notifier = self._watched.get(user.name)
         if notifier is not None:
             notifier.track_leg(leg)
 
@@ -535,15 +544,9 @@ class CallControl:
 
         def finished(task: asyncio.Task[None]) -> None:
             self._tasks.discard(task)
-            if task.cancelled() or task.exception() is None:
-                return
-            error = task.exception()
-            if isinstance(error, SoftphoneError):
-                logger.info("a call of the lab has failed: %s", error)
-            else:
-                logger.error("a call of the lab has failed", exc_info=error)
-            if leg is not None:
-                leg.hang_up(500 if not isinstance(error, NoPortFree) else 503)
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                _end_failed_call(error, leg)
 
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
@@ -573,7 +576,7 @@ def _dialed(leg: IncomingLeg) -> str:
 
 def _has_video(leg: IncomingLeg) -> bool:
     """Whether the caller has offered video that can be answered."""
-    return any(each.media == "video" for each in leg.proposed_media)
+    return "video" in [each.media for each in leg.proposed_media]
 
 
 def _reevaluate(leg: IncomingLeg, *, clear: bool, video: bool) -> None:
@@ -585,12 +588,36 @@ def _reevaluate(leg: IncomingLeg, *, clear: bool, video: bool) -> None:
     )
 
 
-async def _answer_without_video(leg: IncomingLeg) -> bool:
-    """Answer with audio only; returns whether the call has come up."""
+def _accept_without_video(leg: IncomingLeg) -> None:
+    """Answer with audio only."""
     if _has_video(leg):
         _reevaluate(leg, clear=False, video=False)
     leg.accept()
+
+
+async def _answer_without_video(leg: IncomingLeg) -> bool:
+    """Answer with audio only; returns whether the call has come up."""
+    _accept_without_video(leg)
     return await leg.wait_until_up()
+
+
+def _connect_extension(leg: IncomingLeg, name: str) -> None:
+    """Let a call that is up hear an extension, and the extension the call."""
+    found, stream = extension(name), leg.stream
+    if found is not None and stream is not None:
+        source, sink = found
+        leg.media_backend.play(stream.handle, source)
+        leg.media_backend.record(stream.handle, sink)
+
+
+def _end_failed_call(error: BaseException, leg: CallLeg | None) -> None:
+    """Log why a call of the lab has failed, and hang it up."""
+    if isinstance(error, SoftphoneError):
+        logger.info("a call of the lab has failed: %s", error)
+    else:
+        logger.error("a call of the lab has failed", exc_info=error)
+    if leg is not None:
+        leg.hang_up(500 if not isinstance(error, NoPortFree) else 503)
 
 
 async def _relay_ringing(out: OutgoingLeg, leg: IncomingLeg) -> None:

@@ -91,6 +91,11 @@ class CallRouting:
         """Whether the name is that of a user, a shared line or an extension."""
         return bool(self._users(name)) or name in EXTENSIONS
 
+    def extension_of(self, name: str) -> str | None:
+        """The extension that answers calls to `name`, forwarded ones too; None without one."""
+        target = self._forwarded(name)
+        return target if target in EXTENSIONS else None
+
     async def reach(self, name: str, request: RingRequest) -> ReachedUser | str | CallRefusal:
         """Ring the users of `name`, and those they forward to, until one answers.
 

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from softphone.lab.config import LabConfig, LabUser, Login
 from softphone.lab.registrar.device_registrar import (
@@ -27,7 +28,7 @@ from softphone.lab.registrar.device_registrar import (
 )
 from softphone.lab.registrar.registrar import Registrar, certificate_speaks_for
 from softphone.rate_limit import TokenBucket
-from softphone.sans_io import Address, Flow, PeerIdentity, Transport
+from softphone.sans_io import Address, Flow, Transport
 from softphone.sip import Request, SipUri, Uri
 from softphone.sip.auth import bearer_challenge, presented_token
 from softphone.sip.auth.digest_server import DigestRefused, DigestVerifier
@@ -153,17 +154,24 @@ class LabAuthenticator:
             return None
         carrier = self.config.carrier
         if login.certificate and not (carrier is not None and carrier.digest):
-            named = flow.identity is not None and self._speaks_for(flow.identity, user)
-            return None if named else forbidden(TLS_FAILURE)
+            identity, host = flow.identity, self.config.host
+            if identity is not None and _speak_for(identity.names, user.name, user.device, host):
+                return None
+            return forbidden(TLS_FAILURE)
         verdict = self.verifier.verify(request, now=now)
         if isinstance(verdict, DigestRefused):
             return _refusal(verdict, request)
         return None if verdict.username == user.name else forbidden(OTHER_USER)
 
-    def _speaks_for(self, identity: PeerIdentity, user: LabUser) -> bool:
-        """Whether a certificate names the user, or by its common name the user's device."""
-        aor = SipUri("sip", user.name, None, self.config.host)
-        return certificate_speaks_for(identity, aor) or f"cn:{user.device}" in identity.names
+
+@lru_cache(1024)
+def _speak_for(names: tuple[str, ...], user: str, device: str, host: str) -> bool:
+    """Whether the names of a certificate are a user's, or its common name is the user's device.
+
+    Cached, since a phone shows the same certificate for each call.
+    """
+    aor = SipUri("sip", user, None, host)
+    return certificate_speaks_for(names, aor) or f"cn:{device}" in names
 
 
 def _refusal(verdict: DigestRefused, request: Request) -> LabResponse:

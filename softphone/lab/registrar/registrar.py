@@ -10,9 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
-from softphone.sans_io import Flow, PeerIdentity, Timers
+from softphone.sans_io import Flow, Timers
 from softphone.sip.message import (
     AbsoluteUri,
     Field,
@@ -360,19 +359,13 @@ def _listed(binding: StoredBinding, aor: SipUri | None, now: float) -> NameAddr:
     return contact
 
 
-def certificate_speaks_for(identity: PeerIdentity, aor: SipUri) -> bool:
+def certificate_speaks_for(identities: Sequence[str], aor: SipUri) -> bool:
     """Whether a client certificate names an AOR (RFC 5922 section 4, RFC 5280 section 4.2.1.6).
 
-    A URI SAN must equal the AOR, but for the scheme, which may be sip or sips.  Only a certificate
-    without a SIP URI SAN may name its user by common name, which must be the user part or
-    user@host.
+    `identities` are those of `PeerIdentity.names`.  A URI SAN must equal the AOR, but for the
+    scheme, which may be sip or sips.  Only a certificate without a SIP URI SAN may name its user by
+    common name, which must be the user part or user@host.
     """
-    return _names_speak_for(identity.names, aor)
-
-
-@lru_cache(1024)
-def _names_speak_for(identities: tuple[str, ...], aor: SipUri) -> bool:
-    """Judge the names of one certificate; cached, since a phone shows the same for each call."""
     names = [name.partition(":") for name in identities]
     uris = [
         uri

@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
-from softphone.discovery.records import ServiceRecord
+from softphone.discovery.records import ServiceRecord, is_host_name
 from softphone.errors import EdgeRefused
+from softphone.sip.transport import is_numeric
 
 _SCHEMES = {"https": 443, "http": 80}
 _LONGEST = 1024
@@ -46,7 +47,10 @@ def inside_server(url: str) -> InsideServer:
         parts, host, port = urlsplit(""), "", None
     default = _SCHEMES.get(parts.scheme)
     clean = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
-    if default is None or not host or not clean or "@" in parts.netloc or "/" in host:
+    # An edge that resolves "." and ".." would reach the server that another segment names.
+    dotted = {unquote(each) for each in parts.path.split("/")} & {".", ".."}
+    named = is_numeric(host) or is_host_name(host)
+    if default is None or not clean or "@" in parts.netloc or dotted or not named:
         raise EdgeRefused("that is no address of a server behind the edge")
     return InsideServer(parts.scheme, host, default if port is None else port)
 

@@ -313,7 +313,8 @@ def _read_device_code(values: Mapping[str, Any]) -> DeviceCode:
         str(uri),
         complete,
         _seconds(values.get("expires_in"), LONGEST_DEVICE_CODE, LONGEST_DEVICE_CODE),
-        _seconds(values.get("interval"), 5.0, 60.0),
+        # RFC 8628 section 3.2: 5 s if it says nothing; a second at least, whatever it says.
+        max(1.0, _seconds(values.get("interval"), 5.0, 60.0)),
         KeyMaterial(code.encode()),
     )
 

@@ -55,7 +55,7 @@ class RedirectListener:
         self._wanted = port
         self._port = 0
         self._servers: list[asyncio.Server] = []
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._writers: dict[asyncio.StreamWriter, None] = {}
         self._read: Callable[[str], KeyMaterial] | None = None
         self._code: asyncio.Future[KeyMaterial] = asyncio.get_running_loop().create_future()
         self.refused = ""
@@ -94,9 +94,9 @@ class RedirectListener:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._writers) >= _MOST_CONNECTIONS:
-            writer.close()
-            return
-        self._writers.add(writer)
+            # The browser's own one may be the newest: the oldest has had its time.
+            next(iter(self._writers)).transport.abort()
+        self._writers[writer] = None
         try:
             async with asyncio.timeout(_HEAD_WITHIN):
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -106,7 +106,7 @@ class RedirectListener:
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             logger.debug("a connection to the redirect address came to nothing")
         finally:
-            self._writers.discard(writer)
+            self._writers.pop(writer, None)
             with suppress(OSError):
                 writer.close()
                 await writer.wait_closed()
@@ -139,7 +139,7 @@ class RedirectListener:
         fields: dict[str, list[str]] = {}
         for line in lines:
             name, _, value = line.partition(":")
-            fields.setdefault(name.strip().lower(), []).append(value.strip())
+            fields.setdefault(name.lower(), []).append(value.strip())
         if fields.get("host") not in ([f"127.0.0.1:{self._port}"], [f"[::1]:{self._port}"]):
             return 400, "a request had another Host than this address"
         mode, target = fields.get("sec-fetch-mode"), fields.get("sec-fetch-dest")

@@ -119,7 +119,7 @@ class WebSite:
         application = web.Application(
             middlewares=[judge], client_max_size=self._content.largest_body
         )
-        application.on_response_prepare.append(_add_headers)
+        application.on_response_prepare.append(self._add_headers)
         router, expect = application.router, self._expect
         # Programs that look at links ask by HEAD, which would use up the code of the address.
         router.add_get("/", self._enter, allow_head=False, expect_handler=expect)
@@ -247,10 +247,11 @@ class WebSite:
         """Refuse a request of another page, and beneath the root one of a browser not signed in."""
         from aiohttp import web
 
+        origins = request.headers.getall("Origin", [])
         why = foreign(
             request.method,
             host=request.headers.get("Host", ""),
-            origin=request.headers.get("Origin"),
+            origin=", ".join(origins) if origins else None,
             site=request.headers.get("Sec-Fetch-Site", ""),
             hosts=self._hosts,
             scheme=self._scheme,
@@ -258,8 +259,19 @@ class WebSite:
         if why:
             raise web.HTTPForbidden(text=f"{why}\n")
         inside = request.path.startswith(self.sign_in.root)
-        if inside and not self.sign_in.admits(request.cookies.get(COOKIE, "")):
+        if inside and not self._is_signed_in(request):
             raise web.HTTPForbidden(text="sign in first\n")
+
+    def _is_signed_in(self, request: web.Request) -> bool:
+        return self.sign_in.admits(request.cookies.get(COOKIE, ""))
+
+    async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        if not self._is_signed_in(request):
+            # Strangers keep no connection that a browser may want.
+            response.force_close()
+            response.headers["Connection"] = "close"
 
     async def _enter(self, request: web.Request) -> web.StreamResponse:
         """Trade the code in the address for a cookie, or say how to sign in."""
@@ -400,8 +412,3 @@ class _Closing(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport.close()
-
-
-async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:
-    for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)

@@ -61,6 +61,11 @@ def test_a_server_inside_is_a_value():
         "https://cucm1.example.test/a b",
         "https://cucm1.example.test\\@evil.example/",
         "https://cucm1.example.test/\r\nX: 1",
+        "https://cucm1.example.test/../dGJ0cC5jb20/x",
+        "https://cucm1.example.test/a/%2e%2E/b",
+        "https://cucm1.example.test/./a",
+        "https://cucm1.example.test%2fevil/",
+        "https://cucm1..example.test/",
         "https://b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example/",
     ],
 )

@@ -260,12 +260,13 @@ async def test_a_malformed_device_code_is_refused(served, change, message):
         await sign_in_with_device_code(oauth_client(served), _shown)
 
 
-async def test_times_of_a_device_code_have_bounds(served):
+@pytest.mark.parametrize(("told", "interval"), [(-1, 5), (1e-9, 1), (90, 60)])
+async def test_times_of_a_device_code_have_bounds(served, told, interval):
     values = {"device_code": "d", "user_code": "u", "verification_uri": "https://a.test/"}
-    odd = {**values, "expires_in": 1e9, "interval": -1}
+    odd = {**values, "expires_in": 1e9, "interval": told}
     served.site.overrides = {"/device_authorization": (200, json.dumps(odd))}
     device = await oauth_client(served).fetch_device_code()
-    assert (device.expires_in, device.interval) == (1800, 5)
+    assert (device.expires_in, device.interval) == (1800, interval)
 
 
 async def test_a_refused_device_code_request_is_told(served):

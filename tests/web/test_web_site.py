@@ -118,6 +118,27 @@ async def talk(served, *lines: str, body: bytes = b"") -> bytes:
     return answer
 
 
+async def test_a_stranger_keeps_no_connection():
+    async with site() as served, browser() as owner:
+        host = f"Host: 127.0.0.1:{served.port}"
+        for path in ("/", served.sign_in.root):
+            told = await talk(served, f"GET {path} HTTP/1.1", host, "Connection: keep-alive")
+            assert b"\r\nConnection: close" in told
+        root = await sign_in(owner, served)
+        status, headers, _ = await ask(owner, "GET", root)
+        assert (status, headers.get("Connection")) == (200, None)
+
+
+async def test_two_origins_are_another_page():
+    async with site() as served, browser() as owner:
+        root = await sign_in(owner, served)
+        own = ("Origin", served.url.rstrip("/"))
+        told = await ask(
+            owner, "POST", root + "later", json={}, headers=[own, ("Origin", "http://evil.test")]
+        )
+        assert told[0] == 403
+
+
 async def test_a_program_that_looks_at_the_address_does_not_use_it_up():
     async with site() as served, browser() as owner:
         address = served.address

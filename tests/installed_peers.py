@@ -211,14 +211,21 @@ def run_scenario(scenario: str, tests: Sequence[str], folder: Path) -> Outcome:
     made = view(shown, hidden, folder)
     first = run_tests(scenario, made, tests)
     first = replace(first, missing=tuple(missing))
-    failed = [line.split()[1] for line in first.wrong if line.startswith(("FAILED ", "ERROR "))]
+    failed = failed_tests(first)
     if not failed or len(failed) > MOST_AGAIN:
         return first
     second = run_tests(scenario, made, failed)
-    wrong = {line.split()[1]: line for line in second.wrong}
-    again = tuple(name for name in failed if name not in wrong)
+    if not failed_tests(second) and second.wrong:
+        return first
+    again = tuple(name for name in failed if name not in failed_tests(second))
     passed = first.passed + len(again)
     return replace(first, passed=passed, failed=second.failed, wrong=second.wrong, again=again)
+
+
+def failed_tests(outcome: Outcome) -> list[str]:
+    """The tests that failed; a parameter in a name may hold blanks."""
+    lines = (line for line in outcome.wrong if line.startswith(("FAILED ", "ERROR ")))
+    return [line.partition(" ")[2] for line in lines]
 
 
 def run_tests(scenario: str, made: str, tests: Sequence[str]) -> Outcome:

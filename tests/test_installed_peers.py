@@ -18,6 +18,7 @@ from tests.installed_peers import (
     Outcome,
     check_machine,
     chosen_packages,
+    failed_tests,
     installed_files,
     read_outcome,
     record,
@@ -62,6 +63,12 @@ def test_a_scenario_is_all_none_or_one_alone():
 )
 def test_what_pytest_tells_is_read(status, text, expected):
     assert read_outcome("x", status, text) == expected
+
+
+def test_a_test_that_failed_is_named_with_the_blanks_of_its_parameter():
+    said = "FAILED tests/a.py::b[call --acc] - assert 2\n1 failed in 1.00s\n"
+    assert failed_tests(read_outcome("x", 1, said)) == ["tests/a.py::b[call --acc]"]
+    assert failed_tests(read_outcome("x", 4, "no tests ran")) == []
 
 
 def test_a_row_takes_the_place_of_the_one_before(tmp_path):

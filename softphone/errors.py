@@ -242,7 +242,7 @@ class SingleSignOnRefused(SingleSignOnError):
     """The authorization server, or the user there, said no; or there is no token that lasts."""
 
     _hint = (
-        "sign in again: softphone sso sign-in; if that is refused, too, ask the administrator, who"
+        "sign in again; if that is refused, too, ask the administrator, who"
         " may have withdrawn all tokens"
     )
 

@@ -146,6 +146,7 @@ def keys_table(kind: type, *without: str) -> str:
 def keys() -> Iterator[str]:
     """Every table of the account file, of messages, compliance and directories."""
     from softphone import config
+    from softphone.config.toml_reader import field_names
     from softphone.contacts import DirectoryLimits, LdapConfig, UdsConfig
     from softphone.messaging.compliance import ComplianceConfig
     from softphone.messaging.config import HistoryConfig, MessagingConfig
@@ -153,6 +154,7 @@ def keys() -> Iterator[str]:
     from softphone.personas import DeviceIdentity
     from softphone.voicemail import VoicemailConfig
 
+    unused = field_names(config.OAuthConfig, "token_file", "command")
     nested = (
         "credentials",
         "further_credentials",
@@ -181,15 +183,15 @@ def keys() -> Iterator[str]:
         ("[watchers]", config.WatchersConfig, ()),
         ("[dscp]", config.DscpConfig, ()),
         ("[device]", DeviceIdentity, ()),
-        ("[oauth]", config.OAuthConfig, ("fetch",)),
+        ("[oauth]", config.OAuthConfig, ("fetch", "tls")),
         ("[im]", MessagingConfig, ("encryption", "compliance", "im_presence", "token")),
         ("[im.im_presence]", ImPresenceConfig, ()),
-        ("[im.oauth]", config.OAuthConfig, ("fetch", "expires_in")),
+        ("[im.oauth]", config.OAuthConfig, unused),
         ("[im], history", HistoryConfig, ("limit",)),
         ("[im.compliance]", ComplianceConfig, ("tls", "file_within")),
-        ("[voicemail]", VoicemailConfig, ()),
+        ("[voicemail]", VoicemailConfig, ("token",)),
         ('[directory.NAME], kind = "ldap"', LdapConfig, ("name", "server_name")),
-        ('[directory.NAME], kind = "uds"', UdsConfig, ("name",)),
+        ('[directory.NAME], kind = "uds"', UdsConfig, ("name", "token")),
         ("[directory.NAME], bounds", DirectoryLimits, ()),
     ):
         yield f"\n## `{name}`\n\nIn Python `{kind.__name__}`.\n"

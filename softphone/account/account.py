@@ -62,6 +62,7 @@ from softphone.call.leg import CallLeg, MusicSource, PendingReferral, flow_short
 from softphone.call.leg.exchange_result import ExchangeResult, request_body
 from softphone.call.leg.security import signaling_security
 from softphone.config import AccountConfig, DrainConfig, UnregisterOrder
+from softphone.config.oauth_table import account_tokens
 from softphone.config.tls import server_credential_of
 from softphone.diagnostics import SipLog, combine_taps
 from softphone.errors import (
@@ -236,6 +237,8 @@ class Account:
                 spawn=self._tasks.spawn,
                 change=driver.change,
                 policy=self._challenges,
+                fetch=account_tokens(config, setup.trust_context.trust, setup.policy),
+                quoted=persona.name == "oauth",
             )
         return AccountContext(
             config=config,

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Coroutine
 
 from softphone.config import OAuthConfig
-from softphone.config.token_source import fetch_token, read_token
+from softphone.config.token_source import FetchTokenBytes, fetch_token, read_token
 from softphone.errors import SoftphoneError
 from softphone.sans_io import OpenDrain
 from softphone.sip.auth import BearerSession, ChallengePolicy
@@ -36,7 +36,8 @@ class TokenRefresher:
     """Keeps the token of one account fresh; `session` answers challenges with it.
 
     `spawn` runs a coroutine for the account's lifetime, `change` opens a drain of its endpoint;
-    `policy` says which servers get the token.
+    `policy` says which servers get the token.  `fetch` is the source, if it is not `config` alone;
+    `quoted` is CUCM's form of the credentials, not that of RFC 8898.
     """
 
     def __init__(
@@ -46,9 +47,12 @@ class TokenRefresher:
         spawn: Callable[[Coroutine[object, object, None]], object],
         change: OpenDrain,
         policy: ChallengePolicy,
+        fetch: FetchTokenBytes | None = None,
+        quoted: bool = True,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
+        self._fetch: FetchTokenBytes = fetch or (lambda refused: fetch_token(config))
         self._spawn = spawn
         self._change = change
         self._wall = wall
@@ -56,7 +60,12 @@ class TokenRefresher:
         self._turn = asyncio.Lock()
         self._replaced_at = -math.inf
         self._lasts = ASSUMED
-        self.session = BearerSession(policy=policy, on_refused=self._wanted.set)
+        self.session = BearerSession(
+            policy=policy,
+            quoted=quoted,
+            authorization_server=config.issuer,
+            on_refused=self._wanted.set,
+        )
 
     async def start(self) -> None:
         """Get the first token, and renew it from then on.  Raises AuthenticationFailed."""
@@ -81,7 +90,8 @@ class TokenRefresher:
                 await self._renew()
 
     async def _renew(self) -> None:
-        token = read_token(await fetch_token(self._config), wall=self._wall())
+        given = await self._fetch(self.session.token_refused)
+        token = read_token(given, wall=self._wall())
         assumed = self._config.expires_in
         if token.lifetime is not None:
             self._lasts = token.lifetime

@@ -149,6 +149,12 @@ GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
         },
     ),
     (
+        "sso",
+        "Single sign-on: sign in once by browser or device code, and out.",
+        "sso",
+        {"check": "CheckSignOnOptions", "sign-in": "SignOnOptions", "sign-out": "SignOutOptions"},
+    ),
+    (
         "trust",
         "Show and change what the phone trusts.",
         "trust",

@@ -58,6 +58,7 @@ async def run_lab(output: CommandOutput, options: LabOptions) -> int:
         voicemail=True,
         im_presence=True,
         edge=True,
+        sign_on=True,
         chat=has_chat(),
         capf_orders=tuple(parse_pending_enrollment(text) for text in options.capf or ()),
         shared_lines=(SharedLine("620", ("bob", "carol")),),
@@ -102,6 +103,8 @@ def _ready(output: CommandOutput, lab: LabServer) -> None:
             "dns_outside": lab.outside_dns.address,
         }
         places |= {name: f"{at[0]}:{at[1]}" for name, at in beside_edge.items()}
+    if lab.sign_on is not None:
+        places["sign_on"] = f"{lab.sign_on.address[0]}:{lab.sign_on.address[1]}"
     accounts = {name: str(path) for name, path in lab.accounts.items()}
     strings = {} if lab.capf is None else dict(lab.capf.strings)
     orders = {} if lab.capf is None else lab.capf.auth_modes
@@ -118,6 +121,7 @@ def _ready(output: CommandOutput, lab: LabServer) -> None:
         "signer_sha256": signer,
         "directory": str(lab.directory_file or ""),
         "presence_accounts": {name: str(path) for name, path in lab.presence_accounts.items()},
+        "sign_on_accounts": {name: str(path) for name, path in lab.sign_on_accounts.items()},
         "chats": {} if lab.chat is None else {n: str(p) for n, p in lab.chat.accounts.items()},
     }
     # For scripts that are started alongside.
@@ -180,6 +184,9 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
         )
     if "voicemail" in places:
         lines.append(f" or: softphone voicemail list --account {first}")
+    if facts["sign_on_accounts"]:
+        account = next(iter(facts["sign_on_accounts"].values()))
+        lines.append(f" or: softphone sso sign-in --account {account}")
     for chats, domain in (
         (facts["chats"], DOMAIN),
         (facts["presence_accounts"], IM_PRESENCE_DOMAIN),

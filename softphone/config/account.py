@@ -543,12 +543,23 @@ FetchToken: TypeAlias = Callable[[], Awaitable[str]]
 """Returns a bearer token, or the JSON object of a token endpoint's response (RFC 6749 5.1)."""
 
 
+_URL_KEYS = (
+    *("issuer", "authorization_endpoint", "token_endpoint"),
+    *("device_authorization_endpoint", "revocation_endpoint"),
+)
+_SIGN_ON_KEYS = (*_URL_KEYS, "scope", "redirect_port", "store", "keyring", "passphrase", "tls")
+
+
 @dataclass(frozen=True, slots=True)
 class OAuthConfig:
-    """The source of the bearer token: one of a file, a command and an async callback.
+    """The source of the bearer token: one of a file, a command and an async callback, or a sign-on.
 
     Each supplies the token itself or a JSON object with `access_token` and `expires_in`.  It is
     read again before the token expires, and when the server does not accept the token.
+
+    With a `client_id` tokens are those of an authorization server: a person signs in once, they are
+    kept in `store` or `keyring`, and refreshed.  The file, command or callback is then where the
+    first token comes from, if one is given.
     """
 
     token_file: str | os.PathLike[str] | None = None
@@ -560,10 +571,38 @@ class OAuthConfig:
     expires_in: int | None = None
     """The lifetime of a token in seconds, if neither the token nor its JSON has one; by default
     3,600."""
+    client_id: str | None = None
+    """Our identifier at the authorization server, as registered there."""
+    issuer: str | None = None
+    """The authorization server's issuer, an https: URL: its metadata name the endpoints that are
+    not given here (RFC 8414), and its answers must name the same issuer (RFC 9207)."""
+    scope: str = ""
+    """The scope to ask for; by default the server's choice."""
+    authorization_endpoint: str | None = None
+    """Where the browser is sent."""
+    token_endpoint: str | None = None
+    """Where tokens are fetched and refreshed; at CUCM your administrator knows it."""
+    device_authorization_endpoint: str | None = None
+    """Where device codes are fetched (RFC 8628)."""
+    revocation_endpoint: str | None = None
+    """Where tokens are revoked (RFC 7009)."""
+    redirect_port: int = 0
+    """The port on loopback that the browser comes back to; by default any that is free."""
+    store: str | os.PathLike[str] | None = None
+    """A file that keeps the tokens, 0600; without a passphrase they are not encrypted there."""
+    keyring: str | None = None
+    """The name in the user's keyring that keeps the tokens, instead of `store`."""
+    passphrase: KeyMaterial | None = None
+    """The passphrase that encrypts `store`; in a file the only line of `passphrase_file`."""
+    tls: TlsConfig | None = None
+    """The trust anchors for the authorization server; `[oauth.tls]`, else `[tls]` without its
+    pin."""
 
     def __post_init__(self) -> None:
         given = [one for one in (self.token_file, self.command, self.fetch) if one is not None]
-        if len(given) != 1:
+        if self.client_id is not None:
+            self._check_sign_on(len(given))
+        elif len(given) != 1:
             raise ConfigurationError(
                 "oauth.token_file: give one of token_file, command and a callback, and one only"
             )
@@ -571,6 +610,23 @@ class OAuthConfig:
             raise ConfigurationError("oauth.command: the command is empty")
         if self.expires_in is not None and self.expires_in < 1:
             raise ConfigurationError("oauth.expires_in: expected a number of seconds above 0")
+        alone = [key for key in _SIGN_ON_KEYS if getattr(self, key) not in (None, "", 0)]
+        if self.client_id is None and alone:
+            raise ConfigurationError(f"oauth.{alone[0]}: it needs a client_id")
+
+    def _check_sign_on(self, given: int) -> None:
+        if given > 1:
+            raise ConfigurationError("oauth.token_file: give one source of the first token at most")
+        if self.issuer is None and self.token_endpoint is None:
+            raise ConfigurationError("oauth.issuer: give the issuer, or the token_endpoint")
+        if (self.store is None) == (self.keyring is None):
+            raise ConfigurationError("oauth.store: give store or keyring, one and only one")
+        if self.passphrase is not None and self.store is None:
+            raise ConfigurationError("oauth.passphrase_file: a keyring needs no passphrase")
+        for key in _SIGN_ON_KEYS:
+            url = getattr(self, key) if key in _URL_KEYS else None
+            if url is not None and not url.startswith("https://"):
+                raise ConfigurationError(f"oauth.{key}: {url!r} is not an https: address")
 
 
 @dataclass(frozen=True, slots=True)

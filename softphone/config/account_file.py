@@ -21,7 +21,6 @@ from softphone.config.account import (
     EdgeAccess,
     LimitsConfig,
     MediaPreferences,
-    OAuthConfig,
     PolicyConfig,
     QualityConfig,
     StirConfig,
@@ -30,6 +29,7 @@ from softphone.config.account import (
 from softphone.config.dial_policy import DialPolicyConfig
 from softphone.config.dscp import DscpConfig
 from softphone.config.listener import CallerConfig, ChallengeConfig, read_users
+from softphone.config.oauth_table import OAUTH_KEYS, read_oauth
 from softphone.config.presets import preset_named
 from softphone.config.routing import RouteConfig
 from softphone.config.toml_reader import (
@@ -81,7 +81,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "challenge": (*field_names(ChallengeConfig), "users_file"),
     "routes": field_names(RouteConfig, "handler"),
     "device": field_names(DeviceIdentity),
-    "oauth": field_names(OAuthConfig, "fetch"),
+    "oauth": OAUTH_KEYS,
     "tls": (*TLS_KEYS, *SERVER_KEYS),
     "policy": field_names(PolicyConfig),
     "im": IM_KEYS,
@@ -249,11 +249,6 @@ def _installation(identity: DeviceIdentity) -> str | None:
     return ConfigStore(identity.store).installation(identity.name, random_bytes)
 
 
-def _oauth(table: TomlTable) -> OAuthConfig:
-    path, command = table.secret_path("token_file"), table.texts("command", unique=False)
-    return OAuthConfig(path, command, expires_in=table.number("expires_in"))
-
-
 def _policy(table: TomlTable) -> PolicyConfig:
     minimum = table.choice("minimum", SecurityLevel, without=SecurityLevel.UNKNOWN)
     return PolicyConfig(minimum, **table.fields(PolicyConfig, "minimum"))
@@ -327,7 +322,7 @@ def _dial_policy(table: TomlTable) -> DialPolicyConfig:
 
 _TABLES: Mapping[str, Callable[[TomlTable], Any]] = {
     "device": _device,
-    "oauth": _oauth,
+    "oauth": read_oauth,
     "tls": TomlTable.tls,
     "policy": _policy,
     "media": _media,

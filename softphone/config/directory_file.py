@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from softphone.config.account import TlsConfig
+from softphone.config.oauth_table import shared_token
 from softphone.config.tls import credential_of, trust_store_of
 from softphone.config.toml_reader import PASSWORD_KEYS, TLS_KEYS, TomlTable, read_toml
 from softphone.contacts import ATTRIBUTES, DirectoryConfig, DirectoryLimits, LdapConfig, UdsConfig
@@ -60,7 +61,7 @@ def load_directories(
     file = read_toml(Path(path), "file of directories", _MAKING)
     # In an account file the other keys are checked by account_file.
     if "aor" not in file.values:
-        file.check_keys("directory", "tls", "policy")
+        file.check_keys("directory", "tls", "policy", "oauth")
     group = file.table("directory")
     if group is None or not group.values:
         if not needed:
@@ -107,9 +108,10 @@ class _DirectoryTables:
         return UdsConfig(
             name=table.name.partition(".")[2],
             password=self._password(table),
+            token=None if "user" in table.values else shared_token(self.file),
             tls=self._settings(self._tls_config(table), Service.HTTPS),
             bounds=_bounds(table),
-            **table.fields(UdsConfig, "name", "password", "tls", "bounds"),
+            **table.fields(UdsConfig, "name", "password", "token", "tls", "bounds"),
         )
 
     def _password(self, table: TomlTable) -> KeyMaterial | None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from softphone.config.account import FetchToken, OAuthConfig, TlsConfig
 from softphone.config.account_file import IM_KEYS
+from softphone.config.oauth_table import shared_token
 from softphone.config.tls import credential_of, trust_store_of
 from softphone.config.token_source import token_text
 from softphone.config.toml_reader import PASSWORD_KEYS, TLS_KEYS, TomlTable, field_names, read_toml
@@ -22,6 +23,7 @@ from softphone.messaging.config import HistoryConfig, MessagingConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.im_presence import ImPresenceConfig
 from softphone.security import RevocationMode
+from softphone.sip.auth import FetchBearer
 from softphone.trust import Service, TlsSettings
 
 _MAKING = "its table [im] is in the docs, under Instant messages"
@@ -47,7 +49,7 @@ def load_messaging(
     file = read_toml(Path(path), "account file", _MAKING)
     if "aor" not in file.values:
         # An account's other keys are checked where the account is read.
-        file.check_keys("fips", "tls", "im")
+        file.check_keys("fips", "tls", "oauth", "im")
     table = file.table("im")
     if table is None:
         raise ConfigurationError(f"{file.path}: there is no table [im] for instant messages")
@@ -55,7 +57,7 @@ def load_messaging(
     fips = file.flag("fips")
     variables = os.environ if environment is None else environment
     tls = _tls(file, table)
-    config = table.checked(lambda: _config(table, tls, variables))
+    config = table.checked(lambda: _config(table, tls, variables, _token(file, table)))
     return ImFile(file.path, config, fips, file.warnings)
 
 
@@ -78,7 +80,12 @@ def _tls(file: TomlTable, im: TomlTable) -> TlsSettings:
     )
 
 
-def _config(table: TomlTable, tls: TlsSettings, environment: Mapping[str, str]) -> MessagingConfig:
+def _config(
+    table: TomlTable,
+    tls: TlsSettings,
+    environment: Mapping[str, str],
+    token: FetchToken | None,
+) -> MessagingConfig:
     jid = table.needed_text("jid", "a jid is missing; it is your own address, user@domain")
     secret = any(key in table.values for key in PASSWORD_KEYS)
     aes, clear = table.flag("support_aes"), table.flag("support_no_encoding")
@@ -93,7 +100,7 @@ def _config(table: TomlTable, tls: TlsSettings, environment: Mapping[str, str]) 
         timeout=table.seconds("timeout", most=600) or 30.0,
         compliance=_compliance(table, tls),
         im_presence=_im_presence(table, tls),
-        token=_token(table),
+        token=token,
         **table.fields(
             MessagingConfig,
             *("jid", "password", "tls", "encryption", "history", "timeout", "compliance"),
@@ -139,14 +146,29 @@ def _compliance(im: TomlTable, tls: TlsSettings) -> ComplianceConfig | None:
     )
 
 
-def _token(im: TomlTable) -> FetchToken | None:
-    """Return the source of tokens of the table `[im.oauth]`; None without one."""
+def _token(file: TomlTable, im: TomlTable) -> FetchToken | None:
+    """Return the source of tokens of the table `[im.oauth]`, else the file's single sign-on.
+
+    None where there is neither, or a password.
+    """
     table = im.table("oauth")
     if table is None:
-        return None
+        secret = any(key in im.values for key in PASSWORD_KEYS)
+        return None if secret else _signed_on(shared_token(file))
     table.check_keys("token_file", "command")
     path, command = table.secret_path("token_file"), table.texts("command", unique=False)
     return token_text(table.checked(lambda: OAuthConfig(path, command)))
+
+
+def _signed_on(fetch: FetchBearer | None) -> FetchToken | None:
+    """Return a source of texts for the sign-ins of chat, which tells no refusal of a token."""
+    if fetch is None:
+        return None
+
+    async def text() -> str:
+        return (await fetch(False)).reveal().decode()
+
+    return text
 
 
 def _im_presence(im: TomlTable, tls: TlsSettings) -> ImPresenceConfig | None:

@@ -12,6 +12,7 @@ import binascii
 import contextlib
 import json
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -22,6 +23,11 @@ from softphone.operating_system import kill_process_group
 from softphone.security import KeyMaterial
 from softphone.sip.auth import LONGEST_TOKEN, is_bearer_token
 
+FetchTokenBytes: TypeAlias = Callable[[bool], Awaitable[bytes]]
+"""`await fetch(refused)` returns a token, or the JSON of a token endpoint.
+
+`refused` says that a server did not accept the last one.
+"""
 PATIENCE = 30.0
 """Seconds that a command or a callback may take."""
 LARGEST = LONGEST_TOKEN + 4096

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from softphone.config.account import TlsConfig
 from softphone.config.account_file import VOICEMAIL_KEYS
+from softphone.config.oauth_table import shared_token
 from softphone.config.tls import credential_of, trust_store_of
-from softphone.config.toml_reader import TLS_KEYS, TomlTable, read_toml
+from softphone.config.toml_reader import PASSWORD_KEYS, TLS_KEYS, TomlTable, read_toml
 from softphone.errors import ConfigurationError
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import Service, TlsSettings
@@ -41,18 +42,25 @@ def load_voicemail(
     file = read_toml(Path(path), "account file", _MAKING)
     if "aor" not in file.values:
         # An account's other keys are checked where the account is read.
-        file.check_keys("fips", "tls", "policy", "voicemail")
+        file.check_keys("fips", "tls", "policy", "oauth", "voicemail")
     table = file.table("voicemail")
     if table is None:
         raise ConfigurationError(f"{file.path}: there is no table [voicemail] in it")
     table.check_keys(*VOICEMAIL_KEYS)
     for key, what in (("server", "the host of the voicemail server"), ("user", "the mailbox")):
         table.needed_text(key, f"{key} is missing: {what}")
-    password = table.password(os.environ if environment is None else environment)
+    given = any(key in table.values for key in PASSWORD_KEYS)
+    token = None if given else shared_token(file)
+    password = None
+    if token is None:
+        password = table.password(os.environ if environment is None else environment)
     tls = _tls(file, table)
     config = table.checked(
         lambda: VoicemailConfig(
-            password=password, tls=tls, **table.fields(VoicemailConfig, "password", "tls")
+            password=password,
+            token=token,
+            tls=tls,
+            **table.fields(VoicemailConfig, "password", "token", "tls"),
         )
     )
     return VoicemailFile(file.path, config, file.flag("fips"), file.warnings)

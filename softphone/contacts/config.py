@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
+from softphone.sip.auth import FetchBearer
 from softphone.trust import Service, TlsSettings
 
 ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
@@ -162,6 +163,8 @@ class UdsConfig:
     """The trust anchors and our certificate; `[directory.NAME.tls]`, else `[tls]` of the file."""
     bounds: DirectoryLimits = field(default_factory=DirectoryLimits)
     """The time limit of a search, and the number of entries to request."""
+    token: FetchBearer | None = field(default=None, repr=False)
+    """Supplies a bearer token instead of user and password; in a file `[oauth]` does."""
 
     def __post_init__(self) -> None:
         _require(self.tls, Service.HTTPS)
@@ -171,7 +174,9 @@ class UdsConfig:
             raise ConfigurationError("user: a user's name and a password go together")
         if self.user is not None and ":" in self.user:
             raise ConfigurationError("user: a name with a colon cannot be told (RFC 7617)")
-        if self.authenticated and self.user is None:
+        if self.token is not None and self.user is not None:
+            raise ConfigurationError("user: a token takes the place of user and password")
+        if self.authenticated and self.user is None and self.token is None:
             raise ConfigurationError("authenticated: there is no user to show")
 
     @property

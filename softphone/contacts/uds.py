@@ -21,7 +21,10 @@ from softphone.net.http import (
     HttpsLimits,
     HttpsRequest,
     basic_authorization,
+    bearer_authorization,
 )
+from softphone.net.http.client import HttpsResponse
+from softphone.sip.auth import FetchBearer
 
 logger = logging.getLogger("softphone.contacts")
 
@@ -133,6 +136,9 @@ class UdsDirectory:
         host = f"[{place[0]}]" if ":" in place[0] else place[0]
         url = f"https://{host}:{place[1]}/cucm-uds/{path}?{urlencode(query)}"
         config = self._config
+        if show and config.token is not None:
+            answer = await self._send_with_token(url, config.token)
+            return self._checked(place, answer, "another token")
         credential = None
         if show and config.user is not None and config.password is not None:
             credential = basic_authorization(config.user, config.password)
@@ -147,8 +153,23 @@ class UdsDirectory:
             )
             if answer.status != 401:
                 self._show = True
+        wants = "user and password" if credential is None else "another user or password"
+        return self._checked(place, answer, wants)
+
+    async def _send_with_token(self, url: str, fetch: FetchBearer) -> HttpsResponse:
+        """Send a request with a token; once more with another where it is not accepted."""
+        for refused in (False, True):
+            credential = bearer_authorization(await fetch(refused))
+            answer = await self._client.send_request(
+                HttpsRequest(url, headers=_headers(credential))
+            )
+            if answer.status != 401:
+                break
+        return answer
+
+    @staticmethod
+    def _checked(place: tuple[str, int], answer: HttpsResponse, wants: str) -> bytes:
         if answer.status in (401, 403):
-            wants = "user and password" if credential is None else "another user or password"
             raise DirectoryRefused(f"{place[0]} answered {answer.status}: it wants {wants}")
         if answer.status != 200:
             raise DirectoryError(f"{place[0]} answered {answer.status} to a UDS request")

@@ -64,7 +64,7 @@ _SECRETS = tuple(
         # A JSON Web Token under any name: its Base64 header begins with these letters.
         r"(\beyJ)[A-Za-z0-9_\-]{8,}+(?:\.[A-Za-z0-9_\-]*+)++",
         # password = "...", access_token=..., "secret": "..."
-        r"((?:password|passwd|passphrase|secret|token|client_assertion|api_?key|auth_?string"
+        r"((?:password|passwd|passphrase|secret|token|client_assertion|device_code|code_verifier|api_?key|auth_?string"
         rf"|jsessionid(?:sso)?)[\"']?\s{{0,9}}[=:]{{1,2}}\s{{0,9}}b?)(?:{_DOUBLE}|{_SINGLE}|[^\s,;&\"]++)",
         # https://app/callback?code=... and the body of a token request (RFC 6749 sections 4.1, 4.5)
         r"((?:^|[?&\"'])(?:code|code_verifier|device_code|user_code|assertion|samlresponse)"

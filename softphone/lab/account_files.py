@@ -10,6 +10,7 @@ from softphone.errors import ConfigurationError
 from softphone.lab.authority import Authority, CertificateNames
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.dns_server import DISCOVERY_NODE
+from softphone.lab.sign_on import CLIENT_ID as SIGN_ON_CLIENT
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import TlsCredential, write_private
@@ -92,6 +93,24 @@ class LabFiles:
         ]
         path = self.folder / f"presence-{user}.toml"
         write_private(path, "\n".join([*lines, ""]).encode())
+        return path
+
+    def sign_on_file(self, user: str, issuer: str) -> Path:
+        """Write the file with which a user signs in once, for the mailbox too."""
+        lines = [
+            "[oauth]",
+            f'client_id = "{SIGN_ON_CLIENT}"',
+            f'issuer = "{issuer}"',
+            f'store = "tokens/{user}.json"',
+        ]
+        if self.voicemail is not None:
+            lines += [
+                "[voicemail]",
+                f'server = "{self.voicemail[0]}:{self.voicemail[1]}"',
+                f'user = "{user}"',
+            ]
+        path = self.folder / f"sign-on-{user}.toml"
+        write_private(path, "\n".join([*lines, "[tls]", f'ca = "{self.ca.name}"', ""]).encode())
         return path
 
     def account_file(

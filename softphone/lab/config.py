@@ -88,6 +88,8 @@ class LabConfig:
     * `im_presence`: run an IM and Presence node for the users with a password.
     * `edge`: with the directory, run an edge server (Expressway) in front of all of this, and serve
       the DNS records that users outside see.
+    * `sign_on`: run an authorization server for the users with a password, whose tokens the other
+      services take.
     * `chat`: start Prosody for the users.
     * `delayed_offer`: send INVITEs to users without a session description, as CUCM does.
     * `vouches`: have the registrar state that it vouches for the far ends of calls.
@@ -129,6 +131,8 @@ class LabConfig:
     edge: bool = False
     edge_port: int = 0
     edge_sip_port: int = 0
+    sign_on: bool = False
+    sign_on_port: int = 0
     chat: bool = False
     media_ports: tuple[int, int] = (30000, 39999)
     delayed_offer: bool = True

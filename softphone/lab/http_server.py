@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from ssl import SSLContext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from softphone.errors import TransportError
 from softphone.extras import require_module
@@ -56,6 +56,31 @@ async def serve_http(
         ) from exc
     bound_host, bound_port = runner.addresses[0][:2]
     return str(bound_host), int(bound_port)
+
+
+TokenUser: TypeAlias = Callable[[str], "str | None"]
+"""Returns the user of a bearer token, None for one that is not good."""
+
+
+def no_token(token: str) -> str | None:
+    """Accept no token."""
+    return None
+
+
+def signed_in_user(
+    header: str, passwords: Mapping[str, KeyMaterial], token_user: TokenUser
+) -> str | None:
+    """Return the user of an Authorization header with a good password or token, else None."""
+    scheme, _, value = header.partition(" ")
+    if scheme.lower() == "bearer":
+        return token_user(value.strip())
+    return basic_user(header, passwords)
+
+
+def challenge(header: str, basic: str, token_user: TokenUser) -> str:
+    """Return the WWW-Authenticate of a 401: `basic`, or the error of a token (RFC 6750 3.1)."""
+    bearer = header[:7].lower() == "bearer " and token_user is not no_token
+    return 'Bearer error="invalid_token"' if bearer else basic
 
 
 def basic_user(header: str, passwords: Mapping[str, KeyMaterial]) -> str | None:

@@ -54,6 +54,7 @@ from softphone.lab.registrar import (
     StoredBinding,
     is_device,
 )
+from softphone.lab.sign_on import LabSignOn
 from softphone.lab.uds_directory import LabDirectory, lab_people
 from softphone.lab.unity_connection import LabVoicemail, lab_messages
 from softphone.media import MediaConfig, PortRange, VideoBackend
@@ -154,6 +155,9 @@ class LabServer:
         self.voicemail: LabVoicemail | None = None
         self.chat: LabChatServer | None = None
         self.im_presence: LabImPresence | None = None
+        self.sign_on: LabSignOn | None = None
+        self.sign_on_accounts: dict[str, Path] = {}
+        """Files with the tables `[oauth]` and `[voicemail]`, by user."""
         self.presence_accounts: dict[str, Path] = {}
         """Files with an `[im]` table for the IM and Presence node, by user."""
         self.collector = QualityReportCollector(entropy)
@@ -258,6 +262,8 @@ class LabServer:
             await self._open_directory()
         if self.config.im_presence:
             await self._open_im_presence()
+        if self.config.sign_on:
+            await self._open_sign_on()
         if self.config.chat:
             await self._open_chat()
         if self.capf is not None:
@@ -324,6 +330,22 @@ class LabServer:
         self.presence_accounts = {
             each: files.im_presence_file(each, IM_PRESENCE_DOMAIN, node.address, node.xmpp_address)
             for each in passwords
+        }
+
+    async def _open_sign_on(self) -> None:
+        """Start the authorization server, and write the files with which users sign in there."""
+        files, config = self.files, self.config
+        users = [each.name for each in config.users if not each.is_load_user]
+        passwords = {each: files.passwords[each] for each in users if each in files.passwords}
+        self.sign_on = LabSignOn(
+            passwords, files.server, config.host, config.sign_on_port, self._entropy
+        )
+        await self._stack.enter_async_context(self.sign_on)
+        for service in (self.directory, self.voicemail):
+            if service is not None:
+                service.token_user = self.sign_on.token_user
+        self.sign_on_accounts = {
+            each: files.sign_on_file(each, self.sign_on.issuer) for each in passwords
         }
 
     async def _open_voicemail(self) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 from xml.sax.saxutils import escape, quoteattr
 
-from softphone.lab.http_server import basic_user, serve_http
+from softphone.lab.http_server import TokenUser, challenge, no_token, serve_http, signed_in_user
 from softphone.sans_io import Address
 from softphone.security import ClientCertificates, KeyMaterial
 from softphone.trust import TlsCredential, TlsSettings, server_context
@@ -55,10 +55,11 @@ def lab_people(numbers: Mapping[str, str]) -> tuple[DirectoryUser, ...]:
 class LabDirectory:
     """An async context; `address` is where it listens once it is entered.
 
-    `passwords` are those of the users who may search.  `asked` records each request: path, query,
-    and the user whose password was correct, else None.  `node` is the full name of this server,
-    `servers` are those of the cluster; `devices` are the names of each user's devices, and
-    `profile_uri` is the address of the service profile, `files_uri` that of the files of devices.
+    `passwords` are those of the users who may search, `token_user` names the user of a token.
+    `asked` records each request: path, query, and the user whose password or token was good, else
+    None.  `node` is the full name of this server, `servers` are those of the cluster; `devices` are
+    the names of each user's devices, and `profile_uri` is the address of the service profile,
+    `files_uri` that of the files of devices.
     """
 
     people: Sequence[DirectoryUser]
@@ -74,6 +75,7 @@ class LabDirectory:
     profile_uri: str = ""
     files_uri: str = ""
     im_and_presence: bool = False
+    token_user: TokenUser = no_token
     address: Address = ("", 0)
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -100,11 +102,12 @@ class LabDirectory:
         from aiohttp import web
 
         what, query = request.match_info["what"], dict(request.query)
-        user = basic_user(request.headers.get("Authorization", ""), self.passwords)
+        header = request.headers.get("Authorization", "")
+        user = signed_in_user(header, self.passwords, self.token_user)
         self.asked.append((what, request.query_string, user))
         del self.asked[:-1000]
         if what == "users" and self.authenticated and user is None:
-            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="UDS"'})
+            return web.Response(status=401, headers=self._challenge(header))
         makers = {
             "users": self._users,
             "clusterUser": self._cluster_user,
@@ -114,16 +117,19 @@ class LabDirectory:
         if make is not None:
             return web.Response(text=_HEAD + make(query), content_type="application/xml")
         if what.startswith("user/"):
-            return self._own_data(what.removeprefix("user/"), user)
+            return self._own_data(what.removeprefix("user/"), user, header)
         return web.Response(status=404)
 
-    def _own_data(self, path: str, user: str | None) -> web.Response:
+    def _challenge(self, header: str) -> dict[str, str]:
+        return {"WWW-Authenticate": challenge(header, 'Basic realm="UDS"', self.token_user)}
+
+    def _own_data(self, path: str, user: str | None, header: str) -> web.Response:
         """Answer `/user/ID` and `/user/ID/devices`: to that user only."""
         from aiohttp import web
 
         name, _, below = path.partition("/")
         if user is None:
-            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="UDS"'})
+            return web.Response(status=401, headers=self._challenge(header))
         if user != name:
             return web.Response(status=403)
         person = next((each for each in self.people if each.username == name), None)

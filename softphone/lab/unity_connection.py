@@ -18,7 +18,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 import numpy as np
 
-from softphone.lab.http_server import basic_user, serve_http
+from softphone.lab.http_server import TokenUser, challenge, no_token, serve_http, signed_in_user
 from softphone.media.audio import ToneSource
 from softphone.sans_io import Address
 from softphone.security import ClientCertificates, KeyMaterial
@@ -107,8 +107,9 @@ def lab_messages(number: int) -> tuple[StoredMessage, ...]:
 class LabVoicemail:
     """An async context; `address` is where it listens once it is entered.
 
-    `mailboxes` are the messages by user, `passwords` those of the users.  `asked` records each
-    request: method, path with query, and the user whose password was correct, else None.
+    `mailboxes` are the messages by user, `passwords` those of the users, `token_user` names the
+    user of a token.  `asked` records each request: method, path with query, and the user whose
+    password or token was good, else None.
     `on_change` is called with the user and the number of new messages when that may have changed.
     """
 
@@ -121,6 +122,7 @@ class LabVoicemail:
     faults: set[VoicemailFault] = field(default_factory=set)
     on_change: Callable[[str, int], None] = lambda user, new: None
     settings: TlsSettings = field(default_factory=TlsSettings)
+    token_user: TokenUser = no_token
     address: Address = ("", 0)
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -163,7 +165,8 @@ class LabVoicemail:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         from aiohttp import web
 
-        user = basic_user(request.headers.get("Authorization", ""), self.passwords)
+        header = request.headers.get("Authorization", "")
+        user = signed_in_user(header, self.passwords, self.token_user)
         user = user if user in self.mailboxes else None
         self.asked.append((request.method, request.path_qs, user))
         del self.asked[:-1000]
@@ -171,7 +174,12 @@ class LabVoicemail:
         if fault is not None:
             return fault
         if user is None:
-            return web.Response(status=401, headers={"WWW-Authenticate": 'Basic realm="Cisco"'})
+            return web.Response(
+                status=401,
+                headers={
+                    "WWW-Authenticate": challenge(header, 'Basic realm="Cisco"', self.token_user)
+                },
+            )
         what = request.match_info["what"].split("/")
         match (request.method, *what):
             case ("GET", "version"):

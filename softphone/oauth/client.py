@@ -200,8 +200,13 @@ class OAuthClient:
         if answer.status != 200:
             secrets = [each for each in form.values() if isinstance(each, KeyMaterial)]
             raise _failure(answer, url, *secrets)
-        found = read_token_response(answer.body, wall=self.wall(), before=before)
-        return replace(found, server=self._config.server, client_id=self._config.client_id)
+        return self.own(read_token_response(answer.body, wall=self.wall(), before=before))
+
+    def own(self, token: Token) -> Token:
+        """Return a token as one of this server and client, with the lifetime to assume."""
+        config = self._config
+        lasts = config.expires_in if token.lifetime is None else token.lifetime
+        return replace(token, server=config.server, client_id=config.client_id, lifetime=lasts)
 
     async def _post(self, url: str, form: Mapping[str, str | KeyMaterial]) -> HttpsResponse:
         plain = {

@@ -33,6 +33,8 @@ class OAuthServerConfig:
     """The scope to ask for; "" leaves it to the server."""
     redirect_port: int = 0
     """The port of the loopback redirect; 0 is any, as RFC 8252 section 7.3 has it."""
+    expires_in: float | None = None
+    """The seconds that a token lasts where the server does not say; by default 3,600."""
     timeout: float = 20.0
     """The time limit of one request in seconds, 0.1 to 120."""
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))

@@ -11,7 +11,6 @@ import hmac
 import json
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 
 from softphone.errors import (
     ConfigurationError,
@@ -30,7 +29,6 @@ logger = logging.getLogger("softphone.oauth")
 
 PAUSE = 30.0
 """Seconds until a refresh is tried again after one that failed."""
-_AGAIN = "sign in with: softphone sso sign-in"
 
 
 class TokenKeeper:
@@ -55,6 +53,16 @@ class TokenKeeper:
         self._handed = b""
         self._dead: tuple[bytes, SingleSignOnError] | None = None
         self._failed: tuple[float, SoftphoneError] | None = None
+
+    @property
+    def client(self) -> OAuthClient:
+        """The client of the authorization server."""
+        return self._client
+
+    @property
+    def description(self) -> str:
+        """Where the tokens are, and how they are protected, for a person."""
+        return self._store.description
 
     async def fetch(self, refused: bool = False) -> str:
         """Return a token endpoint's JSON: `access_token`, and `expires_in` from now.
@@ -136,7 +144,7 @@ class TokenKeeper:
         """Refresh a token, or take a given one; store it."""
         try:
             if found is None:
-                raise SingleSignOnRefused(f"there is no token: {_AGAIN}")
+                raise SingleSignOnRefused("there is no token: sign in first")
             fresh = await self._refresh(found)
         except SingleSignOnError as error:
             if self._given is None or not refused_for_good(error):
@@ -153,7 +161,7 @@ class TokenKeeper:
     async def _refresh(self, found: Token) -> Token:
         """Ask the server, unless it has refused this very token, or just failed."""
         if found.refresh is None:
-            raise SingleSignOnRefused(f"the token has ended, and there is no other: {_AGAIN}")
+            raise SingleSignOnRefused("the token has ended, and there is no other")
         secret = found.refresh.reveal()
         if self._dead is not None and hmac.compare_digest(self._dead[0], secret):
             raise copy_error(self._dead[1])
@@ -174,13 +182,8 @@ class TokenKeeper:
     async def _take_given(self, found: Token | None, error: SingleSignOnError) -> Token:
         """Return a given token.  Raises `error` for the one that is stored already."""
         assert self._given is not None
-        config = self._client.config
         body = await self._given()
-        given = replace(
-            read_token_response(_typed(body), wall=self._client.wall()),
-            server=config.server,
-            client_id=config.client_id,
-        )
+        given = self._client.own(read_token_response(_typed(body), wall=self._client.wall()))
         if found is not None and _same(found.refresh, given.refresh):
             raise error
         return given

@@ -32,6 +32,7 @@ from softphone.net.http import (
     HttpsRequest,
     ResponseTooLarge,
     basic_authorization,
+    bearer_authorization,
 )
 from softphone.net.http.client import HttpsResponse
 from softphone.trust import write_private
@@ -90,6 +91,7 @@ class VoicemailClient:
             tls, HttpsLimits(LARGEST_SOUND, SOUND_TIMES * config.timeout), environment
         )
         self._server = 0
+        self._token_refused = False
         self._hint = asyncio.Event()
 
     @property
@@ -294,7 +296,7 @@ class VoicemailClient:
     async def _document(
         self, method: str, url: str, header: tuple[str, str], body: bytes | None = None
     ) -> HttpsResponse:
-        headers = (header, self._authorization())
+        headers = (header, await self._authorization())
         return await self._documents.send_request(
             HttpsRequest(url, method, headers=headers, content=body)
         )
@@ -307,7 +309,7 @@ class VoicemailClient:
         async def fetch(url: str) -> HttpsResponse:
             octets.seek(0)
             octets.truncate()
-            headers = (("Accept", "audio/wav, */*;q=0.1"), self._authorization())
+            headers = (("Accept", "audio/wav, */*;q=0.1"), await self._authorization())
             return await self._sounds.send_request(HttpsRequest(url, headers=headers), keep)
 
         def keep(piece: bytes) -> None:
@@ -328,8 +330,28 @@ class VoicemailClient:
     def _host(self) -> str:
         return self._config.servers[self._server]
 
-    def _authorization(self) -> tuple[str, str]:
-        return basic_authorization(self._config.user, self._config.password)
+    async def _authorization(self) -> tuple[str, str]:
+        """Return the header with user and password, or with a token: another one after a 401."""
+        config = self._config
+        if config.token is not None:
+            refused, self._token_refused = self._token_refused, False
+            return bearer_authorization(await config.token(refused))
+        if config.password is None:
+            raise ConfigurationError("password: there is neither a password nor a token")
+        return basic_authorization(config.user, config.password)
+
+    async def _send_at(
+        self, path: str, send: Callable[[str], Awaitable[HttpsResponse]]
+    ) -> HttpsResponse:
+        """Send a request to the current server; once more if it does not accept the token.
+
+        A password is not sent again: a few wrong ones lock a mailbox.
+        """
+        answer = await send(f"https://{self._host}{path}")
+        if answer.status == 401 and self._config.token is not None:
+            self._token_refused = True
+            answer = await send(f"https://{self._host}{path}")
+        return answer
 
     async def _ask(
         self, path: str, send: Callable[[str], Awaitable[HttpsResponse]]
@@ -342,7 +364,7 @@ class VoicemailClient:
         for attempt in range(len(servers)):
             others = attempt + 1 < len(servers)
             try:
-                answer = await send(f"https://{self._host}{path}")
+                answer = await self._send_at(path, send)
                 if answer.status != 503 or not others:
                     _check_status(self._host, path, answer)
                     return answer
@@ -383,8 +405,8 @@ def _check_status(host: str, path: str, answer: HttpsResponse) -> None:
         )
     if status == 401:
         raise VoicemailRefused(
-            f"{host} answered 401: the password is wrong, or the mailbox is locked; it is not sent"
-            " again by itself"
+            f"{host} answered 401: password or token is not accepted, or the mailbox is locked; a"
+            " password is not sent again by itself"
         )
     if status == 403:
         raise VoicemailRefused(

@@ -8,6 +8,7 @@ from enum import StrEnum
 from softphone.errors import ConfigurationError
 from softphone.net.http import https_target
 from softphone.security import KeyMaterial, TlsVersion
+from softphone.sip.auth import FetchBearer
 from softphone.trust import Service, TlsSettings
 
 TLS_1_2_ONLY = (
@@ -39,7 +40,7 @@ class VoicemailConfig:
     """`host` or `host:port`, as its certificate names it; the port is 443."""
     user: str
     """The user whose mailbox it is."""
-    password: KeyMaterial
+    password: KeyMaterial | None = None
     """The user's web application password; a file says `password`, `password_file` or
     `password_env`."""
     backups: tuple[str, ...] = ()
@@ -54,10 +55,14 @@ class VoicemailConfig:
     """The seconds between two looks for new messages without message waiting, 30 to 86,400."""
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
     """The trust anchors and our certificate; `[voicemail.tls]`, else `[tls]` of the file."""
+    token: FetchBearer | None = field(default=None, repr=False)
+    """Supplies a bearer token instead of user and password; in a file `[oauth]` does."""
 
     def __post_init__(self) -> None:
         if self.tls.service is not Service.HTTPS:
             raise ConfigurationError("tls: the settings are those of another service")
+        if (self.password is None) == (self.token is None):
+            raise ConfigurationError("password: give the user's password, or a token ([oauth])")
         for key, servers in (("server", (self.server,)), ("backups", self.backups)):
             for each in servers:
                 _check_server(key, each)

@@ -412,3 +412,28 @@ async def test_a_renewal_that_fails_is_logged_without_the_token(caplog, monkeypa
     assert "the service is away" in caplog.text
     assert "token1" not in caplog.text
     await account.close()
+
+
+async def test_a_source_of_its_own_learns_that_a_token_was_refused():
+    asked, tasks = [], []
+
+    async def fetch(refused):
+        asked.append(refused)
+        return f"token-{len(asked)}".encode()
+
+    refresher = TokenRefresher(
+        OAuthConfig(client_id="phone", issuer="https://login.example.test", store="unused"),
+        spawn=lambda work: tasks.append(asyncio.ensure_future(work)),
+        change=lambda: nullcontext(0.0),
+        policy=own_server_everywhere("example.test"),
+        fetch=fetch,
+        quoted=False,
+    )
+    await refresher.start()
+    assert shown(refresher.session) == "token-1"
+    refuse(refresher.session)
+    await eventually(lambda: len(asked) == 2)
+    assert asked == [False, True]
+    assert shown(refresher.session) == "token-2"
+    for task in tasks:
+        task.cancel()

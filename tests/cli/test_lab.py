@@ -19,9 +19,9 @@ def test_with_json_it_prints_one_object_and_ends_with_0(start, tmp_path, number)
     ready = json.loads(lab.until("ready"))
     places = {"sip_tls", "sip_tcp", "sip_udp", "capf", "tvs", "tftp", "http", "https", "uds"}
     places |= {"voicemail", "dns", "im_presence", "im_presence_xmpp"}
-    places |= {"edge", "edge_sip", "dns_outside"}
+    places |= {"edge", "edge_sip", "dns_outside", "sign_on"}
     more = {"extensions", "accounts", "auth_strings", "signer_sha256", "directory", "chats"}
-    more |= {"shared_lines", "presence_accounts"}
+    more |= {"shared_lines", "presence_accounts", "sign_on_accounts"}
     assert set(ready) == {"event", "capf_orders", "mics", *places, *more}
     assert ready["capf_orders"] == {"CSFALICE": ["string"], "CSFBOB": ["string"]}
     assert set(ready["auth_strings"]) == {"CSFALICE", "CSFBOB"}

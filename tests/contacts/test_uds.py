@@ -211,3 +211,34 @@ async def test_a_server_that_is_silent_is_left_after_a_while(tmp_path):
 def test_a_configuration_that_cannot_be_is_refused(more, key):
     with pytest.raises(ConfigurationError, match=f"^{key}: "):
         UdsConfig(**{"name": "cucm", "server": "cucm.example.test", **more})
+
+
+@pytest.mark.parametrize(("good", "asked"), [("0", [False]), ("1", [False, True])])
+async def test_a_token_takes_the_place_of_the_password_and_is_renewed_once(tmp_path, good, asked):
+    seen = []
+
+    async def fetch(refused):
+        seen.append(refused)
+        return KeyMaterial(b"1" if refused else b"0")
+
+    async with running(tmp_path, token_user={good: "anna"}.get) as lab:
+        own = directory(lab, user=None, password=None, token=fetch)
+        assert len(await own.search("ann", 20)) == 2
+    assert seen == asked
+    assert lab.asked[-1][2] == "anna"
+
+
+async def test_a_token_that_stays_refused_is_told(tmp_path):
+    async def fetch(refused):
+        return KeyMaterial(b"0")
+
+    async with running(tmp_path) as lab:
+        own = directory(lab, user=None, password=None, token=fetch)
+        with pytest.raises(DirectoryRefused, match="another token"):
+            await own.search("ann", 20)
+        assert len(lab.asked) == 2
+
+
+def test_a_token_takes_the_place_of_a_user():
+    with pytest.raises(ConfigurationError, match="user: a token takes the place"):
+        UdsConfig("cucm", "cucm.example.test", "anna", PASSWORD, token=lambda refused: None)

@@ -24,6 +24,8 @@ KEY = "WVNfX19zZW1jdGwgKCkgewkyMjA7fQp9CnVubGVz"
         ('Authentication-Info: rspauth="6629fae4", nextnonce="47364c23"', "47364c23"),
         ('nonce="never closed', "never closed"),
         ("Authorization: Bearer eyJhbGciOiJub25lIn0.e30.c2ln", "eyJhbGciOiJub25lIn0"),
+        ('{"device_code": "GmRhmhcxhwAzkoEqiMEg"}', "GmRhmhcxhwAzkoEqiMEg"),
+        ('"code_verifier": "dBjftJeZ4CVP"', "dBjftJeZ4CVP"),
         ("authorization:basic YWxpY2U6aHVudGVyMg==", "YWxpY2U6aHVudGVyMg"),
         ("Authorization: Strange some thing secret", "some thing secret"),
         ("sent Bearer eyJhbGciOiJub25lIn0.e30.c2ln to x", "eyJhbGciOiJub25lIn0"),

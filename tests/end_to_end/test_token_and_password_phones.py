@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
+import time
 from dataclasses import replace
 
 import pytest
 
-from softphone.config import OAuthConfig, load_account
+from softphone.config import OAuthConfig, TlsConfig, load_account
+from softphone.config.oauth_table import account_keeper
 from softphone.diagnostics import Ladder
 from softphone.errors import (
     AuthenticationFailed,
@@ -18,10 +21,13 @@ from softphone.errors import (
 )
 from softphone.events import RegistrationChanged, RegistrationState
 from softphone.lab import LabConfig, LabServer, LabUser, Login
+from softphone.oauth import Token
 from softphone.phone import Phone
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial, SrtpPolicy
+from tests.support.authorization_server import StoredToken, authorization_server
 from tests.support.calling import account_of, connect, eventually, until
+from tests.support.certificates import authority
 from tests.support.waiting import PATIENCE
 
 USERS = (
@@ -72,6 +78,30 @@ async def test_a_command_and_a_callback_give_it(lab, phone):
         erin = await phone.register(config_of(lab, "erin", oauth=source))
         assert erin.registration is RegistrationState.REGISTERED
         await phone.close(erin)
+
+
+async def test_the_stored_token_of_a_sign_on_is_refreshed_on_the_407(lab, phone, tmp_path):
+    """Authlib's server replaces the stored token, which the registrar has not accepted."""
+    authority().write(tmp_path)
+    async with authorization_server(tmp_path) as served:
+        served.site.tokens.append(StoredToken({"refresh_token": "refresh-0"}))
+        lab.tokens["erin"] = "access-1-7Yk2"
+        source = OAuthConfig(
+            client_id="softphone",
+            issuer=served.issuer,
+            store=tmp_path / "tokens" / "erin.json",
+            tls=TlsConfig(ca=(tmp_path / "ca.crt",)),
+        )
+        config = config_of(lab, "erin", oauth=source)
+        first = (KeyMaterial(b"access-0"), KeyMaterial(b"refresh-0"))
+        await account_keeper(config).store(
+            Token(*first, time.time(), 600.0, "", served.issuer, "softphone")
+        )
+        erin = await phone.register(config)
+        assert erin.registration is RegistrationState.REGISTERED
+        assert [form["refresh_token"] for _, form in served.site.asked if form] == ["refresh-0"]
+    kept = json.loads((tmp_path / "tokens" / "erin.json").read_text())
+    assert (kept["access_token"], kept["refresh_token"]) == ("access-1-7Yk2", "refresh-1-9Qp4")
 
 
 async def test_a_token_that_has_ended_is_replaced_on_the_407(lab, phone):

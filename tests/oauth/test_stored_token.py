@@ -54,6 +54,9 @@ class Client:
             raise failure
         return made(len(self.asked), self.wall.now, self.lifetime)
 
+    def own(self, token):
+        return replace(token, server=CONFIG.server, client_id=CONFIG.client_id)
+
     async def revoke(self, token):
         self.revoked.append(token.access.reveal())
         return True
@@ -224,7 +227,7 @@ async def test_a_renewed_token_that_cannot_be_stored_is_used_all_the_same(caplog
 
 
 async def test_without_a_token_a_person_has_to_sign_in():
-    with pytest.raises(SingleSignOnRefused, match="sso sign-in"):
+    with pytest.raises(SingleSignOnRefused, match="there is no token: sign in"):
         await access(TokenKeeper(Client(), Store()))
     client = Client()
     keeper = TokenKeeper(client, Store(made(0, refresh=False)))

@@ -481,3 +481,42 @@ async def test_without_message_waiting_the_mailbox_is_looked_at_now_and_then(tmp
             MailboxCounts(2, 0),
         ]
         await changes.aclose()
+
+
+def with_tokens(good):
+    """A source of tokens: "0", then the next one each time that the last was refused."""
+    given = []
+
+    async def fetch(refused):
+        if refused or not given:
+            given.append(str(len(given)))
+        return KeyMaterial(given[-1].encode())
+
+    return fetch, lambda token: "anna" if token in good else None, given
+
+
+@pytest.mark.parametrize(("good", "asked"), [("0", ["0"]), ("1", ["0", "1"])])
+async def test_a_token_takes_the_place_of_the_password_and_is_renewed_once(tmp_path, good, asked):
+    fetch, token_user, given = with_tokens(good)
+    async with running(tmp_path, token_user=token_user) as lab:
+        own = client(lab, password=None, token=fetch)
+        assert len(await ids(own)) == 3
+        with await own.sound(FIRST) as sound:
+            assert sound.octets[:4] == b"RIFF"
+        assert await own.count() is not None
+    assert given == asked
+
+
+async def test_a_token_that_stays_refused_is_told_after_two(tmp_path):
+    fetch, token_user, given = with_tokens("")
+    async with running(tmp_path, token_user=token_user) as lab:
+        with pytest.raises(VoicemailRefused, match="password or token is not accepted"):
+            await client(lab, password=None, token=fetch).version()
+        assert [user for _, _, user in lab.asked] == [None, None]
+    assert given == ["0", "1"]
+
+
+def test_a_mailbox_has_a_password_or_a_token():
+    for more in ({}, {"password": PASSWORD, "token": AsyncMock()}):
+        with pytest.raises(ConfigurationError, match="password: give"):
+            VoicemailConfig("unity", "anna", **more)

@@ -21,6 +21,7 @@ OPTION_PHRASES: Mapping[str, str] = {
     "set take_over = true in the account's [device]": "softphone boot --take-over, or take_over"
     " = true in the account's [device]",
     "enroll it again (CAPF)": "enroll it again (softphone enroll)",
+    "there is no token: sign in first": "there is no token: softphone sso sign-in gets one",
     "(Phone.boot)": "(softphone boot)",
     "as BootPlan.string": "with --auth-string",
     "(Bootstrap.pins)": "(--pin)",

@@ -23,6 +23,7 @@ from softphone.net.http.client import (
     ResponseTooLarge,
     WebClient,
     basic_authorization,
+    bearer_authorization,
     https_target,
     web_target,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "RevocationFetcher",
     "WebClient",
     "basic_authorization",
+    "bearer_authorization",
     "https_target",
     "is_public_address",
     "web_target",

@@ -110,6 +110,11 @@ def basic_authorization(username: str, password: KeyMaterial) -> tuple[str, str]
     return "Authorization", f"Basic {base64.b64encode(pair).decode()}"
 
 
+def bearer_authorization(token: KeyMaterial) -> tuple[str, str]:
+    """The header of a bearer token (RFC 6750 section 2.1)."""
+    return "Authorization", f"Bearer {token.reveal().decode('ascii')}"
+
+
 def https_target(url: str) -> Target:
     """The target of an https: URL.  Raises ConfigurationError for any other URL."""
     try:

@@ -18,6 +18,7 @@ from softphone.sip.auth.authenticator import (
 from softphone.sip.auth.bearer import (
     LONGEST_TOKEN,
     BearerSession,
+    FetchBearer,
     bearer_challenge,
     is_bearer_token,
     presented_token,
@@ -36,6 +37,7 @@ __all__ = [
     "DigestAlgorithm",
     "DigestCredentials",
     "DigestSession",
+    "FetchBearer",
     "ServerLookup",
     "bearer_challenge",
     "is_bearer_token",

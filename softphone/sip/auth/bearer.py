@@ -10,7 +10,8 @@ neither fetched nor validated here.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from softphone.sans_io import Flow, Target
 from softphone.security import KeyMaterial
@@ -23,6 +24,8 @@ from softphone.sip.auth.challenge_policy import ChallengePolicy
 from softphone.sip.auth.digest_client import DigestRole
 from softphone.sip.message import AuthValue, MalformedMessage, Request, Response
 
+FetchBearer: TypeAlias = Callable[[bool], Awaitable[KeyMaterial]]
+"""`await fetch(refused)` returns a bearer token; `refused` says that the last one was refused."""
 LONGEST_TOKEN = 16 * 1024
 _TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*")
 MAXIMUM_CHALLENGES = 16
@@ -53,6 +56,9 @@ class BearerSession:
     A challenge to a request that carried the current token refuses the token: `token_refused` is
     set until `replace_token`, and `on_refused` is called to get a new token.  Meanwhile requests
     wait, until `retry_waiting_requests` or `fail_waiting_requests`.
+
+    `authorization_server` is where our tokens come from: a challenge that names another one gets
+    none (RFC 8898 section 2.1.1).
     """
 
     answers = CHALLENGES
@@ -63,11 +69,13 @@ class BearerSession:
         *,
         policy: ChallengePolicy,
         quoted: bool = True,
+        authorization_server: str | None = None,
         on_refused: Callable[[], None] | None = None,
     ) -> None:
         self._token = token
         self._policy = policy
         self._quoted = quoted
+        self._authorization_server = authorization_server
         self._on_refused = on_refused
         self._asked: dict[DigestRole, list[str]] = {}
         self._wait_list = CredentialWaitList()
@@ -128,12 +136,25 @@ class BearerSession:
                     return AuthenticationRefused(reason)
         if self._token is None:
             return AuthenticationRefused("the server asks for a token, and there is none")
+        if not self._knows_servers(response, roles):
+            return AuthenticationRefused("the server asks for another authorization server's token")
         if self.token_refused or any(self._carried(request, role) for role in roles):
             self.token_refused = True
             return self._refused()
         for role in roles:
             self._asked[role] = offered[role]
         return self._with_token(request, roles)
+
+    def _knows_servers(self, response: Response, roles: list[DigestRole]) -> bool:
+        """Whether the challenges name no authorization server but ours, where that is known."""
+        if self._authorization_server is None:
+            return True
+        named = (
+            value.parameter("authz_server")
+            for role in roles
+            for value in _bearer_challenges(response, role)
+        )
+        return all(each in (None, self._authorization_server) for each in named)
 
     def _refused(self) -> AuthenticationRefused:
         reason = "the server did not accept the token"
@@ -177,6 +198,10 @@ class BearerSession:
 
 def _realms(response: Response, role: DigestRole) -> list[str]:
     """Return the realms of the Bearer challenges; "" for one that names none."""
+    return [value.parameter("realm") or "" for value in _bearer_challenges(response, role)]
+
+
+def _bearer_challenges(response: Response, role: DigestRole) -> list[AuthValue]:
     found = []
     for text in response.headers.get_all(role.challenge_header)[:MAXIMUM_CHALLENGES]:
         try:
@@ -184,5 +209,5 @@ def _realms(response: Response, role: DigestRole) -> list[str]:
         except MalformedMessage:
             continue
         if value.scheme.lower() == "bearer":
-            found.append(value.parameter("realm") or "")
+            found.append(value)
     return found

@@ -93,3 +93,45 @@ def test_what_can_be_a_token():
     assert not is_bearer_token('a"b')
     assert not is_bearer_token("a b")
     assert not is_bearer_token("a" * 20_000)
+
+
+def www_challenged(sent, *more):
+    value = ", ".join(('Bearer realm="example.test"', *more))
+    return sent.response(401, headers=[("WWW-Authenticate", value)])
+
+
+def test_a_registrar_gets_the_token_as_rfc_8898_writes_it():
+    session = BearerSession(
+        KeyMaterial(TOKEN.encode()), quoted=False, policy=own_server_everywhere()
+    )
+    again = session.authorize(request(), www_challenged(request()), flow=OWN)
+    assert again.headers.get_all("Authorization") == (f"Bearer {TOKEN}",)
+    assert again.headers.get("Proxy-Authorization") is None
+    assert session.preauthorize(request(), to=OWN).headers.get("Authorization") is not None
+
+
+@pytest.mark.parametrize(
+    ("named", "answered"),
+    [
+        ('authz_server="https://login.example.test"', True),
+        ('authz_server="https://evil.example.test"', False),
+        ('scope="phone"', True),
+    ],
+)
+def test_only_our_own_authorization_server_may_be_named(named, answered):
+    session = BearerSession(
+        KeyMaterial(TOKEN.encode()),
+        quoted=False,
+        authorization_server="https://login.example.test",
+        policy=own_server_everywhere(),
+    )
+    again = session.authorize(request(), www_challenged(request(), named), flow=OWN)
+    assert isinstance(again, Request) is answered
+    if not answered:
+        assert "another authorization server" in again.reason
+
+
+def test_where_the_server_is_unknown_any_may_be_named():
+    session = BearerSession(KeyMaterial(TOKEN.encode()), policy=own_server_everywhere())
+    named = www_challenged(request(), 'authz_server="https://login.example.test"')
+    assert isinstance(session.authorize(request(), named, flow=OWN), Request)

@@ -184,9 +184,14 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
         )
     if "voicemail" in places:
         lines.append(f" or: softphone voicemail list --account {first}")
+    lines += [f" or: {command}" for command in _signed_in_commands(facts)]
+    return "\n".join([*lines, "Ctrl-C ends it."])
+
+
+def _signed_in_commands(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the commands of the files of a single sign-on and of chats."""
     if facts["sign_on_accounts"]:
-        account = next(iter(facts["sign_on_accounts"].values()))
-        lines.append(f" or: softphone sso sign-in --account {account}")
+        yield f"softphone sso sign-in --account {next(iter(facts['sign_on_accounts'].values()))}"
     for chats, domain in (
         (facts["chats"], DOMAIN),
         (facts["presence_accounts"], IM_PRESENCE_DOMAIN),
@@ -194,8 +199,7 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
         if len(chats) > 1:
             user, account = next(iter(chats.items()))
             other = next(name for name in chats if name != user)
-            lines.append(f" or: softphone im chat {other}@{domain} --account {account}")
-    return "\n".join([*lines, "Ctrl-C ends it."])
+            yield f"softphone im chat {other}@{domain} --account {account}"
 
 
 def _sign_in(places: Mapping[str, str], facts: Mapping[str, Any], folder: Path) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -26,6 +27,9 @@ HEADER = "header:"
 """What a column's name begins with that is a header field."""
 
 _KNOWN = ("number", "name", "zone")
+_SEPARATORS = re.compile("[-./ \t\u00a0\u2009\u202f\u2010-\u2015]")
+"""Blanks, dashes, points and strokes: 030/123-45, and what spreadsheets make of them."""
+_TELEPHONE = re.compile(r"\+?[0-9()]+")
 
 
 def number_key(config: AccountConfig, number: str) -> str:
@@ -33,17 +37,24 @@ def number_key(config: AccountConfig, number: str) -> str:
 
     Raises ConfigurationError for what cannot be called.
     """
-    policy, uri = (
-        config.dial_policy or DialPolicyConfig(),
-        config.target_uri(without_spaces(number)),
-    )
+    policy = config.dial_policy or DialPolicyConfig()
+    uri = config.target_uri(without_separators(number))
     return policy.comparable_number(uri, domain=config.aor_uri.host)
 
 
-def without_spaces(number: str) -> str:
-    """Return a telephone number without the spaces that people write into it."""
-    bare = "".join(number.split())
-    return bare if bare[:1] in set("+(0123456789") else number
+def without_separators(number: str) -> str:
+    """Return a telephone number without what people write between its digits.
+
+    "(0)" stays for the account to judge; a text with anything else in it is returned as it is.
+    """
+    bare = _SEPARATORS.sub("", number)
+    return bare if _TELEPHONE.fullmatch(bare) else number
+
+
+def csv_delimiter(text: str) -> str:
+    """Return what separates the cells of a file: a semicolon if its first line has no comma."""
+    head = text.partition("\n")[0]
+    return ";" if ";" in head and "," not in head else ","
 
 
 def read_call_list(
@@ -98,10 +109,11 @@ def read_text_file(path: Path) -> str:
 
 def _rows(path: Path) -> Iterator[tuple[int, Mapping[str, str]]]:
     text = read_text_file(path)
-    head = text.partition("\n")[0]
-    delimiter = ";" if ";" in head and "," not in head else ","
     reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
+        io.StringIO(text, newline=""),
+        delimiter=csv_delimiter(text),
+        skipinitialspace=True,
+        strict=True,
     )
     try:
         names = [name.strip() for name in next(reader, [])]
@@ -132,7 +144,7 @@ def _check_names(place: str, names: list[str]) -> None:
 
 
 def _listed(row: Mapping[str, str], line: int, config: AccountConfig, zone: str) -> ListedNumber:
-    number = without_spaces(row["number"])
+    number = without_separators(row["number"])
     if not number:
         raise ConfigurationError("the number is missing")
     zone = row.get("zone") or zone

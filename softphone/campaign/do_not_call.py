@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from softphone.campaign.call_list import number_key, read_text_file
+from softphone.campaign.call_list import csv_delimiter, number_key, read_text_file
 from softphone.config import AccountConfig
 from softphone.errors import ConfigurationError
 
@@ -57,14 +57,31 @@ class DoNotCallList:
 
     def _read(self) -> frozenset[str]:
         found = set()
-        reader = csv.reader(io.StringIO(read_text_file(self._path), newline=""))
+        text = read_text_file(self._path)
+        reader = csv.reader(
+            io.StringIO(text, newline=""), delimiter=csv_delimiter(text), strict=True
+        )
         try:
             for row in reader:
-                number = row[0].partition("#")[0].strip() if row else ""
-                if number:
+                number = _number_of(row)
+                if number and not (reader.line_num == 1 and number.lower() == "number"):
                     found.add(number_key(self._config, number))
-        except csv.Error as error:
-            raise ConfigurationError(f"{self._path}:{reader.line_num}: {error}") from error
-        except ConfigurationError as error:
+        except (csv.Error, ConfigurationError) as error:
             raise ConfigurationError(f"{self._path}:{reader.line_num}: {error}") from error
         return frozenset(found)
+
+
+def _number_of(row: list[str]) -> str:
+    """Return the number of a row; "" without one.
+
+    Raises ConfigurationError where a number may stand elsewhere: nobody is called then, rather
+    than somebody who must not be.
+    """
+    if any("\n" in cell or "\r" in cell for cell in row):
+        raise ConfigurationError("a quotation mark is not closed in its line")
+    number = row[0].partition("#")[0].strip() if row else ""
+    others = any(cell.strip() for cell in row[1:])
+    named = number.isalpha() and number.lower() != "number"
+    if others and not row[0].lstrip().startswith("#") and (named or not number):
+        raise ConfigurationError(f"{row[0]!r} is no number: it is the first cell of a line")
+    return number

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -24,6 +25,13 @@ from softphone.operating_system import SAFE_OPEN, lock_file, restrict_mode, sync
 
 FORMAT = 1
 """The version of the lines."""
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(("key", "number", "name", "reason", "detail", "call_id"), str),
+    **dict.fromkeys(("line", "attempt", "status"), int),
+    **dict.fromkeys(("started", "ended", "seconds"), int | float),
+    "outcome": Outcome,
+}
+"""What a line may hold under each name."""
 
 
 class JournalError(SoftphoneError):
@@ -132,18 +140,21 @@ class Journal:
     def _begin(self) -> None:
         if not lock_file(self._handle):
             raise ConfigurationError(f"{self._path}: another campaign writes to it")
-        restrict_mode(self._handle, 0o600)
+        if not stat.S_ISREG(os.fstat(self._handle).st_mode):
+            raise ConfigurationError(f"{self._path} is no file")
         with open(self._handle, "rb", closefd=False) as file:
             data = file.read()
         # A line that a crash has cut off was not on disk, so that its INVITE was never sent.
         whole = data[: data.rfind(b"\n") + 1]
         if not data:
+            restrict_mode(self._handle, 0o600)
             self._write({"event": "campaign", "format": FORMAT, "account": self._aor})
             os.fsync(self._handle)
             synchronize_folder(self._path.parent)
             return
         open_attempts: dict[str, dict[str, Any]] = {}
         lines = list(self._lines(whole))
+        restrict_mode(self._handle, 0o600)  # it is ours
         os.ftruncate(self._handle, len(whole))
         for line in lines:
             if line["event"] == "dialing":
@@ -152,10 +163,7 @@ class Journal:
                 open_attempts.pop(line["key"], None)
                 self.results.append(_result(line))
         for line in open_attempts.values():
-            started = line["started"]
-            cut = _result(
-                {**line, "outcome": Outcome.UNKNOWN, "ended": started, "reason": "cut off"}
-            )
+            cut = _cut_off(line)
             self.results.append(cut)
             self.add_ended(cut)
 
@@ -173,7 +181,14 @@ class Journal:
                     raise ConfigurationError(
                         f"{place}: these are results of {line['account']}: take another file"
                     )
-            except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            except (
+                ValueError,
+                KeyError,
+                TypeError,
+                AttributeError,
+                OverflowError,
+                RecursionError,
+            ) as error:
                 raise ConfigurationError(
                     f"{place}: this is no journal of a campaign ({error})"
                 ) from error
@@ -211,10 +226,14 @@ def _check_line(line: Any) -> None:
     """Raise ValueError, KeyError or TypeError for what is no line of an attempt."""
     if line["event"] not in ("dialing", "ended") or not isinstance(line["key"], str):
         raise ValueError("an unknown line")
-    if line["event"] == "ended":
-        _result(line)
-    else:
-        _seconds(line["started"])
+    result = _result(line) if line["event"] == "ended" else _cut_off(line)
+    result.to_plain()
+
+
+def _cut_off(line: Mapping[str, Any]) -> AttemptResult:
+    """Return the result of an attempt whose end is not known."""
+    ended = line["started"]
+    return _result({**line, "outcome": Outcome.UNKNOWN, "ended": ended, "reason": "cut off"})
 
 
 def _result(line: Mapping[str, Any]) -> AttemptResult:
@@ -222,6 +241,9 @@ def _result(line: Mapping[str, Any]) -> AttemptResult:
     values["outcome"] = Outcome(values["outcome"])
     for name in ("started", "ended"):
         values[name] = _seconds(values[name])
+    for name, value in values.items():
+        if not isinstance(value, _TYPES[name]) or isinstance(value, bool):
+            raise TypeError(f"{name} is {value!r}")
     return AttemptResult(**values)
 
 

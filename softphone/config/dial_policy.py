@@ -202,15 +202,27 @@ class DialPolicyConfig:
         """Return a text that is the same for all ways to write a number: the international form.
 
         What is no telephone number is returned with its host, in lower case; `domain` is the
-        account's own.
+        account's own.  Raises ConfigurationError for a number with anything else in it, which a
+        server might dial as another one.
 
         :meta private:
         """
         text = _dialed_text(uri)
-        if text.startswith("+"):
+        abroad = tuple(each for each in ("+", self.international_prefix) if each)
+        if text.startswith(abroad):
             text = text.replace("(0)", "")
         bare = _VISUAL_SEPARATORS.sub("", text)
+        digits = _NUMBER.fullmatch(bare) is not None
+        if ";" in text or (not digits and not _may_be_internal(bare)):
+            raise ConfigurationError(
+                f"{shown_number(text)} is no telephone number: write its digits alone"
+            )
         number, _ = self._international_form(bare)
+        home = f"+{self.country}{self.national_prefix}"
+        if self.country and self.national_prefix and number.startswith(home):
+            raise ConfigurationError(
+                f"{shown_number(text)}: no {self.national_prefix} stands behind the country code"
+            )
         host = uri.host if isinstance(uri, SipUri) else domain
         return number or f"{bare}@{host}".lower()
 

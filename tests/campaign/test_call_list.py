@@ -96,12 +96,41 @@ def test_a_list_too_large_is_refused(tmp_path, monkeypatch):
         listed(tmp_path, "number\n600\n601\n")
 
 
-WAYS = ("+49301234567", "0049301234567", "030-123.45(67)", "+49 (0)30 1234567")
+WAYS = (
+    "+49301234567",
+    "0049301234567",
+    "030-123.45(67)",
+    "030/123 45-67",
+    "030\u00a0123\u201145\u201367",
+    "+49 (0)30 1234567",
+    "0049 (0)30 1234567",
+)
 
 
 @pytest.mark.parametrize("number", [*WAYS, "sip:+49301234567@carrier.example;user=phone"])
 def test_all_ways_to_write_a_number_have_one_key(number):
     assert number_key(GERMAN, number) == "+49301234567"
+
+
+@pytest.mark.parametrize(
+    "number",
+    [
+        "+490301234567",
+        "0301234567;user=phone",
+        "sip:+49301234567;ext=1@carrier.example",
+        "0301234567p",
+        "0301234567,1",
+        "0301234567#",
+        "030_1234567",
+        "*31#0301234567",
+        "\uff0b49301234567",
+        "0301234567\x0c0301234568",
+        "0301234567\u20280301234568",
+    ],
+)
+def test_what_a_server_might_dial_as_another_number_is_refused(number):
+    with pytest.raises(ConfigurationError):
+        number_key(GERMAN, number)
 
 
 def test_a_name_is_of_its_own_domain():
@@ -124,6 +153,40 @@ def test_a_number_on_it_is_found_however_it_is_written(tmp_path):
     for number in (*WAYS, "+49401234567", "bob"):
         assert found.contains(number_key(GERMAN, number)), number
     assert not found.contains(number_key(GERMAN, "+493012302"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "+49301234567;Meyer;2026\n",
+        "number,name\n+49301234567,Meyer\n",
+        "number;name\n+49301234567;Meyer\n",
+        "sep=;\n+49301234567;Meyer\n",
+        "030/1234567\n",
+        "# a comment, with a comma\n+49301234567\n",
+    ],
+)
+def test_a_spreadsheet_may_have_written_it_too(tmp_path, text):
+    _, found = blocked(tmp_path, text)
+    assert found.contains("+49301234567")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("+49301234567\tMeyer\n", 1),
+        ("+49401\n+49301234567;Meyer\n", 2),
+        ('"+49301234566\n+49301234567\n', 2),
+        ('+49301234566,"Meyer\n+49301234567,Schmidt"\n', 2),
+        ("Meyer,+49301234567\n", 1),
+        (",+49301234567\n", 1),
+        ("line,number\n2,'+49301234567\n", 1),
+        ("'+49301234567\n", 1),
+    ],
+)
+def test_where_a_number_might_be_missed_nobody_is_called(tmp_path, text, line):
+    with pytest.raises(ConfigurationError, match=rf"dnc.txt:{line}: "):
+        blocked(tmp_path, text)
 
 
 def later(tmp_path, seconds):

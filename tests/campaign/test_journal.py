@@ -93,6 +93,16 @@ def test_two_campaigns_do_not_share_a_file(tmp_path):
         pass
 
 
+DIALING = {
+    "event": "dialing",
+    "key": "1",
+    "number": "1",
+    "name": "",
+    "line": 2,
+    "attempt": 1,
+    "started": "2026-11-02T09:00:00.000+00:00",
+}
+ENDED = {"event": "ended", "outcome": "busy", "ended": "2026-11-02T09:00:01.000+00:00"}
 HEAD = '{"event": "campaign", "format": 1, "account": ""}\n'
 
 
@@ -110,14 +120,28 @@ HEAD = '{"event": "campaign", "format": 1, "account": ""}\n'
         (HEAD + '{"event": "ended", "key": "1"}\n', "r.jsonl:2: this is no journal"),
         (HEAD + '{"event": "dialing", "key": "1", "started": "noon"}\n', "r.jsonl:2"),
         (HEAD + '{"event": "dialing", "key": ["1"], "started": "noon"}\n', "r.jsonl:2"),
+        (HEAD + json.dumps(DIALING | {"attempt": None}) + "\n", "r.jsonl:2"),
+        (HEAD + json.dumps(DIALING | {"attempt": "x"}) + "\n", "r.jsonl:2"),
+        (HEAD + json.dumps(DIALING | {"name": 1}) + "\n", "r.jsonl:2"),
+        (HEAD + json.dumps(DIALING | {"started": "0001-01-01T00:00:00+23:59"}) + "\n", "jsonl:2"),
+        (HEAD + json.dumps(DIALING | ENDED | {"seconds": "x"}) + "\n", "r.jsonl:2"),
+        (HEAD + json.dumps(DIALING | ENDED | {"status": True}) + "\n", "r.jsonl:2"),
     ],
 )
 def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path, text, words):
     path = tmp_path / "r.jsonl"
     path.write_text(text)
+    path.chmod(0o644)
     with pytest.raises(ConfigurationError, match=words), Journal(path):
         pass
     assert path.read_text() == text
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ConfigurationError, match="is no file"), Journal(tmp_path / "pipe"):
+        pass
 
 
 def test_a_place_that_cannot_be_written_is_said(tmp_path):

@@ -36,7 +36,7 @@ from softphone.trust import (
 from softphone.trust.verification import AskTvs
 
 if TYPE_CHECKING:
-    from softphone.net.http import AdmitTarget
+    from softphone.net.http import AdmitTarget, HttpsTunnel
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ class TrustContext:
     certificates that cannot be verified; `fetcher` fetches CRLs and OCSP responses for all
     accounts.  `lists` are a cluster's trust lists, which name its call servers; `tvs` is asked
     about a server that they do not name.  `admit`, if given, judges each verified server of
-    messages, directories and voicemail before anything is sent to it.
+    messages, directories and voicemail before anything is sent to it.  A `tunnel` carries the
+    requests of UDS and voicemail.
     """
 
     trust: TrustStore | None = None
@@ -57,6 +58,7 @@ class TrustContext:
     lists: TrustLists = field(default_factory=TrustLists)
     tvs: AskTvs | None = None
     admit: AdmitTarget | None = None
+    tunnel: HttpsTunnel | None = None
 
     def complete_tls(self, tls: TlsSettings, *, fips: bool) -> TlsSettings:
         """Complete another server's settings: `trust` where they name no authority, `unknown`."""

@@ -12,6 +12,7 @@ Data Services.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 from softphone.contacts.config import (
     ATTRIBUTES,
@@ -22,8 +23,12 @@ from softphone.contacts.config import (
 )
 from softphone.contacts.contact import Contact, ContactNumber, normalize_number
 from softphone.contacts.directories import CacheLimits, Contacts, Directory, DirectorySearchResult
+from softphone.errors import ConfigurationError
 from softphone.net.stream import Fetcher, HostResolver, system_addresses
 from softphone.sans_io import PeerIdentity, Target
+
+if TYPE_CHECKING:
+    from softphone.net.http import HttpsTunnel
 
 __all__ = [
     "ATTRIBUTES",
@@ -48,14 +53,15 @@ def open_directories(
     *,
     resolve: HostResolver = system_addresses,
     admit: Callable[[Target, PeerIdentity], None] | None = None,
+    tunnel: HttpsTunnel | None = None,
 ) -> tuple[Directory, ...]:
     """Make the directories of these configurations; `fetcher` fetches CRLs and OCSP responses.
 
     `resolve` gives the addresses of a server, and `admit`, if given, judges it once it is verified,
-    before anything is sent.  Raises ConfigurationError when a library that one needs is not
-    installed.
+    before anything is sent.  A `tunnel` carries the requests of UDS, and LDAP is refused with one.
+    Raises ConfigurationError, also when a library that one needs is not installed.
     """
-    return tuple(_opened(config, fetcher, resolve, admit) for config in configs)
+    return tuple(_opened(config, fetcher, resolve, admit, tunnel) for config in configs)
 
 
 def _opened(
@@ -63,8 +69,11 @@ def _opened(
     fetcher: Fetcher,
     resolve: HostResolver,
     admit: Callable[[Target, PeerIdentity], None] | None,
+    tunnel: HttpsTunnel | None,
 ) -> Directory:
     if isinstance(config, LdapConfig):
+        if tunnel is not None:
+            raise ConfigurationError(f"{config.name}: LDAP does not go through an edge server")
         from softphone.contacts.ldap import LdapDirectory
         from softphone.net.verified.connector import ConnectorConfig
 
@@ -72,4 +81,5 @@ def _opened(
     from softphone.contacts.uds import UdsDirectory
     from softphone.net.http import HttpsEnvironment
 
-    return UdsDirectory(config, HttpsEnvironment(resolve, fetcher=fetcher, admit=admit))
+    environment = HttpsEnvironment(resolve, fetcher=fetcher, tunnel=tunnel, admit=admit)
+    return UdsDirectory(config, environment)

@@ -43,7 +43,11 @@ def open_contacts(
         raise ConfigurationError("there is no directory to open")
     return Contacts(
         open_directories(
-            mine, trust_context.fetcher, resolve=resolver.resolve, admit=trust_context.admit
+            mine,
+            trust_context.fetcher,
+            resolve=resolver.resolve,
+            admit=trust_context.admit,
+            tunnel=trust_context.tunnel,
         )
     )
 

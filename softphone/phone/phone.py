@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.net import DnsResolver
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from softphone.voicemail import VoicemailClient, VoicemailConfig
 
 
+T = TypeVar("T")
 ADDRESS_CHECK: Final = 10.0
 """Seconds between two looks at this host's address; one look costs a system call an account."""
 
@@ -335,9 +336,10 @@ class Phone:
 
         Registers the user's device, after a boot with CAPF; signs in to IM and Presence; opens the
         directory and the voice mailbox: `accounts`, `messages`, `contacts` and `voicemail` are
-        those of the user then.  The failure of one service affects no other: see the states that
-        are returned.  `tell` is called per step.  Raises what `ServiceDiscovery.discover` raises,
-        and LocalProtocolError unless the phone is open.
+        those of the user then.  Outside it signs in at the edge server, and stays signed in there
+        while the phone is open.  The failure of one service affects no other: see the states that
+        are returned.  `tell` is called per step.  Raises what `ServiceDiscovery.discover` and
+        `sign_in_at_edge` raise, and LocalProtocolError unless the phone is open.
         """
         # Imported here because most phones sign no user in: all services would be loaded.
         from softphone.phone.user_sign_in import (
@@ -353,6 +355,9 @@ class Phone:
         check_config(config, UserSignInConfig, taker="Phone.sign_in_user", reader=reader)
         actions = SignInActions(
             boot=lambda plan, on_step: self.boot(plan, tell=on_step),
+            register=self._register,
+            close=self.close,
+            enter=self._enter,
             sign_in=self._sign_in,
             open_directory=lambda one, trust: self._open_directories([one], trust),
             close_directory=self._close_directories,
@@ -364,6 +369,14 @@ class Phone:
         )
         own = callbacks or UserSignInCallbacks()
         return await UserSignIn(config, own, environment, actions, tell).run()
+
+    async def _enter(self, context: AbstractAsyncContextManager[T]) -> T:
+        """Enter a context that is left after the accounts are closed."""
+        entered = await self._stack.enter_async_context(context)
+        if self._left:  # left meanwhile: nothing else would leave the context
+            await self._stack.aclose()
+            self._check_open()
+        return entered
 
     async def sign_out(self) -> None:
         """Sign out; history in memory is lost."""

@@ -25,6 +25,9 @@ def open_mailbox(
         raise ConfigurationError("the phone has nobody who fetches CRLs")
     mine = replace(config, tls=trust_context.complete_tls(config.tls, fips=fips))
     environment = HttpsEnvironment(
-        resolver.resolve, fetcher=trust_context.fetcher, admit=trust_context.admit
+        resolver.resolve,
+        fetcher=trust_context.fetcher,
+        tunnel=trust_context.tunnel,
+        admit=trust_context.admit,
     )
     return VoicemailClient(mine, environment)

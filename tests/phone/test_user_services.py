@@ -181,3 +181,11 @@ async def test_invalid_certificate_behavior_holds_for_the_services_of_this_sign_
     asking.store.add_pin(Pin(Service.HTTPS, "x.test", 8443, der))
     assert asking.store.pins(Service.HTTPS, "x.test", 8443)
     assert not kept.pins(Service.HTTPS, "x.test", 8443)
+
+
+def test_behind_an_edge_everything_is_known_but_chat_is_left_out():
+    outside = found(path=ServicePath.EDGE, user=UdsUser("alice", im_and_presence=True))
+    assert outside.cluster_known
+    assert directory_servers(outside) == NODES
+    with pytest.raises(NoService, match="through an edge server is not built"):
+        presence_nodes(outside)

@@ -27,14 +27,21 @@ def password_of(lab: LabServer, user: str) -> KeyMaterial:
     return KeyMaterial((lab.files.folder / f"{user}.secret").read_bytes().strip())
 
 
-def config_of(lab: LabServer, folder: Path, user: str = "alice", **more) -> UserSignInConfig:
-    """The configuration with which a user of the lab signs in."""
+def discovery_of(lab: LabServer, user: str, **more) -> DiscoveryConfig:
+    """The user, the password and the authority of the lab."""
     tls = TlsSettings(
         store=TrustStore.from_sources(lab.files.folder / "ca.crt"), service=Service.HTTPS
     )
-    password = more.pop("password", None) or password_of(lab, user)
+    return DiscoveryConfig(
+        f"{user}@example.test", **{"password": password_of(lab, user), "tls": tls, **more}
+    )
+
+
+def config_of(lab: LabServer, folder: Path, user: str = "alice", **more) -> UserSignInConfig:
+    """The configuration with which a user of the lab signs in."""
+    given = {"password": more.pop("password", None) or password_of(lab, user)}
     return UserSignInConfig(
-        DiscoveryConfig(f"{user}@example.test", password, tls=tls, **more.pop("discovery", {})),
+        discovery_of(lab, user, **given, **more.pop("discovery", {})),
         folder / f"device-{user}",
         xmpp_port=lab.im_presence.xmpp_address[1],
         **more,

@@ -53,6 +53,10 @@ class UserOptions(CommandOptions):
             "Whether the next record is followed when no server of the first one can be reached.",
         ),
     ] = True
+    inside: Annotated[
+        list[str] | None,
+        option("--inside", "Outside: a further domain or host to reach behind the edge.", "NAME"),
+    ] = None
     clear_files: Annotated[
         bool, option("--clear-files", "Let the profile and the settings come in clear.")
     ] = False
@@ -94,10 +98,6 @@ class DiscoverOptions(UserOptions):
         "softphone discover alice@example.com --ca ca.pem",
         "softphone discover alice@example.com --password-file alice.secret --json",
     )
-    inside: Annotated[
-        list[str] | None,
-        option("--inside", "Outside: a further domain or host to reach behind the edge.", "NAME"),
-    ] = None
     account_file: Annotated[
         Path | None,
         option("--account-file", "Outside: write an account file for the soft phone.", "FILE"),
@@ -112,7 +112,9 @@ class SignInOptions(UserOptions):
     """Sign a user in from a mail address: phone, chat, directory and voicemail.
 
     Finds the services, boots the user's soft phone (CSF) with CAPF and registers it, and stays
-    signed in until interrupted.  The password goes where that of `softphone discover` goes.
+    signed in until interrupted.  Outside it signs in at the edge server (Expressway) and goes on
+    through it, without CAPF and without chat.  The password goes where that of `softphone discover`
+    goes.
     """
 
     carried_out_by = "softphone.cli.discovery.sign_in:sign_in_user"

@@ -123,6 +123,7 @@ async def _config(
             None if other is None else read_password(output, other, "--voicemail-password-file")
         ),
         presence_domain=options.presence_domain,
+        inside=tuple(options.inside or ()),
         xmpp_port=options.xmpp_port,
     )
 

@@ -42,7 +42,8 @@ class ServiceState:
 
     `server` is where it is, `detail` who or what was found there, `why` the reason of the outcome:
     how the server was verified and why it may have the credentials, or what is in the way.
-    `identity` is that of the server, as verified; `error` is what failed.
+    `identity` is that of the server, as verified.  With `by_edge` this is an edge server, which
+    decrypts, and the service is behind it.  `error` is what failed.
     """
 
     service: UserService
@@ -52,11 +53,16 @@ class ServiceState:
     why: str = ""
     identity: PeerIdentity | None = None
     error: SoftphoneError | None = None
+    by_edge: bool = False
 
     @property
     def lock(self) -> bool:
-        """Whether the connection to the server is encrypted, and the server verified."""
-        return self.outcome is ServiceOutcome.SIGNED_IN and self.identity is not None
+        """Whether the connection to the server is encrypted, and the server verified.
+
+        Never behind an edge server: only the way to the edge is known to be encrypted.
+        """
+        signed_in = self.outcome is ServiceOutcome.SIGNED_IN
+        return signed_in and self.identity is not None and not self.by_edge
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,8 @@ class UserSignInConfig:
     """The password of the mailbox; by default the user's."""
     presence_domain: str | None = None
     """The domain of the user's chat address; by default the IM and Presence node tells it."""
+    inside: tuple[str, ...] = ()
+    """Outside: further domains, hosts or IP addresses that may be reached behind the edge."""
     xmpp_port: int = 5222
     """The port of XMPP at every IM and Presence node."""
 

@@ -54,9 +54,9 @@ class FoundUser:
         return self.fallback_name if user is None or not user.user_id else user.user_id
 
     @property
-    def inside(self) -> bool:
-        """Whether CUCM was found; otherwise there is only IM and Presence."""
-        return self.discovery.path is ServicePath.UDS
+    def cluster_known(self) -> bool:
+        """Whether CUCM was found, also behind an edge; otherwise only IM and Presence was."""
+        return self.discovery.path in (ServicePath.UDS, ServicePath.EDGE)
 
 
 def session_tls(tls: TlsSettings, settings: ClientSettings) -> TlsSettings:
@@ -74,7 +74,7 @@ def choose_device(found: FoundUser, wanted: str | None) -> UserDevice:
 
     By default it is the soft phone: the model counts, not the place in the list.
     """
-    if not found.inside:
+    if not found.cluster_known:
         raise NoService("only IM and Presence was found: there is no call server")
     if not found.settings.telephony:
         raise NoService("Telephony_Enabled of jabber-config.xml forbids it")
@@ -128,7 +128,9 @@ def presence_nodes(found: FoundUser) -> tuple[str, ...]:
     Raises NoService, and DiscoveryError where the user is enabled and no node is named.
     """
     result = found.discovery
-    if not found.inside:
+    if result.path is ServicePath.EDGE:
+        raise NoService("chat through an edge server is not built")
+    if not found.cluster_known:
         targets = result.records.get(ServiceRecord.CUP_LOGIN, result.nodes)
         return tuple(map(str, targets))[:_MOST_SERVERS]
     user = result.user
@@ -153,7 +155,7 @@ def presence_nodes(found: FoundUser) -> tuple[str, ...]:
 
 def directory_servers(found: FoundUser) -> tuple[ServiceTarget, ...]:
     """Return the UDS servers in which contacts are searched.  Raises NoService."""
-    if not found.inside or not found.discovery.nodes:
+    if not found.cluster_known or not found.discovery.nodes:
         raise NoService("only IM and Presence was found: there is no directory")
     return found.discovery.nodes
 
@@ -162,7 +164,7 @@ def voicemail_config(
     found: FoundUser, password: KeyMaterial, tls: TlsSettings, timeout: float
 ) -> VoicemailConfig:
     """Make the configuration of the mailbox.  Raises NoService."""
-    if not found.inside:
+    if not found.cluster_known:
         raise NoService("only IM and Presence was found: no service profile names voicemail")
     if not found.settings.voicemail:
         raise NoService("Voicemail_Enabled of jabber-config.xml forbids it")

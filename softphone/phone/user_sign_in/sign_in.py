@@ -2,29 +2,35 @@
 
 The services are signed in to concurrently, and the failure of one affects no other.  Every server
 that would get the user's password is judged by the one `CredentialGate` of the discovery, on the
-connection itself, before a byte is sent.
+connection itself, before a byte is sent.  Outside that is the edge server: the services are behind
+it, and are reached through the session there.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from softphone.account import Account, TrustContext
+from softphone.config import AccountConfig
 from softphone.contacts import Contacts, DirectoryConfig, UdsConfig
+from softphone.device import edge_accounts
 from softphone.discovery import (
     ClientSettings,
     DiscoveryEnvironment,
     DiscoveryStep,
     ServiceDiscovery,
     ServicePath,
+    ServiceRecord,
     ServiceTarget,
     StepOutcome,
     UserDevice,
 )
 from softphone.discovery.records import is_host_name
+from softphone.edge import EdgeOptions, EdgeSignIn, sign_in_at_edge
 from softphone.errors import ConfigurationError, DiscoveryError, SoftphoneError, TransportError
 from softphone.messaging import MessagingClient, MessagingConfig
 from softphone.messaging.config import HistoryConfig
@@ -55,8 +61,10 @@ from softphone.provisioning import (
     AuthenticationStringNeeded,
     BootPlan,
     BootStep,
+    ConfigStore,
     HttpsTrust,
     StepKind,
+    fetch_unenrolled_config,
     file_client_for,
 )
 from softphone.sans_io import Entropy, PeerIdentity, Target
@@ -66,6 +74,7 @@ from softphone.voicemail import VoicemailClient, VoicemailConfig
 
 OnUserStep: TypeAlias = Callable[[DiscoveryStep], None]
 """Called with each step of discovery and sign-in, once it has ended."""
+_BEYOND_EDGE = "the edge server decrypts: beyond it, nothing is known to be encrypted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,9 @@ class SignInActions:
     """What the phone does for a sign-in: it opens the services, and closes them at its end."""
 
     boot: Callable[[BootPlan, Callable[[BootStep], None]], Awaitable[list[Account]]]
+    register: Callable[[AccountConfig, TrustContext], Awaitable[Account]]
+    close: Callable[[Account], Awaitable[None]]
+    enter: Callable[[AbstractAsyncContextManager[EdgeSignIn]], Awaitable[EdgeSignIn]]
     sign_in: Callable[[MessagingConfig, TrustContext], Awaitable[MessagingClient]]
     open_directory: Callable[[DirectoryConfig, TrustContext], Contacts]
     close_directory: Callable[[], Awaitable[None]]
@@ -126,33 +138,32 @@ class UserSignIn:
         self._actions = actions
         self._on_step = on_step
         self._tls = tls
-        self._discovery = ServiceDiscovery(
-            self._config.discovery,
-            DiscoveryEnvironment(
-                environment.resolver,
-                trust.fetcher,
-                callbacks.cache,
-                callbacks.confirm,
-                on_step,
-                environment.entropy,
-            ),
+        self._outer = DiscoveryEnvironment(
+            environment.resolver,
+            trust.fetcher,
+            callbacks.cache,
+            callbacks.confirm,
+            on_step,
+            environment.entropy,
         )
+        self._discovery = ServiceDiscovery(self._config.discovery, self._outer)
+        self._edge: EdgeSignIn | None = None
         self._gate = self._discovery.gate
         self._booted: set[str] = set()
 
     async def run(self) -> SignedInUser:
         """Discover, and sign in to each service.
 
-        Raises what `ServiceDiscovery.discover` raises, DiscoveryError outside; what fails later is
-        in the state of its service.
+        Raises what `ServiceDiscovery.discover` and, outside, `sign_in_at_edge` raise; what fails
+        later is in the state of its service.
         """
         result = await self._discovery.discover()
-        if result.path is ServicePath.EDGE:
-            raise DiscoveryError(
-                f"outside: the edge is {result.edge}, and a user is signed in inside only: sign in"
-                " there with softphone.edge"
-            )
         config = self._config.discovery
+        if result.path is ServicePath.EDGE:
+            options = EdgeOptions(inside=self._config.inside)
+            signing_in = sign_in_at_edge(result, config, self._outer, options)
+            self._edge = await self._actions.enter(signing_in)
+            result = self._edge.found
         settings = ClientSettings.of(result.config, trusted=config.trust_remote_config)
         self._tls = session_tls(self._tls, settings)
         found = FoundUser(result, settings, config.name)
@@ -197,6 +208,8 @@ class UserSignIn:
 
     async def _phone(self, found: FoundUser) -> ServiceState:
         device = choose_device(found, self._config.device)
+        if self._edge is not None:
+            return await self._phone_outside(self._edge, device)
         plan = await self._boot_plan(found, device)
         try:
             accounts = await self._gate.run(lambda: self._boot(plan))
@@ -207,6 +220,30 @@ class UserSignIn:
                 raise
             again = replace(plan, string=string)
             accounts = await self._gate.run(lambda: self._boot(again))
+        return _phone_state(device, accounts)
+
+    async def _phone_outside(self, edge: EdgeSignIn, device: UserDevice) -> ServiceState:
+        """Register the lines of a device through the edge; nothing is enrolled."""
+        config = self._config
+        document = await fetch_unenrolled_config(
+            device.name,
+            edge.file_servers(),
+            config.device_store,
+            passphrase=config.passphrase,
+            on_step=self._tell_boot,
+        )
+        store, entropy = ConfigStore(config.device_store), self._environment.entropy
+        digits = await asyncio.to_thread(store.installation, device.name, entropy)
+        context = replace(self._environment.trust_context, trust=self._tls.store)
+        accounts: list[Account] = []
+        try:
+            for line in edge_accounts(edge, device.name, document, installation=digits):
+                account = await self._actions.register(line, context)
+                accounts.append(account)
+        except BaseException:
+            for account in accounts:
+                await self._actions.close(account)
+            raise
         return _phone_state(device, accounts)
 
     async def _boot(self, plan: BootPlan) -> list[Account]:
@@ -288,7 +325,7 @@ class UserSignIn:
         client = await self._gate.run(lambda: self._actions.sign_in(config, context))
         kept = "no history after a chat" if found.settings.disable_history else ""
         detail = ", ".join(filter(None, (f"{client.jid} by {client.mechanism}", kept)))
-        return _signed_in(UserService.CHAT, seen, detail)
+        return self._signed_in(UserService.CHAT, seen, detail)
 
     def _presence_config(self, nodes: Sequence[str], user: str) -> ImPresenceConfig:
         return ImPresenceConfig(
@@ -346,7 +383,7 @@ class UserSignIn:
             await self._actions.close_directory()
             raise
         own = next((each for each in people if each.username == user), None)
-        return _signed_in(UserService.DIRECTORY, seen, "" if own is None else own.name)
+        return self._signed_in(UserService.DIRECTORY, seen, "" if own is None else own.name)
 
     async def _voicemail(self, found: FoundUser) -> ServiceState:
         password = self._config.voicemail_password or self._password
@@ -362,7 +399,9 @@ class UserSignIn:
             self._actions.close_voicemail()
             raise
         detail = f"{counts.new} new, {counts.old} old messages"
-        state = _signed_in(UserService.VOICEMAIL, seen, detail)
+        state = self._signed_in(UserService.VOICEMAIL, seen, detail)
+        if self._edge is not None:
+            return state  # what TLS is spoken to the mailbox is the edge's affair
         return replace(state, why="; ".join(filter(None, (state.why, mailbox.tls_reason))))
 
     # What the services share
@@ -377,17 +416,41 @@ class UserSignIn:
     def _context(self, seen: _Seen, *, port: int | None = None) -> TrustContext:
         """Make the trust context of one service.
 
-        `seen` records the server that was admitted last, at `port` if that is given.
+        `seen` records the server that was admitted last, at `port` if that is given.  Outside the
+        identity is that of the edge, which is judged in the place of the server behind it.
         """
+        edge = self._edge
 
         def admit(target: Target, identity: PeerIdentity) -> None:
-            reason = self._gate.admit(target, identity)
+            if edge is None:
+                reason = self._gate.admit(target, identity)
+            else:
+                at = edge.session.edge
+                why = self._gate.admit(at, identity, ServiceRecord.COLLAB_EDGE)
+                reason = f"{why}; {_BEYOND_EDGE}"
             if port in (None, target.port):
                 seen.reason, seen.identity = reason, identity
                 seen.server = str(ServiceTarget(target.host, target.port))
 
         context = self._environment.trust_context
-        return replace(context, trust=self._tls.store, unknown=self._tls.unknown, admit=admit)
+        return replace(
+            context,
+            trust=self._tls.store,
+            unknown=self._tls.unknown,
+            admit=admit,
+            tunnel=None if edge is None else edge.session,
+        )
+
+    def _signed_in(self, service: UserService, seen: _Seen, detail: str) -> ServiceState:
+        return ServiceState(
+            service,
+            ServiceOutcome.SIGNED_IN,
+            seen.server,
+            detail,
+            seen.why(),
+            seen.identity,
+            by_edge=self._edge is not None,
+        )
 
     def _tell(self, name: str, outcome: StepOutcome, detail: str, why: str = "") -> None:
         self._on_step(DiscoveryStep(name, outcome, detail, why))
@@ -398,10 +461,13 @@ def _phone_state(device: UserDevice, accounts: Sequence[Account]) -> ServiceStat
     flow = line.flow
     identity = None if flow is None else flow.identity
     clear = line.config.media.srtp is SrtpPolicy.OFF
+    by_edge = line.config.edge is not None
     if identity is None:
         why = "the device is not secure: signaling and media are in clear"
     else:
         media = "media are in clear" if clear else "media are encrypted with a secure far end"
+        if by_edge:
+            media = f"media are encrypted to the edge; {_BEYOND_EDGE}"
         why = f"{identity.protocol}, verified by {identity.verdict}; {media}"
     lines = ", ".join(each.aor for each in accounts)
     return ServiceState(
@@ -411,12 +477,7 @@ def _phone_state(device: UserDevice, accounts: Sequence[Account]) -> ServiceStat
         f"{device.name}, {lines}",
         why,
         identity,
-    )
-
-
-def _signed_in(service: UserService, seen: _Seen, detail: str) -> ServiceState:
-    return ServiceState(
-        service, ServiceOutcome.SIGNED_IN, seen.server, detail, seen.why(), seen.identity
+        by_edge=by_edge,
     )
 
 

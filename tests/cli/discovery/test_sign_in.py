@@ -65,6 +65,20 @@ def test_a_person_sees_a_lock_for_each_service(cli, options, monkeypatch):
     assert "dave@example.test was signed in" in ended.out
 
 
+def test_outside_it_goes_through_the_edge_and_shows_no_lock(cli, options, ready, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    more = ("--once", "--inside", "corp.example", "--nameserver", ready["dns_outside"])
+    words = options("carol", *more)
+    at = words.index("--nameserver")
+    ended = cli(*words[:at], *words[at + 2 :])
+    assert ended.code == 0, ended.err
+    assert "\N{LOCK}" not in ended.out
+    assert "edge: edge.example.test:" in ended.out
+    assert "the edge server" in ended.out
+    assert "not built" in ended.out
+    assert "carol@example.test was signed in" in ended.out
+
+
 def test_a_failure_is_told_with_its_reason_and_hides_nothing(cli, options, lab, tmp_path):
     """The mailbox's password is wrong: the other services are signed in to."""
     wrong = tmp_path / "wrong.secret"

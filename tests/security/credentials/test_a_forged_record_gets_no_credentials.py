@@ -9,20 +9,25 @@ import base64
 
 import pytest
 
+from softphone import Phone
 from softphone.discovery import ServiceTarget
-from softphone.errors import CertificateError, CredentialsWithheld
+from softphone.errors import CertificateError, CredentialsWithheld, IdentityMismatch
 from softphone.lab import CertificateNames
 from softphone.lab.authority import Authority
+from softphone.net.dns import DnsResolver, ResolverConfig
+from softphone.phone.user_sign_in import UserSignInConfig
 from softphone.trust import Service, TlsSettings, TrustStore
 from tests.support.certificates import authority
 from tests.support.discovery import (
     DOMAIN,
+    EDGE,
     NODE,
     PASSWORD,
     UDS,
     running_site,
     self_serving,
 )
+from tests.support.edge import running_edge_site
 
 EVIL = "login.evil.test"
 SHOWN = (PASSWORD.reveal(), base64.b64encode(b"alice:" + PASSWORD.reveal()))
@@ -175,3 +180,25 @@ async def test_a_server_is_confirmed_once_and_for_its_port_only(site, answer):
     with pytest.raises(CredentialsWithheld):
         await site.discovery().discover()
     assert credentials_in(other) == 0
+
+
+@pytest.mark.parametrize("names", [(), (f"edge.{DOMAIN}",), (f"*.{DOMAIN}",), (f"evil{DOMAIN}",)])
+@pytest.mark.parametrize("real", [True, False])
+async def test_a_forged_edge_gets_0_octets(tmp_path, names, real):
+    """Alone, and after the real edge has failed: a user who signs in sends it no byte."""
+    async with running_edge_site(tmp_path) as edges:
+        site = edges.site
+        web = await site.web(EVIL, authority().server(EVIL, CertificateNames(dns=(EVIL, *names))))
+        places = [(EVIL, web.port)]
+        if real:
+            edge = await edges.edge()
+            edge.faults.status = 500
+            site.zone[edge.host, "A"] = ("127.0.0.1",)
+            places.insert(0, (edge.host, edge.address[1]))
+        site.name(EDGE, *places)
+        own = ResolverConfig(nameservers=(site.dns.address,), hosts_file="/nonexistent")
+        async with Phone(resolver=DnsResolver(own, entropy=bytes)) as phone:
+            with pytest.raises(IdentityMismatch, match=r"does not name example\.test"):
+                await phone.sign_in_user(UserSignInConfig(edges.config(), tmp_path / "device"))
+        assert web.requests == []
+        assert [user for each in edges.edges for _, user in each.asked] == ["alice"] * real

@@ -1,0 +1,101 @@
+"""A user signs in outside, at the lab's edge: phone, directory and voicemail go through it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from softphone import Phone
+from softphone.contacts import LdapConfig, open_directories
+from softphone.discovery import ServicePath
+from softphone.errors import (
+    ConfigurationError,
+    EdgeRefused,
+    LocalProtocolError,
+    RegistrationRefused,
+)
+from softphone.lab import LabConfig, LabServer
+from softphone.net.dns import DnsResolver, ResolverConfig
+from softphone.phone.user_sign_in import ServiceOutcome, UserService, UserSignInConfig
+from softphone.security import KeyMaterial
+from softphone.trust.fips import random_bytes
+from tests.support.user_sign_in import discovery_of, password_of
+from tests.support.waiting import PATIENCE
+
+LAB = LabConfig(files=True, directory=True, dns=True, voicemail=True, edge=True)
+IN, OUT = ServiceOutcome.SIGNED_IN, ServiceOutcome.LEFT_OUT
+
+
+def outside(lab):
+    servers = ResolverConfig(nameservers=(lab.outside_dns.address,), hosts_file="/nonexistent")
+    return DnsResolver(servers, entropy=random_bytes)
+
+
+async def test_from_an_address_through_the_edge_and_out_again(tmp_path, caplog):
+    caplog.set_level(logging.DEBUG, "softphone")
+    steps = []
+    async with LabServer(tmp_path / "lab", LAB) as lab:
+        config = UserSignInConfig(discovery_of(lab, "carol"), tmp_path / "device")
+        async with Phone(resolver=outside(lab)) as phone:
+            user = await phone.sign_in_user(config, tell=steps.append)
+            assert user.discovery.path is ServicePath.EDGE
+            states = {each.service: each for each in user.services}
+            assert {name: each.outcome for name, each in states.items()} == {
+                UserService.PHONE: IN,
+                UserService.CHAT: OUT,
+                UserService.DIRECTORY: IN,
+                UserService.VOICEMAIL: IN,
+            }, user.services
+            # The edge is verified and decrypts: nobody gets a lock.
+            for each in (each for each in user.services if each.outcome is IN):
+                assert (each.lock, each.by_edge) == (False, True)
+                assert each.identity.verdict == "chain"
+                assert "the edge server decrypts" in each.why
+            assert "not built" in states[UserService.CHAT].why
+            assert [each.name for each in await phone.contacts.search("alice")] == ["Alice Example"]
+            assert (await phone.voicemail.count()).new > 0
+            (line,) = phone.accounts
+            assert set(lab.registered) == {"carol"}
+            async with line.dial("600") as outgoing:
+                call = await outgoing.answered(timeout=PATIENCE)
+                assert not call.security.lock
+            mailbox = phone.voicemail
+        # Signed out: unregistered, and the session at the edge is over.
+        assert set(lab.registered) == set()
+        with pytest.raises(LocalProtocolError, match="over"):
+            await mailbox.count()
+        assert lab.dns.asked == []
+        secret = password_of(lab, "carol").reveal().decode()
+        assert secret not in "".join(map(repr, (*steps, *user.services))) + caplog.text
+        await refused(lab, tmp_path)
+
+
+async def refused(lab, folder):
+    """What is refused at the edge ends the sign-in; a lost registration hides no other service."""
+    wrong = replace(discovery_of(lab, "carol"), password=KeyMaterial(b"guessed"))
+    async with Phone(resolver=outside(lab)) as phone:
+        with pytest.raises(EdgeRefused, match="401"):
+            await phone.sign_in_user(UserSignInConfig(wrong, folder / "other"))
+    # Without the route of SIP the registration is refused, and the mailbox's password is wrong.
+    lab.edge.web.route = ""
+    config = UserSignInConfig(
+        discovery_of(lab, "carol"), folder / "device", voicemail_password=KeyMaterial(b"guessed")
+    )
+    async with Phone(resolver=outside(lab)) as phone:
+        user = await phone.sign_in_user(config)
+        assert [each.service for each in user.failures] == [
+            UserService.PHONE,
+            UserService.VOICEMAIL,
+        ], user.services
+        assert isinstance(user.state(UserService.PHONE).error, RegistrationRefused)
+        assert user.state(UserService.DIRECTORY).outcome is IN
+        assert phone.accounts == ()
+
+
+def test_ldap_does_not_go_around_the_tunnel():
+    with pytest.raises(ConfigurationError, match="LDAP does not go through"):
+        open_directories(
+            [LdapConfig("people", "ldap.example.test", base="dc=x")], object(), tunnel=object()
+        )

@@ -106,7 +106,8 @@ class WebSite:
         self._confirm = confirm
         self.sign_in = SignIn(token=access.token, entropy=entropy)
         self._hosts: frozenset[str] = frozenset()
-        self._silent: set[Any] = set()
+        self._silent: dict[Any, asyncio.TimerHandle] = {}
+        self._known: set[Any] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
@@ -213,35 +214,63 @@ class WebSite:
     # Connections --------------------------------------------------------------------------------
 
     def _accept(self) -> asyncio.Protocol:
-        """Make the protocol of a connection: aiohttp's, or one that closes it at once."""
+        """Make the protocol of a connection: aiohttp's, or one that closes it at once.
+
+        When there are too many, the oldest of those that have shown no cookie make room: the newest
+        may be that of the person's own browser, and the oldest have had their time.
+        """
         server = self._runner.server
-        if server is None or len(server.connections) >= MOST_CONNECTIONS:
+        if server is None:
             return _Closing()
+        there: list[Any] = server.connections
+        self._known.intersection_update(there)
+        excess = max(0, len(there) + 1 - MOST_CONNECTIONS)
+        strangers = [each for each in there if each not in self._known]
+        if len(strangers) < excess:
+            return _Closing()
+        for stranger in strangers[:excess]:
+            self._heard(stranger)
+            if stranger.transport is not None:
+                stranger.transport.abort()  # a close would wait for one that does not read
         protocol: asyncio.Protocol = server()
-        self._silent.add(protocol)
-        asyncio.get_running_loop().call_later(PATIENCE, self._close_silent, protocol)
+        self._silent[protocol] = asyncio.get_running_loop().call_later(
+            PATIENCE, self._close_silent, protocol
+        )
         return protocol
 
     def _close_silent(self, protocol: Any) -> None:
         """Close a connection without a request yet."""
-        if protocol in self._silent:
-            self._silent.discard(protocol)
-            if protocol.transport is not None:
-                protocol.transport.close()
+        self._heard(protocol)
+        if protocol.transport is not None:
+            protocol.transport.close()
+
+    def _heard(self, protocol: Any) -> None:
+        """Take a connection from those that have sent no request yet."""
+        timer = self._silent.pop(protocol, None)
+        if timer is not None:
+            timer.cancel()
 
     # Requests -----------------------------------------------------------------------------------
 
     async def _judge(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Answer a request that may be answered."""
-        self._silent.discard(request.protocol)
+        self._note(request)
         self._check_origin(request)
         return await handler(request)
 
     async def _expect(self, request: web.Request) -> None:
         """Judge a request that waits for 100 (RFC 9110 section 10.1.1) before its body comes."""
-        self._silent.discard(request.protocol)
+        self._note(request)
         self._check_origin(request)
         await send_continue(request)
+
+    def _note(self, request: web.Request) -> None:
+        """Keep in mind that a connection has sent a request, and whether with a valid cookie."""
+        self._heard(request.protocol)
+        if self._is_signed_in(request):
+            self._known.add(request.protocol)
+        else:
+            self._known.discard(request.protocol)
 
     def _check_origin(self, request: web.Request) -> None:
         """Refuse a request of another page, and beneath the root one of a browser not signed in."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from contextlib import suppress
 
 import pytest
 
@@ -68,6 +69,42 @@ async def test_connections_that_ask_for_nothing_are_closed_and_bounded(monkeypat
             writer.close()
         async with browser() as owner:
             await sign_in(owner, served)
+
+
+@pytest.mark.parametrize("sent", ["", "GET / HTTP/1.1\r\nHost: {}\r\nX"])
+async def test_connections_of_strangers_make_room_for_browsers(monkeypatch, sent):
+    monkeypatch.setattr(module, "MOST_CONNECTIONS", 3)
+    async with site() as served, browser() as owner:
+        root = await sign_in(owner, served)
+        # This connection stays, and is older than those of the strangers.
+        assert (await ask(owner, "GET", root))[0] == 200
+        port, held = served.port, []
+        for _ in range(6):
+            held.append(await asyncio.open_connection("127.0.0.1", port))
+            held[-1][1].write(sent.format(f"127.0.0.1:{port}").encode())
+        async with browser() as other:
+            assert (await ask(other, "GET", served.url))[0] == 200
+        for reader, _ in held[:4]:
+            with suppress(ConnectionError):  # what it has sent may not have been read
+                assert await patiently(reader.read()) == b""
+        assert len(served._runner.server.connections) <= module.MOST_CONNECTIONS
+        assert len(served._silent) <= module.MOST_CONNECTIONS
+        (kept,) = [each for each in served._known if not each.transport.is_closing()]
+        assert (await ask(owner, "GET", root))[0] == 200
+        assert not kept.transport.is_closing()
+        for _, writer in held:
+            writer.close()
+
+
+async def test_browsers_that_are_signed_in_are_put_out_by_nobody(monkeypatch):
+    monkeypatch.setattr(module, "MOST_CONNECTIONS", 1)
+    async with site() as served, browser() as owner:
+        root = await sign_in(owner, served)
+        assert (await ask(owner, "GET", root))[0] == 200
+        reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
+        assert await patiently(reader.read()) == b""
+        writer.close()
+        assert (await ask(owner, "GET", root))[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from softphone.sip.transport import is_numeric
 
 _SCHEMES = {"https": 443, "http": 80}
 _LONGEST = 1024
+_MOST_DECODINGS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +48,8 @@ def inside_server(url: str) -> InsideServer:
         parts, host, port = urlsplit(""), "", None
     default = _SCHEMES.get(parts.scheme)
     clean = url.isascii() and url.isprintable() and " " not in url and "\\" not in url
-    # An edge that resolves "." and ".." would reach the server that another segment names.
-    dotted = {unquote(each) for each in parts.path.split("/")} & {".", ".."}
     named = is_numeric(host) or is_host_name(host)
-    if default is None or not clean or "@" in parts.netloc or dotted or not named:
+    if default is None or not clean or "@" in parts.netloc or not named or _has_dots(parts.path):
         raise EdgeRefused("that is no address of a server behind the edge")
     return InsideServer(parts.scheme, host, default if port is None else port)
 
@@ -73,6 +72,22 @@ def decode_segment(segment: str) -> tuple[str, ...]:
     except (binascii.Error, UnicodeError, ValueError):
         return ()
     return tuple(text.split("/"))
+
+
+def _has_dots(path: str) -> bool:
+    """Whether any server may find "." or ".." among the segments of a path.
+
+    An edge that resolves them would reach the server that another segment names.  Servers differ in
+    how often they decode a path, in what separates segments, and in where parameters begin (";",
+    RFC 3986 section 3.3).  A path that is still encoded after `_MOST_DECODINGS` is taken for one.
+    """
+    for _ in range(_MOST_DECODINGS):
+        decoded = unquote(path)
+        if decoded == path:
+            segments = path.replace("\\", "/").split("/")
+            return any(each.partition(";")[0].strip() in (".", "..") for each in segments)
+        path = decoded
+    return True
 
 
 def _encoded(text: str) -> str:

@@ -64,6 +64,15 @@ def test_a_server_inside_is_a_value():
         "https://cucm1.example.test/../dGJ0cC5jb20/x",
         "https://cucm1.example.test/a/%2e%2E/b",
         "https://cucm1.example.test/./a",
+        "https://cucm1.example.test/..%2fdGJ0cC5jb20/x",
+        "https://cucm1.example.test/a%2F%2E./b",
+        "https://cucm1.example.test/..%5Cb",
+        "https://cucm1.example.test/..;/x",
+        "https://cucm1.example.test/..%3Bx=1/x",
+        "https://cucm1.example.test/..%20/x",
+        "https://cucm1.example.test/%252e%252e/x",
+        "https://cucm1.example.test/%25252e./x",
+        "https://cucm1.example.test/%2525252525",
         "https://cucm1.example.test%2fevil/",
         "https://cucm1..example.test/",
         "https://b\N{LATIN SMALL LETTER U WITH DIAERESIS}cher.example/",
@@ -72,6 +81,11 @@ def test_a_server_inside_is_a_value():
 def test_other_addresses_are_refused(url):
     with pytest.raises(EdgeRefused):
         tunnel_path("example.test", url)
+
+
+@pytest.mark.parametrize("path", ["a%2Fb", "a..b/...;x", "100%25", ".well-known/x", "%c3%84"])
+def test_a_path_without_dot_segments_is_kept_as_it_is(path):
+    assert tunnel_path("example.test", f"https://cucm1.example.test/{path}").endswith(f"/{path}")
 
 
 @pytest.mark.parametrize("segment", ["", "%", "A", "x" * 1025, "_w", "dGJ0cC5jb20=="])

@@ -25,7 +25,14 @@ def write_edge_account(path: Path, account: AccountConfig, authorities: Sequence
         raise ConfigurationError(f"{path} is there already: it is not replaced")
     lines = [line for table in _tables(account, authorities) for line in (*table, "")]
     try:
-        write_private(path, "\n".join(lines).encode())
+        data = "\n".join(lines).encode()
+    except UnicodeEncodeError:
+        # The error itself has the whole text, a password among it.
+        raise ConfigurationError(
+            f"{path} is not written: a value of the account is no valid Unicode text"
+        ) from None
+    try:
+        write_private(path, data)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from error
 
@@ -70,7 +77,14 @@ def _tables(account: AccountConfig, authorities: Sequence[str]) -> Iterator[list
 
 
 def _lines(table: str, **values: object) -> list[str]:
-    """Return the lines of one table; JSON's strings, numbers and lists are TOML's, too."""
+    """Return the lines of one table; JSON's strings, numbers and lists are TOML's, too.
+
+    Two things differ: TOML has no escapes of surrogates, and wants U+007F escaped.
+    """
     given = {key: value for key, value in values.items() if value is not None}
     head = [f"[{table}]"] if table else []
-    return head + [f"{key} = {json.dumps(value)}" for key, value in given.items()]
+    return head + [f"{key} = {_text(value)}" for key, value in given.items()]
+
+
+def _text(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

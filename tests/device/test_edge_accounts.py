@@ -68,7 +68,8 @@ def test_a_device_with_tokens_needs_their_source():
 
 
 def test_the_file_says_the_same(tmp_path):
-    given = configuration(insecure(password='se"cret', display_name="Älice"))
+    name = 'Älice "\N{GRINNING FACE}" \\u0041'
+    given = configuration(insecure(password='se"cret\x7f', display_name=name))
     tls = TlsConfig(system=True)
     (account,) = edge_accounts(signed_in(), DEVICE, given, tls=tls, installation="0123456789AB")
     path = tmp_path / "outside.toml"
@@ -82,6 +83,17 @@ def test_the_file_says_the_same(tmp_path):
         write_edge_account(path, account, ())
     with pytest.raises(ConfigurationError, match="cannot be written"):
         write_edge_account(tmp_path / "none" / "x.toml", account, ())
+
+
+def test_what_is_no_text_is_not_written(tmp_path):
+    given = configuration(insecure(password="secret", display_name="Alice"))
+    (account,) = edge_accounts(signed_in(), DEVICE, given)
+    path = tmp_path / "outside.toml"
+    with pytest.raises(ConfigurationError, match="no valid Unicode text") as caught:
+        write_edge_account(path, replace(account, display_name="\ud83d"), ())
+    assert not path.exists()
+    assert "secret" not in str(caught.value)
+    assert caught.value.__cause__ is None
 
 
 def test_what_an_account_does_not_have_is_not_written(tmp_path):

@@ -7,6 +7,7 @@ TLS and the local configuration trusts it.  Unknown settings are kept, and not d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -20,6 +21,12 @@ _ON, _OFF = frozenset({"true", "on", "1"}), frozenset({"false", "off", "0"})
 _BOOLEAN = _ON | _OFF
 _TEXT = None
 _HIDDEN = "(not shown)"
+_SECRET = re.compile(
+    "passw|pwd|passphrase|passcode|secret|token|credential|bearer|(key|pin|pass)$", re.ASCII
+)
+"""Found in the keys of secrets, once "_", "-" and "." are left out."""
+_NO_SECRETS = frozenset({"voicemailservice_usecredentialsfrom", "ldap_usecredentialsfrom"})
+"""Keys that name whose credentials are used, and hold none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +194,8 @@ def _decide(setting: ConfigSetting, rule: _KeyRule, *, trusted: bool) -> Setting
 
 def _shown(key: str, value: str) -> str:
     """Return the value, unless it may be a password."""
-    secret = any(word in key.lower() for word in ("password", "secret", "passphrase"))
+    name = key.lower()
+    secret = name not in _NO_SECRETS and _SECRET.search(re.sub("[_.-]", "", name))
     plain = value.lower() in _ON | _OFF or not value
     return _HIDDEN if secret and not plain else value
 

@@ -127,6 +127,24 @@ def test_a_password_is_not_kept():
 
 
 @pytest.mark.parametrize(
+    "key",
+    [
+        *("BDILDAPPasswd", "Pwd", "Token", "ApiKey", "API_Key", "Api-Key", "Service_Credentials"),
+        *("ClientSecret", "PassPhrase", "Pass_Phrase", "VoicemailPIN", "BindPass", "AuthTokenUrl"),
+    ],
+)
+def test_nothing_that_may_be_a_secret_is_kept(key):
+    found = parse_jabber_config(f"<config><D><{key}>hunter2</{key}></D></config>".encode())
+    assert [(each.key, each.value) for each in found.settings] == [(key, "(not shown)")]
+
+
+@pytest.mark.parametrize("key", [*NAMING, "ConnectionUsername", "Keywords", "ShippingServer"])
+def test_what_is_no_secret_is_shown(key):
+    found = parse_jabber_config(f"<config><D><{key}>x.test</{key}></D></config>".encode())
+    assert [each.value for each in found.settings] == ["x.test"]
+
+
+@pytest.mark.parametrize(
     "data", [b"", b"<html/>", b"<!DOCTYPE config><config/>", b"<config>" * 20, b"<config"]
 )
 def test_what_is_no_such_file_is_refused(data):

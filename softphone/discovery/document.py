@@ -35,6 +35,7 @@ _SECTIONS = {
         "Presence",
     )
 }
+_PATH_SYNTAX = frozenset("/\\?#%;")
 _RANKS = ("Primary", "Backup1", "Backup2")
 
 
@@ -219,10 +220,14 @@ def _servers(section: XmlElement, service: str) -> Iterator[ProfileServer]:
 
 
 def _user_id(uri: str) -> str:
-    """Return the user's ID at the end of the address `…/cucm-uds/user/ID`; "" without one."""
+    """Return the user's ID at the end of the address `…/cucm-uds/user/ID`; "" without one.
+
+    One that some server may read as another path, as query or as parameter, is none.
+    """
     head, marker, tail = uri.partition("/cucm-uds/user/")
     found = unquote(tail)
-    return found if marker and head and found.isprintable() and "/" not in found else ""
+    safe = found.isprintable() and found.strip(". ") and not _PATH_SYNTAX & set(found)
+    return found if marker and head and safe else ""
 
 
 def _target(uri: str) -> ServiceTarget | None:

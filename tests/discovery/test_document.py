@@ -68,8 +68,20 @@ def test_a_home_cluster_without_a_full_name_is_refused(host):
         parse_cluster_user(FOUND.replace(b"CUCM9.example.test", host))
 
 
-def test_an_id_with_a_slash_is_none():
-    assert parse_cluster_user(FOUND.replace(b"a%20lice", b"a%2Flice")).user_id == ""
+@pytest.mark.parametrize(
+    "given",
+    [
+        *(b"a%2Flice", b"a/devices", b"a%5Clice", b".", b"..", b"%2e%2E", b"%20..", b"..."),
+        *(b"a?b", b"a%3Fb", b"a#b", b"a;b", b"%252e%252e", b"a%0Ab"),
+    ],
+)
+def test_an_id_that_is_more_than_a_segment_of_a_path_is_none(given):
+    assert parse_cluster_user(FOUND.replace(b"a%20lice", given)).user_id == ""
+
+
+@pytest.mark.parametrize("given", ["alice", "a.lice", "alice@example.test", "o'neil", "_a-1"])
+def test_an_id_of_other_characters_is_taken(given):
+    assert parse_cluster_user(FOUND.replace(b"a%20lice", given.encode())).user_id == given
 
 
 def test_servers_are_listed_once_and_by_full_names():

@@ -1,8 +1,9 @@
 """The results as CSV, for a spreadsheet: a row for each attempt, written as it ends.
 
 A spreadsheet computes a cell that begins with "=", "+", "-" or "@": names and reasons come from
-strangers.  Such a cell, a telephone number with "+" among them, gets an apostrophe before it.  The
-JSON lines have everything as it is.
+strangers.  Such a cell, a telephone number with "+" among them, gets an apostrophe before it; so
+does what follows ";", ",", "|" or a tab within a cell, since some spreadsheets separate cells by
+them.  The JSON lines have everything as it is.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
@@ -24,12 +26,15 @@ COLUMNS = (
 )
 """Columns may be added at the end."""
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_FORMULA = re.compile(r'(^|[;,|\t\r\n])(?=(?:[^\S\t\r\n]|")*[=+\-@])')
+"""Where a formula may begin: blanks and quotation marks before it may be dropped."""
+_LEADING = ("\t", "\r", "\n")
 
 
 def neutral_cell(text: str) -> str:
     """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    text = _FORMULA.sub(r"\1'", text)
+    return f"'{text}" if text.startswith(_LEADING) else text
 
 
 class ResultsTable:

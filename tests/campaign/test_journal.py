@@ -185,6 +185,23 @@ def test_no_cell_is_a_formula(first):
     assert neutral_cell(f"a{first}") == f"a{first}"
 
 
+@pytest.mark.parametrize(
+    ("text", "cell"),
+    [
+        ('x;=HYPERLINK("u")', 'x;\'=HYPERLINK("u")'),
+        ("x,@A1|-1\t+1", "x,'@A1|'-1\t'+1"),
+        ("x; =1", "x;' =1"),
+        ('x;"=1"', 'x;\'"=1"'),
+        ("x\r\n=1", "x\r\n'=1"),
+        (" =1+1", "' =1+1"),
+        ("\N{NO-BREAK SPACE}@A1", "'\N{NO-BREAK SPACE}@A1"),
+        ("a-b, c; d+e=f@g", "a-b, c; d+e=f@g"),
+    ],
+)
+def test_nothing_within_a_cell_is_a_formula(text, cell):
+    assert neutral_cell(text) == cell
+
+
 def test_the_table_has_the_earlier_rows_and_those_that_come(tmp_path):
     path = tmp_path / "r.csv"
     path.write_text("something else")

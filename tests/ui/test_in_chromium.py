@@ -17,6 +17,22 @@ from tests.support.direct import address_of, clear
 
 MARKUP = "<img src=x onerror=alert(1)>"
 PRESS = "[...document.querySelectorAll('{} button')].find((b) => b.textContent === '{}').click()"
+MOVED = """(() => {
+  const one = (number) => ({ number, host: "h", port: 1, service: "s", names: [] });
+  const now = state, two = { ...now, questions: [one(901), one(902)] };
+  const all = () => [...document.querySelectorAll("#questions button")];
+  const disabled = () => all().map((each) => each.disabled);
+  show(two);
+  const came = disabled();
+  for (const each of all()) each.disabled = false;
+  show(two);
+  const stayed = disabled();
+  show({ ...now, questions: [one(902)] });
+  const moved = disabled();
+  show(now);
+  return [came, stayed, moved];
+})()"""
+"""Shows two questions, the same ones again, and the second alone; whether buttons are disabled."""
 TEXT = "document.querySelector('{}')?.textContent"
 
 
@@ -71,6 +87,9 @@ async def _refuses_a_certificate(seen):
     await seen.until("!document.getElementById('questions').hidden")
     assert "SHA-256" in await seen.run(TEXT.format("#questions"))
     await _fits(seen)
+    # A double click answers one question.
+    assert await seen.run(MOVED) == [[True] * 4, [False] * 4, [True] * 2]
+    await seen.until("!document.querySelector('#questions button').disabled")
     await seen.run(PRESS.format("#questions", "Refuse"))
     await seen.until(f"{TEXT.format('#certificates')}.includes('What to do')")
     await seen.until(f"{TEXT.format('#accounts')}.includes('failed')")

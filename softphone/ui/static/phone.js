@@ -6,6 +6,7 @@
 
 const find = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
+const SETTLING = 1000; // milliseconds
 const KEYS = "123456789*0#";
 const STATES = {
   ringing: "is calling you", calling: "calling", alerting: "ringing there", up: "in the call",
@@ -319,6 +320,17 @@ function makeQuestion(question) {
   return card;
 }
 
+/* A card that has come, or moved, takes no answer for a while: a double click answers one question. */
+function settle(card) {
+  const place = `${card.offsetLeft} ${card.offsetTop}`;
+  if (card.place === place) return;
+  card.place = place;
+  const buttons = card.querySelectorAll("button");
+  for (const each of buttons) each.disabled = true;
+  clearTimeout(card.settling);
+  card.settling = setTimeout(() => { for (const each of buttons) each.disabled = false; }, SETTLING);
+}
+
 // Contacts, chat, voicemail ----------------------------------------------------------------------
 
 function makeContact(contact) {
@@ -447,6 +459,7 @@ function show(now) {
     fillLadder(Number(ladder.dataset.call), { quiet: true });
   }
   keyed(find("notes"), now.notes, (each) => each.number, (each) => made("li", each.text), () => {});
+  find("questions").querySelectorAll(".cards > *").forEach(settle); // where they are now
 }
 
 find("pad").replaceWith(Object.assign(pad((key) => { find("target").value += key; }, "Dial pad"), { id: "pad" }));

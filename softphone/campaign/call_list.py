@@ -18,6 +18,7 @@ from softphone.call import checked_headers
 from softphone.campaign.calling_hours import find_zone
 from softphone.campaign.scheduler import ListedNumber
 from softphone.config import AccountConfig, DialPolicyConfig
+from softphone.config.dial_policy import LONGEST_INTERNAL
 from softphone.errors import ConfigurationError
 
 LARGEST_FILE = 256 << 20
@@ -29,6 +30,7 @@ HEADER = "header:"
 _KNOWN = ("number", "name", "zone")
 _SEPARATORS = re.compile("[-./ \t\u00a0\u2009\u202f\u2010-\u2015]")
 """Blanks, dashes, points and strokes: 030/123-45, and what spreadsheets make of them."""
+_ROUNDED = re.compile(r"[0-9]+(?:[.,][0-9]+)?E\+?[0-9]+", re.I)
 _TELEPHONE = re.compile(r"\+?[0-9()]+")
 
 
@@ -37,6 +39,8 @@ def number_key(config: AccountConfig, number: str) -> str:
 
     Raises ConfigurationError for what cannot be called.
     """
+    if _ROUNDED.fullmatch(number.strip()):
+        raise ConfigurationError(f"{number}: a spreadsheet has rounded this number")
     policy = config.dial_policy or DialPolicyConfig()
     uri = config.target_uri(without_separators(number))
     return policy.comparable_number(uri, domain=config.aor_uri.host)
@@ -49,6 +53,12 @@ def without_separators(number: str) -> str:
     """
     bare = _SEPARATORS.sub("", number)
     return bare if _TELEPHONE.fullmatch(bare) else number
+
+
+def is_telephone_number(text: str) -> bool:
+    """Whether a text is of digits, more than an extension has, and of what stands between them."""
+    bare = _SEPARATORS.sub("", text)
+    return _TELEPHONE.fullmatch(bare) is not None and len(bare) > LONGEST_INTERNAL
 
 
 def csv_delimiter(text: str) -> str:

@@ -9,7 +9,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from softphone.campaign.call_list import csv_delimiter, number_key, read_text_file
+from softphone.campaign.call_list import (
+    csv_delimiter,
+    is_telephone_number,
+    number_key,
+    read_text_file,
+)
 from softphone.config import AccountConfig
 from softphone.errors import ConfigurationError
 
@@ -80,8 +85,11 @@ def _number_of(row: list[str]) -> str:
     if any("\n" in cell or "\r" in cell for cell in row):
         raise ConfigurationError("a quotation mark is not closed in its line")
     number = row[0].partition("#")[0].strip() if row else ""
+    if not row or row[0].lstrip().startswith("#"):
+        return ""
     others = any(cell.strip() for cell in row[1:])
     named = number.isalpha() and number.lower() != "number"
-    if others and not row[0].lstrip().startswith("#") and (named or not number):
+    elsewhere = any(map(is_telephone_number, row[1:])) and not is_telephone_number(number)
+    if (others and (named or not number)) or elsewhere:
         raise ConfigurationError(f"{row[0]!r} is no number: it is the first cell of a line")
     return number

@@ -11,7 +11,7 @@ import asyncio
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,10 +75,20 @@ class Journal:
     Raises ConfigurationError for a file that is no journal, or another campaign's.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, aor: str = "") -> None:
-        """`aor` is the address of the account that calls."""
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        aor: str = "",
+        key_of: Callable[[str], str] | None = None,
+    ) -> None:
+        """`aor` is the address of the account that calls, and `key_of` gives a number's key.
+
+        Without `key_of` the keys are those that were written, by the rules of that time.
+        """
         self._path = Path(path)
         self._aor = aor
+        self._key_of = key_of
         self._handle = -1
         self._order = asyncio.Lock()
         self.results: list[AttemptResult] = []
@@ -111,8 +121,17 @@ class Journal:
         """Return what earlier runs know of each number, by its key."""
         found: dict[str, NumberHistory] = {}
         for each in self.results:
-            found.setdefault(each.key, NumberHistory()).add(each.outcome, each.ended)
+            found.setdefault(self._key(each), NumberHistory()).add(each.outcome, each.ended)
         return found
+
+    def _key(self, result: AttemptResult) -> str:
+        """Return the key of a number by the rules of today, or the one that was written."""
+        if self._key_of is None:
+            return result.key
+        try:
+            return self._key_of(result.number)
+        except ConfigurationError:
+            return result.key
 
     async def add_dialing(self, number: ListedNumber, attempt: int, now: float) -> None:
         """Write that a number is about to be called; returns when that is on disk.

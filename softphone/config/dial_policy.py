@@ -217,7 +217,9 @@ class DialPolicyConfig:
             raise ConfigurationError(
                 f"{shown_number(text)} is no telephone number: write its digits alone"
             )
-        number, _ = self._international_form(bare)
+        number, why = self._international_form(bare)
+        if digits and not number and len(bare) > LONGEST_INTERNAL:
+            raise ConfigurationError(f"{shown_number(text)} {why}")
         home = f"+{self.country}{self.national_prefix}"
         if self.country and self.national_prefix and number.startswith(home):
             raise ConfigurationError(

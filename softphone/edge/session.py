@@ -40,13 +40,16 @@ from softphone.net.http import (
     basic_authorization,
 )
 from softphone.net.http.client import HttpsResponse, OnBodyChunk
+from softphone.rate_limit import TokenBucket
 from softphone.security import KeyMaterial
 
 logger = logging.getLogger("softphone.edge")
 
 FIRST_PAUSE, LONGEST_PAUSE = 15.0, 300.0
 """Seconds before a failed renewal is tried again: 15, doubled each time, 300 at most."""
-_LEAST_LIFE = 1.0
+_LEAST_LIFE = FIRST_PAUSE
+_SIGN_INS_AT_ONCE = 2
+"""How often user and password may go out in a row; one more in each `FIRST_PAUSE`."""
 _EDGE_REALM = 'realm="cisco-edge"'
 
 
@@ -99,6 +102,7 @@ class EdgeSession:
         self._clients: dict[HttpsLimits, HttpsClient] = {}
         self._clock, self._wall = clock, wall
         self._turn = asyncio.Lock()
+        self._pace = TokenBucket(rate=1 / FIRST_PAUSE, burst=_SIGN_INS_AT_ONCE)
         self._ticket: EdgeTicket | None = None
         self._configuration: EdgeConfiguration | None = None
         self._edge = self._edges[0]
@@ -192,6 +196,8 @@ class EdgeSession:
         repeatable = request.content is None or isinstance(request.content, bytes)
         if answer.status != 401 or not repeatable or not self._means_ticket(answer):
             return answer
+        if self._pace.seconds_to_token(now=self._clock()) > 0:
+            return answer
         await self._renew(instead_of=ticket)
         return await self._send(request, await self._valid_ticket(), limits, on_chunk)
 
@@ -240,6 +246,10 @@ class EdgeSession:
 
     async def _sign_in(self) -> None:
         """Sign in at the first edge that gives a ticket, that of the last sign-in first."""
+        if not self._pace.admit(now=self._clock()):
+            raise TransportError(
+                f"{self._edge} was signed in to {_SIGN_INS_AT_ONCE} times just now, in vain"
+            )
         failures: list[SoftphoneError] = []
         for edge in tuple(self._edges):
             try:

@@ -138,6 +138,20 @@ def test_a_file_of_something_else_is_refused_and_left_as_it_is(tmp_path, text, w
     assert path.stat().st_mode & 0o777 == 0o644
 
 
+async def test_other_rules_for_numbers_know_who_was_called(tmp_path):
+    with Journal(tmp_path / "r.jsonl") as journal:
+        journal.add_ended(result(key="0301234567@pbx.test", number="0301234567"))
+        journal.add_ended(result(key="bob@pbx.test", number="bob"))
+
+    def key_of(number):
+        if number == "bob":
+            raise ConfigurationError("no number")
+        return "+49" + number[1:]
+
+    with Journal(tmp_path / "r.jsonl", key_of=key_of) as journal:
+        assert list(journal.histories()) == ["+49301234567", "bob@pbx.test"]
+
+
 def test_a_pipe_is_no_file(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(ConfigurationError, match="is no file"), Journal(tmp_path / "pipe"):

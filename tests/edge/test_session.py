@@ -207,6 +207,24 @@ async def test_content_that_cannot_be_sent_again_is_not(site):
         assert (await session.send_request(request, LIMITS)).status == 401
 
 
+def test_no_answer_makes_the_password_go_out_again_and_again(tmp_path):
+    async def scenario(site, edge, session):
+        request = get(site.inside("/cucm-uds/servers"))
+        for _ in range(20):
+            edge.tickets.clear()  # the edge answers 401 to every ticket
+            await session.send_request(request, LIMITS)
+        assert [user for _, user in edge.asked].count("alice") == 2
+        edge.faults.status = 500
+        await asyncio.sleep(1_001)  # the ticket has ended
+        before = len(edge.asked)
+        for _ in range(20):
+            with pytest.raises(TransportError):
+                await session.send_request(request, LIMITS)
+        assert len(edge.asked) <= before + 2
+
+    renewals(tmp_path, scenario)
+
+
 def renewals(folder, scenario):
     """Run a scenario on virtual time."""
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from softphone.campaign import (
     check_campaign,
     hang_up,
     load_function,
+    number_key,
     parse_retry,
     read_call_list,
 )
@@ -69,7 +71,8 @@ class PreparedCampaign:
 async def run_campaign(output: CommandOutput, options: CampaignOptions) -> int:
     """Call until the list is done, a signal has drained us, or nobody may be called any more."""
     prepared = await _prepare(output, options)
-    with Journal(options.results, aor=prepared.config.aor) as journal:
+    key_of = partial(number_key, prepared.config)
+    with Journal(options.results, aor=prepared.config.aor, key_of=key_of) as journal:
         async with AsyncExitStack() as stack:
             table = None
             if options.csv is not None:

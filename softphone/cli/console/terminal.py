@@ -33,7 +33,8 @@ def is_attended() -> bool:
 async def ask_line(prompt: str, *, secret: bool = False, otherwise: str = "") -> str:
     """Ask on standard error for one line; return it without its line end, "" at the end of input.
 
-    Raises ConfigurationError without a terminal; `otherwise` says what to do then.
+    What was typed before is dropped: it answered another question, or none.  Raises
+    ConfigurationError without a terminal; `otherwise` says what to do then.
     """
     if not is_attended():
         raise ConfigurationError(f"there is nobody to ask: {prompt}{otherwise}".rstrip())
@@ -45,6 +46,7 @@ async def ask_line(prompt: str, *, secret: bool = False, otherwise: str = "") ->
     line = b""
     loop.add_reader(handle, ready.set)
     try:
+        termios.tcflush(handle, termios.TCIFLUSH)
         with _unseen(handle) if secret else _seen():
             sys.stderr.write(prompt)
             sys.stderr.flush()

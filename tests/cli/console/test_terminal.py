@@ -57,6 +57,23 @@ async def test_a_question_that_is_given_up_leaves_the_terminal_as_it_was(termina
         assert await again == "here"
 
 
+@pytest.mark.parametrize("secret", [False, True])
+async def test_what_was_typed_before_answers_nothing(terminal, secret):
+    with terminal.attended():
+        late = asyncio.ensure_future(ask_line("Let another browser in? "))
+        await until(lambda: "browser in? " in terminal.look())
+        late.cancel()
+        await asyncio.wait([late])
+        terminal.type("y\n")
+        asked = asyncio.ensure_future(ask_line("Trust it? ", secret=secret))
+        await until(lambda: "Trust it? " in terminal.look())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert not asked.done()
+        terminal.type("n\n")
+        assert await asked == "n"
+
+
 async def test_the_end_of_input_is_an_empty_line(terminal):
     with terminal.attended():
         asked = asyncio.ensure_future(ask_line("Trust it? "))

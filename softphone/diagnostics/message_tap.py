@@ -20,6 +20,9 @@ from softphone.sip.message import (
 )
 
 _FLOWS = 256
+_LONGEST_TEXT = 16 * 1024
+"""Characters of a message that are kept; anybody can send more, and each costs time."""
+_LONGEST_URI = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +99,18 @@ def _describe(item: Request | Response | ParseFailure) -> tuple[str, str]:
         " SDP" if item.content is not None and item.content.media_type == "application/sdp" else ""
     )
     if isinstance(item, Request):
-        label = f"{item.method} ({item.cseq.number}){sdp} {item.uri}"
+        uri = str(item.uri)
+        shown = uri if len(uri) <= _LONGEST_URI else "(a long address)"
+        label = f"{item.method} ({item.cseq.number}){sdp} {shown}"
     else:
         label = f"{item.status} {item.reason} ({item.cseq.number} {item.cseq.method}){sdp}"
     text = item.encode().decode("utf-8", "replace").replace("\r\n", "\n")
-    return _printable(mask(label)), "\n".join(map(_printable, mask(text).split("\n")))
+    rest = ""
+    if len(text) > _LONGEST_TEXT:
+        # At a line end: half a secret is not known as one.
+        kept = text[:_LONGEST_TEXT].rpartition("\n")[0]
+        text, rest = kept, f"\n({len(text) - len(kept)} more characters)\n"
+    return _printable(mask(label)), "\n".join(map(_printable, mask(text).split("\n"))) + rest
 
 
 def _printable(text: str) -> str:

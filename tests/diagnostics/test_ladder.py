@@ -67,6 +67,21 @@ def test_no_secret_is_kept():
     assert "a=crypto:1 S inline:***" in ladder.transcript()
 
 
+def test_a_long_message_is_cut_at_a_line_and_no_secret_with_it():
+    before = "x" * 99 + "\r\n"
+    body = Body("text/plain", (before * 155 + f"a=crypto:1 S inline:{KEY}\r\n" * 400).encode())
+    ladder = Ladder()
+    ladder.signaling(request(body=body).encode(), flow=PEER, outgoing=False, now=0.0)
+    (entry,) = ladder.entries
+    assert len(entry.text) < 17_000
+    assert "more characters)" in entry.text
+    assert "inline:***" in entry.text
+    assert KEY[:6] not in entry.text
+    uri = f"sip:{'u' * 600}:hunter2@h"
+    ladder.signaling(request(uri=uri).encode(), flow=PEER, outgoing=False, now=0.0)
+    assert ladder.entries[1].label == "INVITE (1) (a long address)"
+
+
 def test_keep_alives_do_not_show_and_malformed_messages_do():
     ladder = Ladder()
     ladder.signaling(b"\r\n\r\n", flow=PEER, outgoing=False, now=0.0)

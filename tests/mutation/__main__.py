@@ -137,6 +137,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/security/test_certificate_tables.py",
             "tests/security/test_name_constraints_*.py",
             "tests/security/test_a_users_name_*.py",
+            "tests/security/test_an_edge_server_gets_nothing_*.py",
         ),
     ),
     "revocation": (
@@ -153,6 +154,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/security/test_name_constraints_*.py",
             "tests/security/test_old_and_borrowed_*.py",
             "tests/security/test_revocation_tables.py",
+            "tests/security/test_an_edge_server_gets_nothing_*.py",
             "tests/security/test_unknown_certificates_*.py",
         ),
     ),

@@ -37,7 +37,7 @@ from softphone.campaign import (
 from softphone.cli.agent.agent import bot_config
 from softphone.cli.call.call_options import load_checked, srtp_policy
 from softphone.cli.call.monitoring import MonitoringAccess, check_monitoring, serve_monitoring
-from softphone.cli.call.ready import show_ready
+from softphone.cli.call.ready import register_within, show_ready
 from softphone.cli.call.register import decline_calls, print_account_events
 from softphone.cli.campaign.options import CampaignOptions, PaceOptions
 from softphone.cli.campaign.screen import CampaignScreen
@@ -181,7 +181,8 @@ async def _run(
     ):
         server = prepared.config.server_uri
         with output.waiting("opening the listener" if server is None else f"reaching {server}"):
-            line = await phone.register(prepared.config)
+            seconds = None if server is None else options.pace.timeout
+            line = await register_within(output, phone, prepared.config, seconds)
         show_ready(output, line)
         campaign = Campaign(
             line,

@@ -59,7 +59,8 @@ class PaceOptions(OptionGroup):
         float, option("--rate", "Begin so many calls a second at most; 0: no limit.", "N")
     ] = 1.0
     timeout: Annotated[
-        float, option("--timeout", "Let a number ring so long at most.", "SECONDS")
+        float,
+        option("--timeout", "Let a number ring, and registering take, so long at most.", "SECONDS"),
     ] = 30.0
     agents: Annotated[
         int,

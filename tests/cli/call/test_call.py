@@ -381,6 +381,10 @@ def test_a_port_where_nobody_listens_is_told_with_what_to_look_at(cli, silent, c
 
 
 BOT = ("--bot", "ws://127.0.0.1:9/media")
+CAMPAIGN = (
+    *("campaign", "numbers.csv", "--results", "results.jsonl"),
+    *("--hours", "any", "--no-amd", "--on", "answered=hangup"),
+)
 
 
 @pytest.mark.parametrize(
@@ -393,12 +397,15 @@ BOT = ("--bot", "ws://127.0.0.1:9/media")
         (("register", "--once"), True),
         (("watch", "bob"), False),
         (("agent", "call", "600", *BOT), False),
+        (CAMPAIGN, False),
     ],
 )
 def test_a_server_that_says_nothing_is_told_within_the_timeout(
-    cli, silent, monkeypatch, command, tls
+    cli, silent, monkeypatch, tmp_path, command, tls
 ):
     """The port takes connections and datagrams, and answers none; SIP would wait for 32 s."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "numbers.csv").write_text("number\n600\n")
     monkeypatch.setattr("softphone.account.account.UNREGISTER_PATIENCE", 0.01)
     monkeypatch.setattr("softphone.net.stream.tls_handshake.SLOW_HANDSHAKE", 0.05)
     account = silent.account(tls=False)

@@ -989,6 +989,8 @@ class Account:
             check_replacement(event, own_server=self._is_own_server)
             inherited = replaced.inherited_policy
         setup = self._leg_setup(event.flow, inherited=inherited)
+        if self._admission.is_forgeable(event.flow):
+            setup = replace(setup, only_host=event.flow.remote[0])
         if inherited is None:
             return setup
         shortfalls = flow_shortfalls(

@@ -106,6 +106,15 @@ class Admission:
             return "digest"
         return "address" if self._locator.lists_address(flow) else None
 
+    def is_forgeable(self, flow: Flow) -> bool:
+        """Whether an admitted request on `flow` may have come from another address.
+
+        A datagram may, unless its sender has answered a challenge or is our server.
+        """
+        if flow.transport is not Transport.UDP or self._verifier is not None:
+            return False
+        return not self._locator.is_own_server(flow)
+
     def flow_closed(self, flow: Flow) -> None:
         """Forget a connection that has ended."""
         self._proven.discard(flow)

@@ -51,11 +51,13 @@ from softphone.events import (
 )
 from softphone.security import MediaSecurity, SecurityShortfall, ShortfallCode
 from softphone.sip import (
+    AckReceived,
     Body,
     BodyRole,
     InviteCanceled,
     InviteReceived,
     InviteUsage,
+    PrackReceived,
     SipEvent,
     parse_target,
 )
@@ -351,6 +353,9 @@ class IncomingLeg(CallLeg):
             usage.reject(status, now=now, headers=(*fields, *headers))
 
     def _handle(self, event: SipEvent) -> None:
+        if isinstance(event, AckReceived | PrackReceived):
+            # Only who received our response knows its tag (RFC 3261 13.2.2.4, RFC 3262 section 3).
+            self.negotiation.send_anywhere()
         if not isinstance(event, InviteCanceled):
             super()._handle(event)
             return

@@ -172,6 +172,9 @@ class StreamSpec:
     `dscp` is the code point of the packets sent (RFC 2474); streams on a shared socket all have
     that of the one opened last.
 
+    With `withheld` nothing is sent, whatever the direction: neither RTP nor RTCP.  What arrives is
+    received as ever.
+
     Raises ConfigurationError when only one key is given, a number is out of its range,
     `other_codecs` does not match `other_payload_types`, or `cname` is not 1 to 255 octets long.
     """
@@ -202,6 +205,7 @@ class StreamSpec:
     clear_latching: tuple[str, ...] = ()
     description: int = 0
     dscp: int = 0
+    withheld: bool = False
 
     def __post_init__(self) -> None:
         if (self.send_key is None) is not (self.receive_key is None):
@@ -228,6 +232,11 @@ class StreamSpec:
     def secure(self) -> bool:
         """Whether the stream is SRTP."""
         return self.send_key is not None
+
+    @property
+    def sends(self) -> bool:
+        """Whether RTP is sent."""
+        return self.direction.sends and not self.withheld
 
     @property
     def received_codecs(self) -> dict[int, str]:

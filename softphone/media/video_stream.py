@@ -264,7 +264,7 @@ class VideoStream:
         due = self._loop.time()
         while not source.ended:
             spec, bitrate = self._path.spec, self._path.bitrate.bitrate
-            if spec is None or not spec.direction.sends or not bitrate:
+            if spec is None or not spec.sends or not bitrate:
                 await asyncio.sleep(IDLE)
                 due = self._loop.time()
                 continue

@@ -114,6 +114,7 @@ class Party:
         self.policy = SecurityPolicy.strict()
         self.vouched = False
         self.direct = False
+        self.only_host: str | None = None
         self.asserts = False
         self.own_users: tuple[str, ...] = ()
         self.identifies_sessions = False
@@ -184,6 +185,7 @@ class Party:
             warning_agent=_HOSTS[self.name],
             digits_by=self.digits_by,
             aor=self.aor,
+            only_host=self.only_host,
         )
 
     def handle(self, event: object) -> None:

@@ -343,6 +343,7 @@ class CallLeg:
         """Make a fresh negotiation; its video requests key frames by INFO where RTCP cannot."""
         negotiation = kind(media, self._media_event)
         negotiation.ask_for_picture = self._ask_for_picture
+        negotiation.only_host = self.setup.only_host
         return negotiation
 
     # What is known

@@ -31,7 +31,8 @@ class MediaStreamRow:
 
     `host` is our own address; the far end's must be of the same family.  `dscp` is the code point
     of what is sent.  `clear_latching` lists
-    the networks from which media in clear may be adopted.
+    the networks from which media in clear may be adopted.  `only_host` is the only host that
+    anything is sent to until `send_anywhere`; None: any.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class MediaStreamRow:
         host: str,
         dscp: int = 0,
         clear_latching: tuple[str, ...] = (),
+        only_host: str | None = None,
     ) -> None:
         self.local = local
         self.plan = plan
@@ -56,6 +58,7 @@ class MediaStreamRow:
         self._host = host
         self._dscp = dscp
         self._clear_latching = clear_latching
+        self._only_host = only_host
         self._description: tuple[object, ...] = ()
         self._descriptions = 0
         self._codecs: tuple[NegotiatedCodec, ...] = ()
@@ -98,8 +101,22 @@ class MediaStreamRow:
     def _reopen_stream(self, spec: StreamSpec) -> None:
         if self._silent:
             spec = replace(spec, direction=Direction.INACTIVE)
+        withheld = self._is_forbidden(spec.remote) or self._is_forbidden(spec.remote_rtcp)
+        if withheld != spec.withheld:
+            spec = replace(spec, withheld=withheld)
         self.spec = spec
         self._backend.open_stream(self.local.handle, spec)
+
+    def _is_forbidden(self, address: Address | None) -> bool:
+        if self._only_host is None or address is None:
+            return False
+        return ipaddress.ip_address(address[0]) != ipaddress.ip_address(self._only_host)
+
+    def send_anywhere(self) -> None:
+        """Send to wherever the far end asks from now on; what was withheld starts."""
+        self._only_host = None
+        if self.spec is not None and self.spec.withheld and not self.closed:
+            self._reopen_stream(self.spec)
 
     def set_security_generation(self, generation: int) -> None:
         """Stamp a newer security generation on media delivered from now on."""

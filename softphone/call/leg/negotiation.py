@@ -292,6 +292,8 @@ class Negotiation:
             session_id=int.from_bytes(setup.entropy(7), "big") >> 3,
         )
         self._rows: dict[str, MediaStreamRow] = {}
+        self.only_host: str | None = None
+        """The only host that media is sent to until `send_anywhere`; None: any."""
         self._public: PublicAddresses | None = None
         self._history = KeyHistory()
         self._judged: tuple[_JudgedLine, ...] = ()
@@ -798,6 +800,12 @@ class Negotiation:
         for row in self._rows.values():
             row.set_security_generation(generation)
 
+    def send_anywhere(self) -> None:
+        """Send to wherever the far end asks: it has shown that it receives what we send."""
+        self.only_host = None
+        for row in self._rows.values():
+            row.send_anywhere()
+
     def silence(self) -> None:
         """Stop every stream at once, whatever was negotiated; the next commit starts them again."""
         for row in self._rows.values():
@@ -855,6 +863,7 @@ class Negotiation:
                 host=setup.host,
                 dscp=setup.dscp[media == "video"],
                 clear_latching=setup.clear_latching if self._may_be_clear else (),
+                only_host=self.only_host,
             )
         return self._rows[media]
 

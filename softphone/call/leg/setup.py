@@ -98,7 +98,8 @@ class LegSetup:
     tells what a far end without certificate has proven.  A target without a domain gets that of
     `aor`, the account's; None: that of the leg's own address.  `judge_referral` judges where a far
     end is sent, by the account's dial policy.  `call_music_source` calls the source of music on
-    hold; None without one.
+    hold; None without one.  `only_host` is the source of an INVITE that may be forged: until its
+    sender has answered something of ours, media goes to no other host.  None: to any.
     """
 
     endpoint: Endpoint
@@ -124,6 +125,7 @@ class LegSetup:
     proof: FlowProof = proves_nothing
     judge_referral: JudgeReferral = judges_no_referral
     call_music_source: CallMusicSource | None = None
+    only_host: str | None = None
 
     def command(self) -> AbstractContextManager[float]:
         """Open a drain for one command, which is dropped when the far end was faster."""

@@ -42,7 +42,10 @@ def start_rtcp(bank: StreamBank, row: int, *, now: float) -> None:
 def send_rtcp(
     bank: StreamBank, out: PacketBatch, frame_ms: int, *, now: float, wall: float
 ) -> None:
-    """Append due reports to `out`, at most MOST_REPORTS; `frame_ms` is the media time."""
+    """Append due reports to `out`, at most MOST_REPORTS; `frame_ms` is the media time.
+
+    Those of a withheld stream are made, for their intervals, and dropped.
+    """
     for _ in range(MOST_REPORTS):
         row = bank.reports.pop_due(now)
         if row is None:
@@ -52,10 +55,14 @@ def send_rtcp(
             continue
         if stream.rtcp.report_due(now=now):
             data = _report(bank, stream, stream.rtcp, frame_ms, now=now, wall=wall)
-            if data is not None:
+            if data is not None and not _withheld(stream):
                 port, address = bank.addresses.rtcp_place(row)
                 out.append_packet(row, port, address, data)
         bank.reports.set(row, stream.rtcp.next_timer())
+
+
+def _withheld(stream: StreamObjects) -> bool:
+    return stream.spec is not None and stream.spec.withheld
 
 
 def _report(
@@ -108,7 +115,7 @@ def _sent(bank: StreamBank, stream: StreamObjects, frame_ms: int) -> SenderInfor
 
 def _protect(bank: StreamBank, stream: StreamObjects, data: bytes) -> bytes | None:
     """Protect RTCP on an SRTP stream, and pass it on unchanged in clear; None if refused."""
-    if bank.on_clear_packet is not None:
+    if bank.on_clear_packet is not None and not _withheld(stream):
         port, address = bank.addresses.rtcp_place(stream.handle.row)
         bank.on_clear_packet(data, port, address, True)
     if stream.spec is None or not stream.spec.secure:
@@ -119,9 +126,12 @@ def _protect(bank: StreamBank, stream: StreamObjects, data: bytes) -> bytes | No
 def make_bye(
     bank: StreamBank, stream: StreamObjects, frame_ms: int, *, now: float, wall: float
 ) -> bytes | None:
-    """Return a protected BYE for our SSRC; None if it has sent no RTP (RFC 3550 section 6.3.7)."""
+    """Return a protected BYE for our SSRC; None if it has sent no RTP (RFC 3550 section 6.3.7).
+
+    None, too, for a withheld stream.
+    """
     sent_packets = int(bank.sender.packets_sent[stream.handle.row])
-    if stream.rtcp is None or sent_packets == stream.packets_before:
+    if stream.rtcp is None or sent_packets == stream.packets_before or _withheld(stream):
         return None
     sent = _sent(bank, stream, frame_ms)
     return _protect(bank, stream, stream.rtcp.build_bye(now=now, wall=wall, sent=sent))

@@ -89,7 +89,7 @@ def open_stream(
         count = int(bank.receiver.packets_received[row])
         stream.clear_latching = start_clear_latching(spec, now=now, packets_received=count)
         bank.addresses.allow_adoption(row, stream.clear_latching is not None)
-    _set_flow(bank, row, spec.direction, now=now)
+    _set_flow(bank, row, spec, now=now)
     bank.receiver.activate_row(row)
     if stream.rtcp is None:
         start_rtcp(bank, row, now=now)
@@ -234,12 +234,12 @@ def set_direction(
     """Set whether RTP is sent and received."""
     stream, spec = bank.find_open_stream(handle)
     stream.spec = replace(spec, direction=direction)
-    _set_flow(bank, handle.row, direction, now=now)
+    _set_flow(bank, handle.row, stream.spec, now=now)
 
 
-def _set_flow(bank: StreamBank, row: int, direction: Direction, *, now: float) -> None:
-    bank.receiver.set_flow(row, direction.receives, now=now)
-    bank.sender.set_flow(row, direction.sends)
+def _set_flow(bank: StreamBank, row: int, spec: StreamSpec, *, now: float) -> None:
+    bank.receiver.set_flow(row, spec.direction.receives, now=now)
+    bank.sender.set_flow(row, spec.sends)
     bank.invalidate_plan(row)
 
 

@@ -242,7 +242,7 @@ class VideoPacketPath:
     def send_frame(self, frame: EncodedFrame, *, captured: float, now: float) -> None:
         """Queue the packets of a frame; do nothing if the direction does not send."""
         spec = self.spec
-        if spec is None or not spec.direction.sends:
+        if spec is None or not spec.sends:
             return
         self._pacer.bitrate = self._cache.bitrate = max(self.bitrate.bitrate, 1)
         payloads = self._packetizer.packetize(frame.data)
@@ -270,13 +270,18 @@ class VideoPacketPath:
         self._counts = replace(self._counts, **changes)  # type: ignore[arg-type]
 
     def take_packets(self, *, now: float) -> list[bytes]:
-        """Remove and return the RTP packets that may leave now."""
-        return self._pacer.due(now=now)
+        """Remove and return the RTP packets that may leave now; none of a withheld stream."""
+        due = self._pacer.due(now=now)
+        return [] if self._withheld else due
 
     def take_rtcp(self) -> list[bytes]:
-        """Remove and return the RTCP packets to send."""
+        """Remove and return the RTCP packets to send; none of a withheld stream."""
         control, self._control = self._control, []
-        return control
+        return [] if self._withheld else control
+
+    @property
+    def _withheld(self) -> bool:
+        return self.spec is not None and self.spec.withheld
 
     # Receiving
 

@@ -54,9 +54,10 @@ def test_an_address_of_many_hosts_is_refused(host, way):
     assert port.specs == []
 
 
-def test_nor_does_rtcp_go_there():
+@pytest.mark.parametrize("host", ["224.0.0.1", "10.0.0.3"])
+def test_nor_does_rtcp_go_there_or_to_a_third_host(host):
     made, port = negotiation()
-    offer = description("10.0.0.2", "a=rtcp:5001 IN IP4 224.0.0.1\r\n")
+    offer = description("10.0.0.2", f"a=rtcp:5001 IN IP4 {host}\r\n")
     assert isinstance(made.receive_offer(offer), MediaProposal)
     made.commit(0)
     assert port.specs[-1].remote_rtcp == ("10.0.0.2", 5001)

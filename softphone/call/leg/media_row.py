@@ -20,7 +20,7 @@ from softphone.media import (
     VideoBackend,
 )
 from softphone.sans_io import Address
-from softphone.sdp import NegotiatedCodec, NegotiatedMedia, media_address_fault
+from softphone.sdp import NegotiatedCodec, NegotiatedMedia
 from softphone.security import MediaSecurity
 from softphone.srtp import SdesAgreement, SdesNegotiation
 from softphone_codecs import codec_name
@@ -209,17 +209,13 @@ class MediaStreamRow:
         """Return the addresses that RTP and RTCP are sent to.
 
         An unspecified address means hold (RFC 3264 section 8.4): RTCP keeps the last address.  Of
-        an `a=rtcp` with an unusable address only the port counts.
+        `a=rtcp` only the port counts: RTCP goes to no other host than RTP.
         """
         host, port = media.remote_address
         if self.spec is not None and ipaddress.ip_address(host).is_unspecified:
             spec = self.spec
             return spec.remote, spec.remote_rtcp or (spec.remote[0], min(spec.remote[1] + 1, 65535))
-        rtcp_host, rtcp_port = media.remote_rtcp
-        return (host, port), (
-            host if media_address_fault(rtcp_host, self._host) else rtcp_host,
-            rtcp_port,
-        )
+        return (host, port), (host, media.remote_rtcp[1])
 
 
 def _others(

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import logging
+from contextlib import asynccontextmanager
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
 from softphone import Phone
+from softphone.account import TrustContext
 from softphone.contacts import LdapConfig, open_directories
-from softphone.discovery import ServicePath
+from softphone.discovery import DiscoveryConfig, ServicePath, UserDevice
 from softphone.errors import (
     ConfigurationError,
     EdgeRefused,
     LocalProtocolError,
     RegistrationRefused,
+    RegistrationTimeout,
 )
 from softphone.lab import LabConfig, LabServer
 from softphone.net.dns import DnsResolver, ResolverConfig
-from softphone.phone.user_sign_in import ServiceOutcome, UserService, UserSignInConfig
+from softphone.phone.user_sign_in import (
+    ServiceOutcome,
+    UserService,
+    UserSignInCallbacks,
+    UserSignInConfig,
+    sign_in,
+)
 from softphone.security import KeyMaterial
 from softphone.trust.fips import random_bytes
 from tests.support.user_sign_in import discovery_of, password_of
@@ -92,6 +102,51 @@ async def refused(lab, folder):
         assert isinstance(user.state(UserService.PHONE).error, RegistrationRefused)
         assert user.state(UserService.DIRECTORY).outcome is IN
         assert phone.accounts == ()
+
+
+async def test_a_line_that_is_refused_leaves_none_registered(tmp_path, monkeypatch):
+    """The second of two lines is refused: the first one is closed."""
+    registered, closed = [], []
+
+    async def register(line, context):
+        if registered:
+            raise RegistrationTimeout("nobody answered")
+        registered.append(line)
+        return line
+
+    async def close(account):
+        closed.append(account)
+
+    async def fetch(*args, **more):
+        return None
+
+    monkeypatch.setattr(sign_in, "fetch_unenrolled_config", fetch)
+    monkeypatch.setattr(sign_in, "edge_accounts", lambda *args, **more: ["first", "second"])
+    user = sign_in.UserSignIn(
+        UserSignInConfig(DiscoveryConfig("alice@x.test", KeyMaterial(b"x")), tmp_path),
+        UserSignInCallbacks(),
+        sign_in.SignInEnvironment(TrustContext(), DnsResolver(entropy=bytes), random_bytes, False),
+        sign_in.SignInActions(None, register, close, None, None, None, None, None, None),
+        lambda step: None,
+    )
+    with pytest.raises(RegistrationTimeout):
+        await user._phone_outside(Mock(), UserDevice("CSFALICE"))
+    assert closed == registered == ["first"]
+
+
+async def test_a_phone_that_was_left_meanwhile_leaves_the_edge(tmp_path):
+    left = []
+
+    @asynccontextmanager
+    async def edge():
+        yield None
+        left.append(True)
+
+    async with Phone() as phone:
+        pass
+    with pytest.raises(LocalProtocolError):
+        await phone._enter(edge())
+    assert left == [True]
 
 
 def test_ldap_does_not_go_around_the_tunnel():

@@ -165,6 +165,7 @@ GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
             "reset": "ResetListsOptions",
             "verify": "VerifyServerOptions",
             "requirements": "RequirementsOptions",
+            "roots": "CloudRootsOptions",
         },
     ),
     (

@@ -290,6 +290,22 @@ def _load_anchors(context: ssl.SSLContext, settings: TlsSettings, pins: Sequence
         )
 
 
+def system_anchors() -> list[bytes]:
+    """Return the certificates (DER) of the system's trust store.
+
+    Raises ConfigurationError when it cannot be listed.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_default_certs()
+    found = context.get_ca_certs(binary_form=True)
+    if not found:
+        # OpenSSL looks into a folder only for an issuer that it needs: it lists none.
+        raise ConfigurationError(
+            "the system's trust store cannot be listed: name its file of certificates with --ca"
+        )
+    return found
+
+
 def check_credential(credential: TlsCredential, *, wall: datetime | None = None) -> None:
     """Raise ConfigurationError unless key and certificate are readable, match and are in date.
 

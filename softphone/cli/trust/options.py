@@ -133,6 +133,22 @@ class RequirementsOptions(CommandOptions):
     json: JsonOption = False
 
 
+@option_dataclass
+class CloudRootsOptions(CommandOptions):
+    """Show which public authorities of the cloud services a trust store holds, and their state."""
+
+    carried_out_by = "softphone.cli.trust.roots:show_roots"
+    examples = ("softphone trust roots --ca system",)
+    ca: Annotated[
+        list[str] | None,
+        option(
+            "--ca", 'Look into this file or folder, or "system" (without --store: that).', "FILE"
+        ),
+    ] = None
+    store: Annotated[Path | None, option("--store", "Look into this store, too.", "DIR")] = None
+    json: JsonOption = False
+
+
 ProfileOption = Annotated[
     str,
     option(

@@ -2,7 +2,8 @@
 
 OpenSSL builds the path; `softphone.trust.verification` checks revocation and reaches the verdict.
 Certificate requests are in `softphone.trust.csr`, private keys in `softphone.trust.keystore`.
-`requirements`, a table of what each server presents, is imported from its own module.
+`requirements`, a table of what each server presents, and `public_roots`, one of the cloud services'
+authorities, are imported from their own modules.
 
 RFC 5280 (strict form, section 4.2.1.6 for names), RFC 5922 (SIP domains), RFC 6125 and RFC 9525
 (DNS names, wildcards, common names), RFC 6120 section 13.7 (xmppAddr), RFC 4985 (SRVName), RFC 4514

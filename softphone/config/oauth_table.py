@@ -108,7 +108,7 @@ def account_keeper(
 def account_tokens(
     config: AccountConfig, trust: TrustStore | None = None, policy: SecurityPolicy | None = None
 ) -> FetchTokenBytes | None:
-    """Return the source of an account's tokens if that is a single sign-on; else None.
+    """Return the source of an account's tokens; None without a single sign-on.
 
     It raises AuthenticationFailed where there is no token.
     """

@@ -107,6 +107,7 @@ class EdgeSession:
         self._configuration: EdgeConfiguration | None = None
         self._edge = self._edges[0]
         self._due = self._ends = 0.0
+        """Monotonic seconds: when the ticket is renewed, and when it ends."""
         self._early = asyncio.Event()
         self._ended: SoftphoneError | None = None
         self._renewal: asyncio.Task[None] | None = None
@@ -322,7 +323,7 @@ class EdgeSession:
         """Renew the ticket before it ends, until the edge refuses the user."""
         pause = 0.0
         while self._ended is None:
-            # Never sooner after the last attempt, whatever fails meanwhile: a password goes out.
+            # At least `least` seconds lie between two sign-ins, since each sends the password.
             least = pause or FIRST_PAUSE
             await asyncio.sleep(least)
             if not pause:

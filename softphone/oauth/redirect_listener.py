@@ -85,7 +85,10 @@ class RedirectListener:
         return f"http://127.0.0.1:{self._port}{PATH}"
 
     def expect(self, read: Callable[[str], KeyMaterial]) -> None:
-        """Judge requests from now on: `read` is called with the target of each."""
+        """Judge requests from now on: `read` is called with the target of each.
+
+        It returns the code, or raises UnexpectedRedirect or SingleSignOnRefused.
+        """
         self._read = read
 
     async def wait_for_code(self) -> KeyMaterial:

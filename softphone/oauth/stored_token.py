@@ -51,8 +51,11 @@ class TokenKeeper:
         self._turn = asyncio.Lock()
         self._held: Token | None = None
         self._handed = b""
+        """The access token that was handed out last."""
         self._dead: tuple[bytes, SingleSignOnError] | None = None
+        """The refresh token that the server refused, and its error: it is not sent again."""
         self._failed: tuple[float, SoftphoneError] | None = None
+        """When a refresh last failed, and how: the next is not tried before PAUSE is over."""
 
     @property
     def client(self) -> OAuthClient:
@@ -103,6 +106,7 @@ class TokenKeeper:
         return found is not None and self._is_ours(found) and await self._client.revoke(found)
 
     def _unfit(self, token: Token, refused: bool) -> bool:
+        """Whether a token must be renewed: it is due, or the one handed out last was refused."""
         return token.due(self._client.wall()) or (
             refused and hmac.compare_digest(token.access.reveal(), self._handed)
         )

@@ -37,6 +37,7 @@ _LARGEST = 128 * 1024
 _PATIENCE = 60.0
 """Seconds to wait for another process, which may be refreshing."""
 _BOUND = "softphone token"
+"""Associated data of the encryption."""
 _KEYRING_SERVICE = "softphone"
 
 
@@ -76,7 +77,7 @@ class _Locked:
             try:
                 await asyncio.shield(entered)
             except asyncio.CancelledError:
-                # The thread goes on: what it locks yet is released then.
+                # The thread goes on: a lock that it still acquires is released then.
                 entered.add_done_callback(lambda _: stack.close())
                 raise
             with stack:

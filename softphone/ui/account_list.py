@@ -86,7 +86,7 @@ class AccountEntry:
         return found
 
     def expires(self, whose: str) -> float:
-        """Return when a certificate expires, in seconds since 1970."""
+        """Return when the certificate of "server" or "ours" expires, in seconds since 1970."""
         return self.expiries.get(whose, 0.0)
 
 

@@ -145,7 +145,7 @@ def ending_text(ended: CallEnded, explanation: str) -> str:
 class CallList:
     """The calls of all accounts; `changed` is called whenever one has changed.
 
-    Only one call is talked in: the others are put on hold first.
+    Only one call has sound: the others are put on hold first.
     """
 
     def __init__(

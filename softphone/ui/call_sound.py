@@ -1,4 +1,4 @@
-"""The sound card of this machine, for the one call that is talked in."""
+"""The sound card of this machine.  Only one call has sound."""
 
 from __future__ import annotations
 

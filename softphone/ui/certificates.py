@@ -15,7 +15,7 @@ from softphone.web import BadRequest
 MOST_QUESTIONS = 8
 """The most questions at a time; a further certificate is refused."""
 SOON = 14 * 86_400.0
-"""The seconds before its end from which a certificate's end is told."""
+"""Seconds before its expiry from which a certificate is reported as expiring."""
 _NOT_CHECKED = ("unreachable", "invalid")
 
 
@@ -77,7 +77,8 @@ def certificate_row(
 ) -> dict[str, Any]:
     """Return a certificate in use as JSON values; `expires` and `now` in seconds since 1970.
 
-    `checked` is how it was verified; `wrong` says what is wrong, or will be soon.
+    `of` is the account's AOR or a service's name, `whose` is "server" or "ours".  `checked` is how
+    it was verified; `wrong` says what is wrong, or will be soon.
     """
     wrong = []
     if expires <= now:

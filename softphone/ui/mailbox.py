@@ -24,7 +24,7 @@ Play = Callable[[Source, str, int], Coroutine[Any, Any, None]]
 class Mailbox:
     """One voice mailbox; `changed` is called whenever something has changed.
 
-    `before_secure` is called before a secure message is played, to keep it from files of crashes.
+    `before_secure` is called before a secure message is played, to keep it out of core dumps.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Mailbox:
         return "" if self._config is None else f"{self._config.user} at {self._config.server}"
 
     def start(self) -> None:
-        """Open the mailbox and follow its numbers, where there is one."""
+        """Open the mailbox and follow its counts, where there is one."""
         if self._config is not None:
             self._client = self._phone.open_voicemail(self._config)
             self._follow(self._client)
@@ -102,7 +102,7 @@ class Mailbox:
         return {"kind": "voicemail", "name": self.name, "state": state, "lock": lock, "why": why}
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the numbers and what is being played; `version` changes with the messages."""
+        """Return the counts and what is being played; `version` changes with the messages."""
         counts = self._counts or MailboxCounts(0, 0)
         return {
             "there": self._config is not None,

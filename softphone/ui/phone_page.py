@@ -37,12 +37,12 @@ LARGEST_BODY = 16_384
 PAUSE = 0.1
 """Seconds between two updates of the page, at least."""
 GOING_ROUND = 5.0
-"""Seconds after which the page is updated where nothing has told of a change."""
+"""Seconds between updates for changes that nothing reports."""
 MOST_NOTES = 20
 MOST_MESSAGES = 500
 """How many SIP messages are kept for the ladders of all calls, the newest."""
 LAST_EVENTS = 1.0
-"""Seconds that browsers have at the end."""
+"""Seconds that open event streams get for their last events when the page closes."""
 
 Action = Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]]
 
@@ -216,7 +216,7 @@ class PhonePage:
             self._pending.cancel()
 
     async def _go_round(self) -> None:
-        """Update what tells of no change: presence, and how long certificates last."""
+        """Update the page for changes that nothing reports: presence, certificate expiry."""
         while True:
             await asyncio.sleep(GOING_ROUND)
             self._change()

@@ -88,7 +88,7 @@ async def _prepare(output: CommandOutput, options: CampaignOptions) -> PreparedC
     checked_seconds("--timeout", options.pace.timeout, above_zero=True)
     rules = _rules(options.pace)
     actions, to_bot = _actions(options)
-    # What a bot does is checked as hanging up: both are for any call that was answered.
+    # A bot is checked as hang_up is: both fit any answered call.
     check_campaign(config, rules, actions)
     bot = bot_config(options.bot) if options.bot.bot else None
     if (bot is None) == bool(to_bot):
@@ -214,7 +214,7 @@ def _with_bot(prepared: PreparedCampaign, line: Account) -> dict[Outcome, Action
 
 
 async def _call(output: CommandOutput, line: Account, campaign: Campaign) -> bool:
-    """Call until it is time to leave; whether that is since we were drained."""
+    """Call until the campaign ends or a signal drains it; return whether it was drained."""
     calling = asyncio.ensure_future(campaign.run())
     drained = False
 

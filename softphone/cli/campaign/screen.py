@@ -45,7 +45,7 @@ class CampaignScreen:
         return Group(*parts)
 
     def line(self) -> str:
-        """Return the progress in one line, for who has no terminal."""
+        """Return the progress in one line, for output that is no terminal."""
         scheduler = self._campaign.scheduler
         counts = ", ".join(f"{count} {name}" for name, count in self._counts())
         said = f"{self._done:,} of {self._numbers:,} numbers done, {scheduler.in_progress} in call"

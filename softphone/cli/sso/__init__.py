@@ -4,7 +4,7 @@ They ask whether a cluster has single sign-on, sign a person in by browser or de
 delete the stored tokens.  The flows and the store are those of `softphone.oauth`; account files are
 read by `softphone.config`.
 
-No standard: those of single sign-on are named there.  Nothing is exported: `options` is imported by
+No standard: the RFCs are named in `softphone.oauth`.  Nothing is exported: `options` is imported by
 `softphone.cli.commands`, `sso` when a command is run.
 """
 

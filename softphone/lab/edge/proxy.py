@@ -218,6 +218,7 @@ class EdgeProxy:
         relay = self.relays.get(response.call_id)
         if relay is None:
             return passed.encode()
+        # A response belongs to the other side's request.
         exchange = (not from_phone, response.cseq.number)
         answer = self._offers.get((response.call_id, exchange), False)
         rewrite = relay.to_inside if from_phone else relay.to_phone

@@ -79,7 +79,10 @@ class _Side:
         on_packet(data, (source[0], source[1]), control)
 
     def send(self, data: bytes | None, control: bool) -> None:
-        """Send a packet to the side, if it can be protected and the address is known."""
+        """Send a packet to the side, if its address is known.
+
+        None, for a packet that could not be protected, is dropped.
+        """
         to = self.remotes[control]
         if data is None or to is None:
             return
@@ -129,7 +132,11 @@ class CallRelay:
     # Descriptions
 
     def to_inside(self, data: bytes, exchange: object, *, answer: bool) -> bytes:
-        """Rewrite the phone's description for the inside.  Raises NotEncrypted."""
+        """Rewrite the phone's description for the inside.  Raises NotEncrypted.
+
+        `exchange` is the key of one offer and its answer (who offered, CSeq); `answer`: whether
+        this is the answer.
+        """
         description, audio = _audio(data)
         known = self._exchanges.setdefault(exchange, _Exchange())
         lines = read_crypto(audio)

@@ -20,10 +20,12 @@ ROUTE = "<sip:192.0.2.100:5061;transport=tls;zone-id=3;directed;lr>"
 
 
 class LabEdge:
-    """An async context; `web` is the HTTPS side, `proxy` the SIP side, `sip_address` its address.
+    """The lab's edge, an async context; `web` is the HTTPS side, `proxy` the SIP side.
 
-    `registrar` is where the lab's registrar takes TCP.  `inside` are the servers that may be
-    reached, by name and port, with their addresses; `uds` is one of them.
+    `sip_address` is the address of the SIP side.  `registrar` is where the lab's registrar takes
+    TCP.  `inside` are the servers that may be reached, by name and port, with their addresses;
+    `uds` is one of them.  `anchors` vouch for their certificates, `passwords` are those of the
+    users who may sign in.
     """
 
     def __init__(

@@ -103,7 +103,7 @@ class SignInEnvironment:
 
 
 class _Seen:
-    """The servers of one service that were admitted, with the reason."""
+    """The last server of one service that was admitted, with the reason."""
 
     def __init__(self) -> None:
         self.identity: PeerIdentity | None = None
@@ -253,8 +253,8 @@ class UserSignIn:
         """Make the plan of the boot.
 
         Without a trust list, and without a pin, the first list has to come over HTTPS from a server
-        that the trust store verifies and that may have the credentials: then it may be signed by
-        anybody.
+        that the trust store verifies and that may have the credentials; its signer is then not
+        checked.
         """
         config, environment = self._config, self._environment
         bootstrap = config.bootstrap
@@ -484,7 +484,8 @@ def _phone_state(device: UserDevice, accounts: Sequence[Account]) -> ServiceStat
 def _encryption(settings: ClientSettings) -> EncryptionPolicy:
     """Return the policy between clients, for which a certificate with the user's JID is needed.
 
-    A sign-in has none.  Raises NoService where the settings forbid messages without it.
+    A user sign-in has no such certificate.  Raises NoService where the settings forbid messages
+    without it.
     """
     if not settings.support_no_encoding:
         raise NoService(

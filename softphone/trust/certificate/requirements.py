@@ -21,6 +21,7 @@ class CertificateRequirement:
 
 _HTTP_NAMES = "dNSName, else CN; a wildcard may be the whole leftmost label"
 _EACH_NODE = "one for each node, or one multi-server certificate for the cluster"
+_CLOUD = "of a public authority, which the store has to hold: softphone trust roots"
 
 CERTIFICATE_REQUIREMENTS = (
     CertificateRequirement("CUCM IM and Presence", "tomcat", "HTTPS", _HTTP_NAMES, _EACH_NODE),
@@ -48,4 +49,12 @@ CERTIFICATE_REQUIREMENTS = (
         "the domain and the host as dNSName",
         "one certificate for the three; public ones are judged by X509_STRICT",
     ),
+    CertificateRequirement(
+        "Messenger (cloud)",
+        "public",
+        "XMPP",
+        "SRVName, dNSName of the JID's domain, else CN",
+        _CLOUD,
+    ),
+    CertificateRequirement("Meeting Center (cloud)", "public", "HTTPS", _HTTP_NAMES, _CLOUD),
 )

@@ -124,7 +124,7 @@ def test_the_certificates_of_a_deployment_are_shown(cli):
     for words in ("CallManager", "cup-xmpp", "Expressway-E", "multi-server"):
         assert words in shown.out
     told = cli("trust", "requirements", "--json")
-    assert told.names().count("requirement") == 7
+    assert told.names().count("requirement") == 9
 
 
 DOMAIN = "chat.example.test"

@@ -13,6 +13,8 @@ def test_each_server_of_a_deployment_has_its_certificates():
         "Unity Connection": {"tomcat"},
         "WebEx Meetings Server": {"tomcat"},
         "VCS Expressway, Expressway-E": {"server"},
+        "Messenger (cloud)": {"public"},
+        "Meeting Center (cloud)": {"public"},
     }
     assert {each.service for each in CERTIFICATE_REQUIREMENTS} == {
         "HTTPS",

@@ -837,7 +837,12 @@ class Account:
             case InviteReceived():
                 self._invited(event)
             case RequestReceived():
-                handle_request(self._context, event, asserted=self._asserts(event.flow))
+                handle_request(
+                    self._context,
+                    event,
+                    asserted=self._asserts(event.flow),
+                    by_server=self.config.listen is None or self._is_own_server(event.flow),
+                )
             case SubscribeReceived():
                 self._subscribed(event)
             case ReferReceived():

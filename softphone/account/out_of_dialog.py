@@ -26,12 +26,20 @@ from softphone.sip.message import asserted_identity
 
 
 def handle_request(
-    context: AccountContext, event: RequestReceived[ServerExchange], *, asserted: bool = False
+    context: AccountContext,
+    event: RequestReceived[ServerExchange],
+    *,
+    asserted: bool = False,
+    by_server: bool = True,
 ) -> None:
     """Answer a request from a permitted source that is neither INVITE, SUBSCRIBE nor REFER.
 
-    `asserted` is whether its sender may assert identities (RFC 3325).
+    `asserted` is whether its sender may assert identities (RFC 3325), `by_server` whether it may be
+    the account's server: a NOTIFY of others without a subscription gets 481 (RFC 6665 4.1.3).
     """
+    if event.request.method == "NOTIFY" and not by_server:
+        _respond(context, event.exchange, 481)
+        return
     registration = context.registration
     reply: OutOfDialogReply | None = None
     if event.request.method == "NOTIFY" and registration is not None:

@@ -14,9 +14,10 @@ import pytest
 
 from softphone.account.account import MAXIMUM_WAITING
 from softphone.config import load_account
-from softphone.events import MessageReceived
+from softphone.events import MessageReceived, MessageWaiting
 from softphone.lab import LabServer
 from softphone.phone import Phone
+from tests.support.direct import clear
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs all of 127.0.0.0/8")
 
@@ -91,3 +92,18 @@ async def test_a_flood_from_the_server_s_address_takes_a_bounded_number_of_media
         alice = await phone.register(load_account(lab.accounts["alice"]).config)
         async with alice.dial("600") as outgoing:
             await outgoing.answered(timeout=5)
+
+
+@pytest.mark.parametrize(("listed", "status"), [((), b"481"), (("127.0.0.2",), b"200")])
+async def test_a_phone_that_listens_believes_no_stranger_about_waiting_messages(listed, status):
+    summary = "application/simple-message-summary\r\nEvent: message-summary"
+    notify = request("NOTIFY", 1, "Messages-Waiting: yes\r\n", summary)
+    async with Phone() as phone:
+        carol = await phone.register(clear("carol", accept_from=listed))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            stranger.bind(("127.0.0.2", 0))
+            stranger.setblocking(False)
+            assert await answer_to(stranger, notify, carol.listening[1:]) == status
+        await phone.close(carol)
+        told = [event async for event in carol.events() if isinstance(event, MessageWaiting)]
+    assert len(told) == (status == b"200")

@@ -48,7 +48,8 @@ LINEAR_TIME_TESTS = "tests/security/linear_time"
 SWEEPS_RESULT = "bench/results/linear_time.json"
 NOT_ON_THE_SECOND = (
     *(PEER_TESTS, EXAMPLE_TESTS, LINEAR_TIME_TESTS, "tests/docs", "tests/renames", "tests/fuzz"),
-    *("tests/mutation", "tests/container", "tests/test_architecture.py", "tests/test_names.py"),
+    *("tests/mutation", "tests/container", "tests/platforms"),
+    *("tests/test_architecture.py", "tests/test_names.py"),
 )
 """What examples and documentation call is tested on both; they themselves take real time.  The
 rest of it reads the source, or tests the tools."""

@@ -6,6 +6,9 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.trust import Service
+
+pytest.importorskip("slixmpp")
+
 from tests.config.test_messaging_file import ALONE, TLS, read
 
 __all__ = ["read"]

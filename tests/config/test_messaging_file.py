@@ -14,6 +14,10 @@ from softphone.messaging.server_location import TlsMode
 from softphone.security import RevocationMode
 from softphone.trust import Service
 from tests.support.certificates import authority
+
+# The stand-in of a chat server needs the extra "im", which not every system of ours has.
+pytest.importorskip("slixmpp")
+
 from tests.support.chat import ALICE, user
 
 ALONE = f'[im]\njid = "{ALICE}"\npassword = "long enough"\n'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+import mmap
 from pathlib import Path
 
 import numpy as np
@@ -175,7 +175,7 @@ STATM = Path("/proc/self/statm")
 @pytest.mark.skipif(not STATM.exists(), reason="there is no /proc here")
 def test_only_the_rows_in_use_take_memory():
     def resident() -> int:
-        return int(STATM.read_text().split()[1]) * resource.getpagesize()
+        return int(STATM.read_text().split()[1]) * mmap.PAGESIZE
 
     before = resident()
     bank = PayloadRingBank(8192, 32, 1488)

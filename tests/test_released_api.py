@@ -10,6 +10,7 @@ import pytest
 import softphone
 from tests.released_api import PROJECT, exported, last_release, main, may_break, told, untold
 
+TOP = "softphone"
 PACKAGE = {
     "__init__.py": """
 TYPE_CHECKING = False
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Phone", "__version__"]
 """,
     "_version.py": '__version__ = "0.1.0"\n',
-    "phone.py": '''
-from softphone.base import Base
+    "phone.py": f"from {TOP}.base import Base\n"
+    '''
 
 class Phone(Base):
     def register(self, config: str, *, timeout: float = 5.0) -> int:
@@ -87,7 +88,7 @@ BREAKING = [
     ("phone.py", ", *, timeout: float = 5.0", "", "softphone.phone.Phone.register"),
     ("phone.py", "config: str,", "config: str, user: str,", "softphone.phone.Phone.register"),
     ("phone.py", "timeout: float = 5.0", "timeout: float = 6.0", "softphone.phone.Phone.register"),
-    ("base.py", "code: int", "reason: int", "softphone.base.Base.close"),
+    ("base.py", "code: int", "reason: int", f"{TOP}.base.Base.close"),
     ("errors.py", "Busy", "Occupied", "softphone.errors.Busy"),
     ("__init__.py", '"Phone", ', "", "softphone.Phone"),
 ]

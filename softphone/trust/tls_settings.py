@@ -301,7 +301,7 @@ def system_anchors() -> list[bytes]:
     if not found:
         # OpenSSL looks into a folder only for an issuer that it needs: it lists none.
         raise ConfigurationError(
-            "the system's trust store cannot be listed: name its file of certificates with --ca"
+            "the system's trust store cannot be listed: name its file of certificates"
         )
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from softphone.cli.console.output import CommandOutput
-from softphone.cli.messaging.im import _show
+from softphone.cli.messaging.im import show_message
 from softphone.errors import MessageUndelivered
 from softphone.messaging.delivery.sender import Sender
 from softphone.messaging.message import EncryptionScope, Message, MessageDirection, MessageSecurity
@@ -20,7 +20,7 @@ def shown(capsys, sender, body="hello", peer=None, *, room=False):
     at = datetime(2026, 11, 27, 12, 0, tzinfo=UTC)
     direction = MessageDirection.RECEIVED
     message = Message("1", peer or sender, sender, body, at, direction, security, room=room)
-    _show(CommandOutput(json=False), message)
+    show_message(CommandOutput(json=False), message)
     return capsys.readouterr().out
 
 

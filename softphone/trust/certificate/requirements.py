@@ -21,7 +21,7 @@ class CertificateRequirement:
 
 _HTTP_NAMES = "dNSName, else CN; a wildcard may be the whole leftmost label"
 _EACH_NODE = "one for each node, or one multi-server certificate for the cluster"
-_CLOUD = "of a public authority, which the store has to hold: softphone trust roots"
+_CLOUD = "of a public authority, which the store has to hold"
 
 CERTIFICATE_REQUIREMENTS = (
     CertificateRequirement("CUCM IM and Presence", "tomcat", "HTTPS", _HTTP_NAMES, _EACH_NODE),

@@ -333,5 +333,5 @@ def test_the_rules_of_a_carrier_are_examined_and_those_that_are_broken_told(cli,
     outcome = cli("doctor", "--account", path)
     (line,) = [line for line in outcome.out.splitlines() if "carrier's rules" in line]
     assert "Twilio" in line
-    assert "as of 2026-11-27: 3 of 4 are kept" in line
+    assert "as of 2026-11-27: 4 of 5 are kept" in line
     assert "preset twilio: media.codecs: G722 is given; the carrier takes G.711" in outcome.err

@@ -216,8 +216,10 @@ async def test_a_person_is_asked_about_a_server_outside_of_the_domain(typed, sai
             CommandOutput(json=False), DiscoverOptions(account="a@example.test")
         )
         assert ask is not None
+        asked = asyncio.ensure_future(ask(QUESTION))
+        await until(lambda: "y/N" in terminal.look())
         terminal.type(typed)
-        assert await ask(QUESTION) is said
+        assert await asked is said
         shown = terminal.look()
     for words in ("login.other.test:8443", "dns:login.other.test", "example.test", "ab" * 32):
         assert words in shown

@@ -162,7 +162,7 @@ def test_without_a_sound_card_it_says_so(cli, lab, monkeypatch):
     [
         (("", ""), 0, "3 messages"),
         (
-            (r'user = "dave"\npassword_file = "voicemail.*', 'user = "dave"\npassword = "unseen"'),
+            (r'user = "dave"\npassword_file = ".*', 'user = "dave"\npassword = "unseen"'),
             1,
             "401",
         ),

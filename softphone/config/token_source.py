@@ -199,7 +199,7 @@ async def _run(command: tuple[str, ...]) -> bytes:
         # A start that is canceled half-way would leave the command's children running.
         await asyncio.wait({starting})
     except asyncio.CancelledError:
-        starting.add_done_callback(_kill_started)
+        await _end_started(starting)
         raise
     transport, collected = starting.result()
     try:
@@ -216,12 +216,11 @@ async def _run(command: tuple[str, ...]) -> bytes:
     return bytes(collected.output)
 
 
-def _kill_started(starting: asyncio.Future[_Started]) -> None:
+async def _end_started(starting: asyncio.Future[_Started]) -> None:
     """Kill a command that nobody waits for any more, once it has been started."""
-    if not starting.cancelled() and starting.exception() is None:
-        transport, _ = starting.result()
-        kill_process_group(transport.get_pid())
-        transport.close()
+    await asyncio.wait({starting})  # to await it would cancel it, if we are canceled once more
+    with contextlib.suppress(AuthenticationFailed):
+        await _end(*starting.result())
 
 
 async def _start(command: tuple[str, ...]) -> _Started:

@@ -65,3 +65,22 @@ def test_a_folder_that_is_a_file_is_a_sentence(tmp_path):
 def test_the_passwords_show_themselves_to_nobody(tmp_path):
     files, _ = written(tmp_path)
     assert files.passwords["carol"].reveal().decode() not in repr(vars(files))
+
+
+def test_a_sign_on_without_a_mailbox_names_none(tmp_path):
+    files, _ = written(tmp_path)
+    path = files.sign_on_file("alice", "https://127.0.0.1:1")
+    assert "[voicemail]" not in path.read_text()
+    files.voicemail = ("127.0.0.1", 2)
+    assert (
+        'server = "127.0.0.1:2"' in files.sign_on_file("alice", "https://127.0.0.1:1").read_text()
+    )
+
+
+def test_a_key_of_another_size_is_made_anew(tmp_path):
+    first = written(tmp_path)[0].decoy_key
+    (tmp_path / "strangers.key").write_bytes(first)
+    assert written(tmp_path)[0].decoy_key == first
+    (tmp_path / "strangers.key").write_bytes(first[1:])
+    assert len(written(tmp_path)[0].decoy_key) == len(first)
+    assert (tmp_path / "strangers.key").read_bytes() != first[1:]

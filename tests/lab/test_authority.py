@@ -7,7 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from softphone.errors import ConfigurationError
 from softphone.lab import Authority, CertificateNames, Validity
 from softphone.trust import check_credential, load_certificate_file, names_of
 
@@ -35,6 +38,13 @@ def test_a_server_is_named_by_its_host_unless_told_otherwise():
 def test_a_client_is_named_by_its_aor():
     issued = Authority().client("sips:alice@example.test")
     assert names_of(issued.certificate) == ("uri:sips:alice@example.test", "cn:alice@example.test")
+
+
+def test_a_device_gets_no_certificate_for_a_key_of_another_kind():
+    key = ed25519.Ed25519PrivateKey.generate().public_key()
+    encoded = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    with pytest.raises(ConfigurationError, match="RSA and EC keys only"):
+        Authority().enroll("CSFALICE", encoded)
 
 
 def test_no_names_mean_no_extension():

@@ -89,7 +89,8 @@ def tls_settings(
     lists = trust_context.lists
     edge = config.edge
     if edge is not None:
-        # A cluster's lists name no edge, and outside nobody can compare a certificate.
+        # A cluster's lists name no edge server, and a user outside has nothing to compare its
+        # certificate with.
         trust_context = replace(trust_context, lists=TrustLists(), tvs=None, unknown=None)
         lists = TrustLists()
     elif not lists and not clear:

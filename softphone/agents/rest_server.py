@@ -344,7 +344,7 @@ def _failure(refused: _Refused) -> web.Response:
 
 
 def _closing(response: web.StreamResponse) -> web.StreamResponse:
-    """Have a response kept by nobody, and its connection closed after it."""
+    """Forbid caching of a response, and close its connection after it."""
     response.headers["Cache-Control"] = "no-store"
     response.force_close()
     return response

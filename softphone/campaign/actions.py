@@ -35,7 +35,7 @@ class CampaignCall:
     """One attempt, as a function gets it.
 
     `outcome` is the one that the function is for, `attempt` counts the calls to this number from 1.
-    `call` is up when the function begins; None where nobody answered.
+    `call` is up when the function begins; None without an answer.
     """
 
     number: ListedNumber
@@ -46,12 +46,12 @@ class CampaignCall:
     abandoned: bool = False
 
     def abandon(self) -> None:
-        """Note that a person has answered, and that nobody was there for them."""
+        """Count the call as abandoned: a person answered, and no agent took the call."""
         self.abandoned = True
 
     @property
     def answered_call(self) -> Call:
-        """The call.  Raises LocalProtocolError where nobody answered."""
+        """The call.  Raises LocalProtocolError if it was not answered."""
         if self.call is None:
             raise LocalProtocolError(f"{self.number.number}: there is no call: {self.outcome}")
         return self.call

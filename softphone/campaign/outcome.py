@@ -10,7 +10,7 @@ class Outcome(StrEnum):
 
     `human`, `machine`, `fax` and `silence` are the verdicts on who answered; `answered` is a call
     whose answer was not judged.  `hung_up`: the far end hung up before it was judged.  `abandoned`:
-    a person answered, and nobody was there for them.  `refused`: the dial policy or the account's
+    a person answered, and no agent took the call.  `refused`: the dial policy or the account's
     security forbids the call.  `interrupted`: we ended it because we were told to leave.
     `unknown`: the program died in the attempt, so that nobody knows whether a telephone rang.
     `postponed`: no call was made, and the number will be called later.
@@ -44,7 +44,7 @@ RETRYABLE = frozenset(
         *(Outcome.MACHINE, Outcome.FAX, Outcome.SILENCE, Outcome.INTERRUPTED),
     }
 )
-"""Outcomes after which a number may be called again: nobody has been spoken to."""
+"""Outcomes after which a number may be called again: no conversation took place."""
 
 NOT_DIALED = frozenset({Outcome.DO_NOT_CALL, Outcome.POSTPONED})
 """Outcomes without an INVITE."""

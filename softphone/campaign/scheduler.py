@@ -278,7 +278,7 @@ class Scheduler:
         self._queue(number, history)
 
     def _pause_after(self, outcome: Outcome, now: float) -> None:
-        """Call nobody for a while where it is the server that fails: it would fail all numbers."""
+        """Pause all calls while it is the server that fails: each number would count as failed."""
         if outcome is Outcome.POSTPONED:
             self._failures = max(self._failures + 1, _FAILURES)
         else:

@@ -13,6 +13,7 @@ OPTION_PHRASES: Mapping[str, str] = {
     "through unknown_certificate": "with --accept-fingerprint",
     "its SHA-256 through TrustStore.add_pin:": "it where it is shown: --accept-fingerprint",
     "(policy.allow)": "(--allow local-revocation, policy.allow in an account file)",
+    "name its file of certificates": "name its file with --ca",
     "(tls.ca)": "(--ca FILE, tls.ca in an account file)",
     "in the log of softphone.sip": "with --ladder or --capture",
     "step by step: server, certificate, credentials": "with softphone doctor",

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from softphone.cli.console.options import CertificateOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.discovery.options import SignInOptions
-from softphone.cli.discovery.sign_in import _string_prompt
+from softphone.cli.discovery.sign_in import _string_prompt, _watched, sign_in_user
 from softphone.discovery.jabber_config import SECURITY_KEYS
+from softphone.errors import AuthenticationFailed
+from softphone.phone.user_sign_in import UserService
 from tests.support.terminal import Terminal
 from tests.support.waiting import until
 
@@ -112,6 +115,61 @@ def test_it_stays_until_it_is_interrupted_and_signs_out(start, options):
     assert [each["state"] for each in ended.events if each["event"] == "registration"][-1] == (
         "unregistered"
     )
+
+
+@pytest.mark.parametrize(
+    ("only", "awaited", "states"),
+    [
+        (None, "mailbox", ["unregistered"]),
+        (["directory"], "service_state", []),
+    ],
+    ids=["all", "directory"],
+)
+async def test_each_service_is_watched_and_interrupting_signs_out(
+    lab, ready, tmp_path, capsys, only, awaited, states
+):
+    """The same in this process, where its branches are recorded, and with the chat."""
+    folder = lab["carol"].parent
+    options = SignInOptions(
+        account="carol@example.test",
+        nameserver=[ready["dns"]],
+        ca=[str(folder / "ca.crt")],
+        password_file=folder / "carol.secret",
+        xmpp_port=int(ready["im_presence_xmpp"].rpartition(":")[2]),
+        cache=tmp_path / "found",
+        device_store=tmp_path / "carol",
+        trust=CertificateOptions(store=tmp_path / "store"),
+        only=only,
+    )
+    printed = []
+
+    def events():
+        printed.append(capsys.readouterr().out)
+        return [json.loads(line) for line in "".join(printed).splitlines()]
+
+    running = asyncio.ensure_future(sign_in_user(CommandOutput(json=True, summary={}), options))
+    await until(lambda: any(each.get("event") == awaited for each in events()))
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    ended = events()
+    assert ended[-1]["reason"] == "interrupted"
+    assert [each["state"] for each in ended if each.get("event") == "registration"] == states
+
+
+async def test_a_service_that_is_lost_is_told_with_its_reason(capsys):
+    async def refused():
+        raise AuthenticationFailed("the server wants another password")
+
+    output = CommandOutput(json=True)
+    await _watched(output, UserService.CHAT, refused())
+    await _watched(output, UserService.VOICEMAIL, asyncio.sleep(0))
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lost = [(each["name"], each["why"]) for each in told if each["event"] == "service_lost"]
+    assert lost == [
+        ("chat", "the server wants another password"),
+        ("voicemail", "the server has signed us out"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -525,3 +525,17 @@ def test_a_call_through_an_edge_says_how_far_it_is_encrypted():
     assert SecurityPolicy.strict().at_edge().judge(state) == ()
     clear = SecurityState(TLS, (RTP,), by_edge=True)
     assert SecurityPolicy.clear().at_edge().judge(clear)
+
+
+@pytest.mark.parametrize(
+    "policy", [SecurityPolicy.clear(), SecurityPolicy.compatible(), SecurityPolicy.strict()]
+)
+def test_an_edge_is_a_floor_that_no_policy_lowers_and_none_is_lowered_by(policy):
+    behind = policy.at_edge()
+    assert behind.srtp is SrtpPolicy.REQUIRED
+    assert behind.minimum == max(policy.minimum, SecurityLevel.ENCRYPTED)
+    assert behind.signaling == max(policy.signaling, SecurityLevel.ENCRYPTED)
+    kept = replace(behind, srtp=policy.srtp, minimum=policy.minimum, signaling=policy.signaling)
+    assert kept == policy
+    high = replace(policy, minimum=max(SecurityLevel), signaling=max(SecurityLevel)).at_edge()
+    assert (high.minimum, high.signaling) == (max(SecurityLevel), max(SecurityLevel))

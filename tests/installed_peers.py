@@ -49,15 +49,21 @@ PACKAGES = (
 """Programs and libraries that the product or its tests use where they are."""
 SCENARIOS = ("none", "all", *PACKAGES)
 TESTS = (
+    "tests/blocking/test_wrappers.py",
     "tests/cli/call/test_register.py",
     "tests/cli/console/test_fips_mode.py",
     "tests/cli/demo",
+    "tests/cli/device/test_boot.py",
+    "tests/cli/device/test_enroll.py",
     "tests/cli/diagnose/test_devices.py",
+    "tests/cli/discovery/test_sign_in.py",
     "tests/cli/fips",
     "tests/cli/test_commands.py",
     "tests/cli/test_completion.py",
     "tests/cli/test_lab.py",
     "tests/cli/trust/test_csr.py",
+    "tests/cli/trust/test_verify.py",
+    "tests/cli/ui/test_ui.py",
     "tests/docs/test_manual.py",
     "tests/end_to_end/test_demo.py",
     "tests/end_to_end/test_fips_mode.py",
@@ -68,14 +74,23 @@ TESTS = (
     "tests/security/test_certificate_tables.py",
     "tests/security/test_revocation_tables.py",
     "tests/security/test_tls_client_certificates.py",
+    "tests/test_preloading.py",
     "tests/trust/csr",
     "tests/trust/fips",
     "tests/trust/verification/test_checklist.py",
 )
 """Tests that look for one of the programs, and of product code that does: `softphone lab` starts
-Prosody where it is."""
+Prosody where it is.
+
+Of the tests that start the lab in a fixture, as a process of its own, these are run: those of one
+file for each such fixture, and those of every file that says a word of chat.  All others get the
+same account files whether Prosody is there or not, so that the fixture alone decides, which fails
+where the lab does not start or does not end with 0.  `tests/test_installed_peers.py` finds the
+fixtures and what asks for them.
+"""
 APART = {
     "tests/cli/call/test_call.py": "uses the word sounddevice, and no sound card",
+    "tests/cli/load/test_lost_server.py": "kills the lab under load; that it starts is test_lab's",
     "tests/cli/voicemail/test_voicemail.py": "puts a sounddevice of its own in place",
     "tests/docs/test_blocks.py": "runs every command of the documentation: a quarter of an hour",
     "tests/end_to_end/test_another_address.py": "needs ip and unshare, which no package here has",

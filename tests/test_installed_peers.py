@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -30,6 +35,77 @@ LOOKS = re.compile(
     r"|support\.fips|under_fips"
 )
 """What a test says that looks for a program, or is about one that may be there."""
+STARTS_LAB = re.compile(
+    r"\b(?:Process|start|cli)\(\s*\"lab\"|\blab_process\(|\"softphone\", \"lab\""
+)
+"""What a test or a fixture says that runs `softphone lab`, which starts Prosody where it is."""
+MARKED = re.compile(r"usefixtures\((.*?)\)", re.DOTALL)
+ABOUT_CHAT = re.compile(r"chat|prosody|xmpp", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Requests:
+    """What the functions of a file ask for: of its tests, and of each of its fixtures.
+
+    `starts` are the fixtures that run `softphone lab`.
+    """
+
+    tests: frozenset[str]
+    fixtures: Mapping[str, frozenset[str]]
+    starts: frozenset[str]
+
+
+@cache
+def starts_lab(path: Path) -> bool:
+    """Whether something in a file runs `softphone lab`."""
+    text = path.read_text("utf-8")
+    return "lab" in text and STARTS_LAB.search(text) is not None
+
+
+@cache
+def requests_of(path: Path) -> Requests:
+    """Read a file's functions, their parameters and its marks."""
+    text, fixtures, starts = path.read_text("utf-8"), {}, set()
+    lines = text.splitlines()
+    asked = {name for mark in MARKED.findall(text) for name in re.findall(r"\w+", mark)}
+    body = ast.parse(text).body
+    body += [inner for each in body if isinstance(each, ast.ClassDef) for inner in each.body]
+    for each in body:
+        if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef):
+            names = frozenset(one.arg for one in (*each.args.args, *each.args.kwonlyargs))
+            if any("fixture" in ast.unparse(one) for one in each.decorator_list):
+                fixtures[each.name] = names
+                if STARTS_LAB.search("\n".join(lines[each.lineno - 1 : each.end_lineno])):
+                    starts.add(each.name)
+            elif each.name.startswith("test_"):
+                asked |= names
+    return Requests(frozenset(asked), fixtures, frozenset(starts))
+
+
+def lab_fixtures_reached(path: Path, tests: Path) -> set[str]:
+    """The fixtures that run `softphone lab` and that a test of a file asks for, at any remove.
+
+    Each is named by the file that has it and by its name; the nearest definition of a name counts.
+    """
+    above = [folder / "conftest.py" for folder in path.parents if folder.is_relative_to(tests)]
+    files = [path, *(each for each in above if each.is_file())]
+    if not any(map(starts_lab, files)):
+        return set()
+    defined = {name: each for each in reversed(files) for name in requests_of(each).fixtures}
+    asked, seen, reached = set(requests_of(path).tests), set(), set()
+    while asked:
+        seen.add(name := asked.pop())
+        if name in defined:
+            where = defined[name]
+            asked |= requests_of(where).fixtures[name] - seen
+            if name in requests_of(where).starts:
+                reached.add(f"{where.relative_to(tests.parent)}::{name}")
+    return reached
+
+
+def is_listed(name: str) -> bool:
+    """Whether a test file is run, or left out with a reason."""
+    return name.startswith((*TESTS, *APART))
 
 
 def test_every_test_that_looks_for_a_program_is_run_or_says_why_not():
@@ -37,9 +113,50 @@ def test_every_test_that_looks_for_a_program_is_run_or_says_why_not():
         assert [*PROJECT.glob(named), *PROJECT.glob(f"{named}*")], named
     for path in sorted((PROJECT / "tests").rglob("test_*.py")):
         name = str(path.relative_to(PROJECT))
-        if name == "tests/test_installed_peers.py" or not LOOKS.search(path.read_text("utf-8")):
+        if name == "tests/test_installed_peers.py":
             continue
-        assert name.startswith((*TESTS, *APART)), f"{name}: add it to TESTS, or to APART with why"
+        if LOOKS.search(path.read_text("utf-8")) or starts_lab(path):
+            assert is_listed(name), f"{name}: add it to TESTS, or to APART with why"
+
+
+def test_every_fixture_that_starts_the_lab_is_run_and_with_it_what_is_about_chat():
+    """`softphone lab` starts Prosody where it is: such a fixture depends on what is installed."""
+    reached: dict[str, list[str]] = {}
+    for path in sorted((PROJECT / "tests").rglob("test_*.py")):
+        name = str(path.relative_to(PROJECT))
+        for fixture in lab_fixtures_reached(path, PROJECT / "tests"):
+            reached.setdefault(fixture, []).append(name)
+            if ABOUT_CHAT.search(path.read_text("utf-8")):
+                assert is_listed(name), f"{name}: is about chat, too: add it to TESTS or APART"
+    assert {"tests/cli/conftest.py::lab", "tests/cli/device/test_boot.py::cluster"} <= set(reached)
+    for fixture, files in reached.items():
+        assert any(name.startswith(TESTS) for name in files), f"{fixture}: add one of {files}"
+
+
+def test_a_fixture_that_starts_the_lab_is_found_at_two_removes_and_behind_a_mark(tmp_path):
+    tests = tmp_path / "tests"
+    inner = tests / "inner"
+    inner.mkdir(parents=True)
+    head = "import pytest\n@pytest.fixture\n"
+    (tests / "conftest.py").write_text(f'{head}def lab():\n    yield Process("lab", 1)\n')
+    (inner / "conftest.py").write_text(f"{head}def account(lab): ...\n")
+    written = {
+        "test_far.py": "def test_it(account): ...\n",
+        "test_marked.py": '@pytest.mark.usefixtures("account")\ndef test_it(): ...\n',
+        "test_other.py": f"{head}def lab(): ...\ndef test_it(account): ...\n",
+        "test_none.py": "def test_it(tmp_path): ...\n",
+    }
+    found = {}
+    for name, text in written.items():
+        (inner / name).write_text(text)
+        found[name] = lab_fixtures_reached(inner / name, tests)
+    lab = {"tests/conftest.py::lab"}
+    assert found == {
+        "test_far.py": lab,
+        "test_marked.py": lab,
+        "test_other.py": set(),
+        "test_none.py": set(),
+    }
 
 
 def test_a_scenario_is_all_none_or_one_alone():

@@ -182,6 +182,7 @@ def _text(places: dict[str, str], facts: dict[str, Any]) -> str:
             f" --ca {folder}/ca.crt --password-file {folder}/carol.secret --cache {folder}/outside"
             f" --account-file {folder}/carol-outside.toml"
         )
+        lines.append(f" or: {_sign_in_outside(places, folder)}")
     if "voicemail" in places:
         lines.append(f" or: softphone voicemail list --account {first}")
     lines += [f" or: {command}" for command in _signed_in_commands(facts)]
@@ -220,6 +221,15 @@ def _sign_in(places: Mapping[str, str], facts: Mapping[str, Any], folder: Path) 
     if string is not None:
         words.append(f"--auth-string {string}")
     return " ".join(words)
+
+
+def _sign_in_outside(places: Mapping[str, str], folder: Path) -> str:
+    """Return the command that signs a user in through the edge, where no device can enroll."""
+    return (
+        f"softphone sign-in carol@{DISCOVERY_DOMAIN} --nameserver {places['dns_outside']}"
+        f" --ca {folder}/ca.crt --password-file {folder}/carol.secret"
+        f" --cache {folder}/outside --device-store {folder}/carol-outside"
+    )
 
 
 def _accounts(accounts: Mapping[str, str]) -> Iterator[tuple[str, str]]:

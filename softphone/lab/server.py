@@ -291,7 +291,7 @@ class LabServer:
             inside={(DISCOVERY_NODE, each[1]): each for each in ports},
             uds=(DISCOVERY_NODE, directory.address[1]),
             anchors=TrustStore.from_sources(files.ca),
-            passwords=files.passwords,
+            passwords=files.user_passwords,
             entropy=self._entropy,
         )
         self.edge = await self._stack.enter_async_context(edge)

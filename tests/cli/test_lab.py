@@ -40,10 +40,12 @@ def test_with_json_it_prints_one_object_and_ends_with_0(start, tmp_path, number)
     assert outcome.err == ""
 
 
-def test_without_json_it_says_how_to_reach_it_and_cuts_no_path(start, tmp_path):
+def test_without_json_it_says_how_to_reach_it_and_cuts_no_path(start, cli, tmp_path, monkeypatch):
     folder = tmp_path / ("a-rather-long-name-for-a-folder" * 4)
     lab = start("lab", "--dir", folder, COLUMNS="40")
     lab.until("Ctrl-C")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    sign_ins_run_as_they_are_printed(cli, lab.read)
     outcome = lab.end()
     assert outcome.code == 0
     for name in ("alice", "bob", "carol", "dave"):
@@ -52,6 +54,23 @@ def test_without_json_it_says_how_to_reach_it_and_cuts_no_path(start, tmp_path):
     assert "softphone boot CSFALICE --server http://127.0.0.1:" in outcome.out
     assert f"softphone call 600 --account {folder}/alice.toml" in outcome.out
     assert outcome.out.endswith("\nThe lab has ended.\n")
+
+
+def sign_ins_run_as_they_are_printed(cli, lines):
+    """One line signs a user in inside, one outside: each as it stands, and it ends at once."""
+    printed = [line.split()[1:] for line in lines if " or: softphone sign-in " in line]
+    ended = [cli(*words[1:], "--once", "--json") for words in printed]
+    assert [each.code for each in ended] == [0, 0], [each.err for each in ended]
+    for outcome, outside in zip(ended, (False, True), strict=True):
+        services = [
+            each
+            for name, each in outcome.summary["services"].items()
+            if not (outside and name == "chat")
+        ]
+        assert {each["outcome"] for each in services} == {"signed in"}, outcome.out
+        # What goes through an edge has no lock, whatever that edge has verified.
+        assert [each["by_edge"] for each in services] == [outside] * len(services)
+        assert [each["lock"] for each in services] == [not outside] * len(services)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

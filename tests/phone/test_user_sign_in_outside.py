@@ -81,6 +81,17 @@ async def test_from_an_address_through_the_edge_and_out_again(tmp_path, caplog):
         assert secret not in "".join(map(repr, (*steps, *user.services))) + caplog.text
         await refused(lab, tmp_path)
 
+        await without_a_password_of_the_phone(lab, tmp_path)
+
+
+async def without_a_password_of_the_phone(lab, folder):
+    """A user whose phone shows a certificate has a password for everything else, as inside."""
+    wanted = frozenset({UserService.DIRECTORY, UserService.VOICEMAIL})
+    config = UserSignInConfig(discovery_of(lab, "alice"), folder / "alice", wanted)
+    async with Phone(resolver=outside(lab)) as phone:
+        user = await phone.sign_in_user(config)
+        assert {each.service for each in user.services if each.outcome is IN} == wanted
+
 
 async def refused(lab, folder):
     """What is refused at the edge ends the sign-in; a lost registration hides no other service."""

@@ -216,6 +216,7 @@ def _fields(state: ServiceState) -> dict[str, Any]:
     return {
         "outcome": state.outcome,
         "lock": state.lock,
+        "by_edge": state.by_edge,
         "server": state.server,
         "detail": state.detail,
         "why": state.why,

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from softphone.config.account import FetchToken, OAuthConfig, TlsConfig
+from softphone.config.account import OAuthConfig, TlsConfig
 from softphone.config.account_file import IM_KEYS
 from softphone.config.oauth_table import shared_token
 from softphone.config.tls import credential_of, trust_store_of
-from softphone.config.token_source import token_text
+from softphone.config.token_source import token_bearer
 from softphone.config.toml_reader import PASSWORD_KEYS, TLS_KEYS, TomlTable, field_names, read_toml
 from softphone.errors import ConfigurationError
 from softphone.messaging.compliance import ComplianceConfig
@@ -84,7 +84,7 @@ def _config(
     table: TomlTable,
     tls: TlsSettings,
     environment: Mapping[str, str],
-    token: FetchToken | None,
+    token: FetchBearer | None,
 ) -> MessagingConfig:
     jid = table.needed_text("jid", "a jid is missing; it is your own address, user@domain")
     secret = any(key in table.values for key in PASSWORD_KEYS)
@@ -146,7 +146,7 @@ def _compliance(im: TomlTable, tls: TlsSettings) -> ComplianceConfig | None:
     )
 
 
-def _token(file: TomlTable, im: TomlTable) -> FetchToken | None:
+def _token(file: TomlTable, im: TomlTable) -> FetchBearer | None:
     """Return the source of tokens of the table `[im.oauth]`, else the file's single sign-on.
 
     None where there is neither, or a password.
@@ -154,21 +154,10 @@ def _token(file: TomlTable, im: TomlTable) -> FetchToken | None:
     table = im.table("oauth")
     if table is None:
         secret = any(key in im.values for key in PASSWORD_KEYS)
-        return None if secret else _signed_on(shared_token(file))
+        return None if secret else shared_token(file)
     table.check_keys("token_file", "command")
     path, command = table.secret_path("token_file"), table.texts("command", unique=False)
-    return token_text(table.checked(lambda: OAuthConfig(path, command)))
-
-
-def _signed_on(fetch: FetchBearer | None) -> FetchToken | None:
-    """Return a source of texts for the sign-ins of chat, which tells no refusal of a token."""
-    if fetch is None:
-        return None
-
-    async def text() -> str:
-        return (await fetch(False)).reveal().decode()
-
-    return text
+    return token_bearer(table.checked(lambda: OAuthConfig(path, command)))
 
 
 def _im_presence(im: TomlTable, tls: TlsSettings) -> ImPresenceConfig | None:

@@ -17,7 +17,7 @@ from softphone.config.tls import credential_of, trust_store_of
 from softphone.config.token_source import FetchTokenBytes, fetch_token
 from softphone.config.toml_reader import TLS_KEYS, TomlTable, field_names, read_toml
 from softphone.errors import AuthenticationFailed, ConfigurationError, SingleSignOnError
-from softphone.security import KeyMaterial, Relaxation, RevocationMode, SecurityPolicy
+from softphone.security import Relaxation, RevocationMode, SecurityPolicy
 from softphone.sip.auth import FetchBearer
 from softphone.trust import Service, TlsSettings, TrustStore
 
@@ -131,13 +131,7 @@ def shared_token(file: TomlTable) -> FetchBearer | None:
     Raises ConfigurationError with file, line and key.
     """
     keeper = _keeper_of(file)
-    if keeper is None:
-        return None
-
-    async def fetch(refused: bool) -> KeyMaterial:
-        return (await keeper.token(refused=refused)).access
-
-    return fetch
+    return None if keeper is None else keeper.bearer
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from softphone.config.account import FetchToken, OAuthConfig
 from softphone.errors import AuthenticationFailed
 from softphone.operating_system import kill_process_group
 from softphone.security import KeyMaterial
-from softphone.sip.auth import LONGEST_TOKEN, is_bearer_token
+from softphone.sip.auth import LONGEST_TOKEN, FetchBearer, is_bearer_token
 
 FetchTokenBytes: TypeAlias = Callable[[bool], Awaitable[bytes]]
 """`await fetch(refused)` returns a token, or the JSON of a token endpoint.
@@ -138,11 +138,11 @@ async def _called_back(fetch: FetchToken) -> bytes:
     raise AuthenticationFailed(f"the callback that gives the token {failed}", status=407)
 
 
-def token_text(config: OAuthConfig) -> FetchToken:
+def token_bearer(config: OAuthConfig) -> FetchBearer:
     """Return a callback that fetches a token and returns it alone, without JSON around it."""
 
-    async def fetch() -> str:
-        return read_token(await fetch_token(config), wall=0.0).value.reveal().decode()
+    async def fetch(refused: bool) -> KeyMaterial:
+        return read_token(await fetch_token(config), wall=0.0).value
 
     return fetch
 

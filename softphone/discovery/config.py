@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from softphone.discovery.records import ExcludedService, parse_domain
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
+from softphone.sip.auth import FetchBearer
 from softphone.trust import Service, TlsSettings
 
 FILE_PORTS: Mapping[int, int] = {6970: 6972}
@@ -21,7 +22,8 @@ class DiscoveryConfig:
     account: str
     """The user's mail address, `user@domain`."""
     password: KeyMaterial | None = None
-    """The user's password; without one, only requests that need none are sent."""
+    """The user's password; without one, and without a token, only requests that need none are
+    sent."""
     user: str | None = None
     """The user's ID in CUCM, where it differs from the first half of the mail address."""
     services_domain: str | None = None
@@ -44,6 +46,9 @@ class DiscoveryConfig:
     """The time limit of one request in seconds, 0.1 to 120."""
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
     """The trust anchors, and who is asked about an unknown certificate."""
+    token: FetchBearer | None = field(default=None, repr=False)
+    """Supplies a bearer token in the password's place, and another when a server refuses one; those
+    of a single sign-on are `TokenKeeper.bearer`."""
 
     def __post_init__(self) -> None:
         if self.tls.service is not Service.HTTPS:
@@ -55,12 +60,19 @@ class DiscoveryConfig:
                     f"{self.account!r}: expected user@domain; a user's name holds no slash, which"
                     " UDS does not support, and no colon (RFC 7617)"
                 )
+        if self.password is not None and self.token is not None:
+            raise ConfigurationError("token: it takes the password's place: give one of them")
         self.domains  # noqa: B018 - raises ConfigurationError
         if not 0.1 <= self.timeout <= 120.0:
             raise ConfigurationError("timeout: expected a number of seconds between 0.1 and 120")
         name = self.config_file
         if not name or not name.isprintable() or any(each in name for each in '/\\?#%" '):
             raise ConfigurationError(f"config_file: {name!r} is no file name")
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether there is a password or a source of tokens."""
+        return self.password is not None or self.token is not None
 
     @property
     def name(self) -> str:

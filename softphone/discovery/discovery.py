@@ -263,8 +263,8 @@ class ServiceDiscovery:
         name = self._name_from(answer, cluster)
         nodes = await self._nodes(home, answer.target)
         result = replace(result, home=home, nodes=nodes)
-        if self._config.password is None:
-            why = "no password was given: user, devices and configuration need one"
+        if not self._config.has_credentials:
+            why = "neither password nor token was given: user, devices and configuration need one"
             self._tell("user", StepOutcome.LEFT_OUT, name, why)
             return result
         path = f"/cucm-uds/user/{quote(name, safe='')}"

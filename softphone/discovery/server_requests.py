@@ -3,7 +3,7 @@
 Each server passes the certificate gate before a byte of HTTP is sent.  Before a request with
 credentials, `credential_rule` judges the server of that very connection.  Redirects are not
 followed.  A refused certificate or password ends the discovery: no other server is tried with the
-same password, since a few wrong ones lock an account.
+same password, since a few wrong ones lock an account.  A refused token is renewed once.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from softphone.net.http import (
     HttpsLimits,
     HttpsRequest,
     basic_authorization,
+    bearer_authorization,
 )
 from softphone.net.http.client import HttpsResponse
 from softphone.sans_io import PeerIdentity, Target, Transport
@@ -94,13 +95,15 @@ class ServerRequests:
     async def ask_as(self, user: str, targets: Sequence[ServiceTarget], path: str) -> ServerAnswer:
         """Send a request with the user's credentials to the first server that answers.
 
-        Raises CredentialsWithheld for a server that may not have them, and DiscoveryRefused.
+        Raises CredentialsWithheld for a server that may not have them, DiscoveryRefused, and what
+        the source of tokens raises.
         """
 
         def send(target: ServiceTarget) -> Awaitable[HttpsResponse]:
             return self._send_as(user, target, path)
 
-        return await self._first(targets, send, "it does not accept user and password")
+        shown = "user and password" if self._config.token is None else "the token"
+        return await self._first(targets, send, f"it does not accept {shown}")
 
     async def identify(self, target: ServiceTarget) -> PeerIdentity:
         """Return the verified identity of a server; nothing is sent to it.
@@ -177,16 +180,28 @@ class ServerRequests:
         raise NoServerAnswered("; ".join(dict.fromkeys(failures)) or "there is no server to ask")
 
     async def _send_as(self, user: str, target: ServiceTarget, path: str) -> HttpsResponse:
-        password = self._config.password
+        response = await self._send_with(await self._credential(user, target), target, path)
+        if response.status == 401 and self._config.token is not None:
+            renewed = bearer_authorization(await self._config.token(True))
+            response = await self._send_with(renewed, target, path)
+        return response
+
+    async def _credential(self, user: str, target: ServiceTarget) -> tuple[str, str]:
+        """Return the header field with token or password.  Raises DiscoveryRefused without both."""
+        password, token = self._config.password, self._config.token
+        if token is not None:
+            return bearer_authorization(await token(False))
         if password is None:
             raise DiscoveryRefused(f"{target} wants a password, and none was given")
+        return basic_authorization(user, password)
 
+    async def _send_with(
+        self, credential: tuple[str, str], target: ServiceTarget, path: str
+    ) -> HttpsResponse:
         def admit(identity: PeerIdentity) -> None:
             self._gate.admit(target, identity)
 
-        request = HttpsRequest(
-            target.url(path), headers=(basic_authorization(user, password),), admit=admit
-        )
+        request = HttpsRequest(target.url(path), headers=(credential,), admit=admit)
         return await self._gate.run(lambda: self._client.send_request(request))
 
 

@@ -1,10 +1,11 @@
 """A user's session at an edge server: signs in, keeps the ticket, and tunnels requests inside.
 
 Every connection passes the certificate gate, which demands that the certificate names the edge's
-host and the domain that it serves.  User and password go to the edges of the SRV record, the ticket
-to the edge that gave it; no redirect is followed.  A refused certificate or password ends the
-session: no other edge is tried with the same password, since a few wrong ones lock an account.
-Ticket and password are kept in memory only, and are in no log, repr or exception.
+host and the domain that it serves.  User and password, or the token, go to the edges of the SRV
+record, the ticket to the edge that gave it; no redirect is followed.  A refused certificate or
+password ends the session: no other edge is tried with the same password, since a few wrong ones
+lock an account.  A token is drawn anew for each sign-in, and once more where it is refused.
+Ticket, password and token are kept in memory only, and are in no log, repr or exception.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ from softphone.net.http import (
     HttpsRequest,
     ResponseTooLarge,
     basic_authorization,
+    bearer_authorization,
 )
 from softphone.net.http.client import HttpsResponse, OnBodyChunk
 from softphone.rate_limit import TokenBucket
-from softphone.security import KeyMaterial
 
 logger = logging.getLogger("softphone.edge")
 
@@ -55,17 +56,16 @@ _EDGE_REALM = 'realm="cisco-edge"'
 
 @dataclass(frozen=True, slots=True)
 class EdgeOptions:
-    """How to sign in at an edge, beside user, password and domains of a `DiscoveryConfig`.
+    """How to sign in at an edge, beside user, credentials and domains of a `DiscoveryConfig`.
 
     `inside` are further domains, hosts or IP addresses that may be reached behind the edge.
-    `token` is sent as a bearer token in the place of the password.  `services` are those that the
-    edge shall look up inside.  The ticket is renewed after the `renew_at` part of its life, and
-    after a 401 of the edge; with `renew_on_any_401` also after one that does not name its realm.
-    Without `send_route` SIP requests do not have the Route that the edge tells.
+    `services` are those that the edge shall look up inside.  The ticket is renewed after the
+    `renew_at` part of its life, and after a 401 of the edge; with `renew_on_any_401` also after one
+    that does not name its realm.  Without `send_route` SIP requests do not have the Route that the
+    edge tells.
     """
 
     inside: tuple[str, ...] = ()
-    token: KeyMaterial | None = None
     services: tuple[ServiceRecord, ...] = (ServiceRecord.CISCO_UDS, ServiceRecord.CUP_LOGIN)
     renew_at: float = 0.8
     renew_on_any_401: bool = False
@@ -92,7 +92,7 @@ class EdgeSession:
         self.options = options or EdgeOptions()
         if not edges:
             raise EdgeError(f"{config.asked_domain} names no edge server")
-        if config.password is None and self.options.token is None:
+        if not config.has_credentials:
             raise EdgeRefused("an edge server wants a password or a token, and none was given")
         self._account = config
         self._edges = list(edges)
@@ -139,7 +139,7 @@ class EdgeSession:
 
         Raises EdgeRefused for user, password or domain, EdgeError for an answer that cannot be
         used, TransportError when no edge answers, CertificateError or CipherRefused for one that
-        did not pass the gate.
+        did not pass the gate, and what the source of tokens raises.
         """
         await self._sign_in()
         self._renewal = asyncio.create_task(self._keep_signed_in())
@@ -277,26 +277,31 @@ class EdgeSession:
         config = self._account
         client = self._client(HttpsLimits(LARGEST, config.timeout))
         path = configuration_path(self.domain, self.options.services)
-        headers = (self._authorization(), ("Accept", "text/xml"))
-        answer = await client.send_request(HttpsRequest(edge.url(path), headers=headers))
+        for refused in (False, True):
+            headers = (await self._authorization(refused), ("Accept", "text/xml"))
+            answer = await client.send_request(HttpsRequest(edge.url(path), headers=headers))
+            if answer.status != 401 or config.token is None:
+                break
         self._check_status(edge, answer.status)
         date = answer.headers.get("date")
         ticket = read_ticket(answer.set_cookies, edge.host, wall=self._wall(), date=date)
         body = answer.body
         return ticket, await run_by_size(len(body), parse_edge_configuration, body)
 
-    def _authorization(self) -> tuple[str, str]:
-        token, password = self.options.token, self._account.password
+    async def _authorization(self, refused: bool) -> tuple[str, str]:
+        """Return the header field with password or token; `refused`: the last token was."""
+        token, password = self._account.token, self._account.password
         if token is not None:
-            return "Authorization", f"Bearer {token.reveal().decode('ascii', 'replace')}"
+            return bearer_authorization(await token(refused))
         if password is None:
             raise EdgeRefused("an edge server wants a password or a token, and none was given")
         return basic_authorization(self._account.name, password)
 
     def _check_status(self, edge: ServiceTarget, status: int) -> None:
         if status == 401:
+            shown = "user and password" if self._account.token is None else "the token"
             raise EdgeRefused(
-                f"{edge} answered 401: it does not accept user and password, or cannot reach CUCM"
+                f"{edge} answered 401: it does not accept {shown}, or cannot reach CUCM"
             )
         if status == 403:
             raise EdgeRefused(f"{edge} answered 403: {self.domain} is not enabled there")

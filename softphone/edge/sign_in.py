@@ -94,8 +94,8 @@ async def sign_in_at_edge(
 ) -> AsyncIterator[EdgeSignIn]:
     """Sign in at the edge of a discovery; the session is kept until the context is left.
 
-    `config` has user, password, domains and trust.  Raises what `EdgeSession.__aenter__` and
-    `ServiceDiscovery.discover` raise.
+    `config` has user, password or token, domains and trust.  Raises what `EdgeSession.__aenter__`
+    and `ServiceDiscovery.discover` raise.
     """
     edges = found.records.get(ServiceRecord.COLLAB_EDGE, ())
     if found.edge is not None:

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
         Redact,
     )
     from softphone.messaging.config import (
-        FetchToken,
         HistoryConfig,
         MessagingConfig,
         SubscriptionApproval,
@@ -64,7 +63,6 @@ __all__ = [
     "Deny",
     "EncryptionPolicy",
     "EncryptionScope",
-    "FetchToken",
     "HistoryConfig",
     "ImPresenceConfig",
     "Message",

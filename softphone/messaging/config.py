@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TypeAlias
 
 from softphone.errors import ConfigurationError
 from softphone.messaging.compliance import ComplianceConfig
@@ -15,13 +13,11 @@ from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.im_presence.config import ImPresenceConfig
 from softphone.messaging.server_location import TlsMode, XmppServer, configured_server
 from softphone.security import KeyMaterial
+from softphone.sip.auth import FetchBearer
 from softphone.trust import Service, TlsSettings
 
 _BARE = re.compile(r"[^\s@/\"&'<>:]+@[^\s@/]+")
 _PART = re.compile(r"[^\s/@]{1,255}")
-
-FetchToken: TypeAlias = Callable[[], Awaitable[str]]
-"""Returns a bearer token for the sign-in that begins now."""
 
 
 class SubscriptionApproval(StrEnum):
@@ -85,8 +81,9 @@ class MessagingConfig:
     im_presence: ImPresenceConfig | None = None
     """The nodes of Cisco's IM and Presence, where a one-time password signs us in
     (CISCO-VTG-TOKEN); by default the server is any other."""
-    token: FetchToken | None = field(default=None, repr=False)
-    """Supplies the bearer token of OAUTHBEARER for each sign-in; in a file, `[im.oauth]` does."""
+    token: FetchBearer | None = field(default=None, repr=False)
+    """Supplies the bearer token of OAUTHBEARER for each sign-in, and another when the server
+    refuses it; in a file, `[im.oauth]` or `[oauth]` does."""
     allow_plain: bool = False
     """Whether the password itself is sent to the verified server (SASL PLAIN) if that offers
     nothing better."""

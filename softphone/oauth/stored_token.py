@@ -78,6 +78,10 @@ class TokenKeeper:
         lasts = max(1.0, token.remaining(self._client.wall()))
         return json.dumps({"access_token": token.access.reveal().decode(), "expires_in": lasts})
 
+    async def bearer(self, refused: bool = False) -> KeyMaterial:
+        """Return the access token alone, as services take it (`FetchBearer`); else as `fetch`."""
+        return (await self.token(refused=refused)).access
+
     async def token(self, *, refused: bool = False) -> Token:
         """Return the token itself; otherwise as `fetch`."""
         async with self._turn:

@@ -120,14 +120,15 @@ async def test_a_token_comes_from_a_file_or_a_command_alone_or_in_json(read, tmp
     (tmp_path / "token").chmod(0o600)
     alone = f'[im]\njid = "{ALICE}"\n[im.oauth]\n'
     config = read(f'{alone}token_file = "token"\n').config
-    assert (await config.token(), config.password) == ("abc.d", None)
+    assert ((await config.token(False)).reveal(), config.password) == (b"abc.d", None)
     assert "abc" not in repr(config)
     (tmp_path / "token").write_text("another")
-    assert await config.token() == "another"
+    assert (await config.token(True)).reveal() == b"another"
     (tmp_path / "token").write_text("no token")
     with pytest.raises(AuthenticationFailed, match="not a bearer token"):
-        await config.token()
-    assert await read(f'{alone}command = ["echo", "xyz"]\n').config.token() == "xyz"
+        await config.token(False)
+    token = await read(f'{alone}command = ["echo", "xyz"]\n').config.token(False)
+    assert token.reveal() == b"xyz"
     for wrong in ("", 'token_file = "token"\ncommand = ["a"]\n', "expires_in = 1\n"):
         with pytest.raises(ConfigurationError, match="oauth"):
             read(f"{alone}{wrong}")

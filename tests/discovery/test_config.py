@@ -39,6 +39,7 @@ def test_the_voice_domain_is_asked_before_any_other():
         {"account": "a@example.test", "timeout": float("nan")},
         {"account": "a@example.test", "config_file": "../x.xml"},
         {"account": "a@example.test", "tls": TlsSettings()},
+        {"account": "a@example.test", "password": KeyMaterial(b"x"), "token": print},
     ],
 )
 def test_what_cannot_be_meant_is_refused(values):
@@ -47,5 +48,7 @@ def test_what_cannot_be_meant_is_refused(values):
 
 
 def test_a_password_is_in_no_repr():
-    shown = repr(DiscoveryConfig("a@example.test", KeyMaterial(b"secret")))
-    assert "secret" not in shown
+    config = DiscoveryConfig("a@example.test", KeyMaterial(b"secret"))
+    assert "secret" not in repr(config)
+    assert config.has_credentials
+    assert not DiscoveryConfig("a@example.test").has_credentials

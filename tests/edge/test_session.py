@@ -166,13 +166,22 @@ async def test_without_password_or_edge_nothing_is_tried(site):
 
 
 async def test_a_token_takes_the_place_of_the_password(site):
-    edge = await site.edge()
-    options = EdgeOptions(token=KeyMaterial(b"a.b.c"))
-    # The lab knows passwords only; what counts is that none was sent.
-    with pytest.raises(EdgeRefused):
-        await site.session(options=options).__aenter__()
-    assert edge.asked[0][1] == ""
-    assert "a.b.c" not in repr(options)
+    """It is drawn for each sign-in, and once more where the edge refuses it."""
+    edge = await site.edge(token_user={"good": "alice"}.get)
+    given, asked = iter((b"good", b"old", b"good", b"old", b"old")), []
+
+    async def draw(refused):
+        asked.append(refused)
+        return KeyMaterial(next(given))
+
+    async with site.session(password=None, token=draw) as session:
+        edge.tickets.clear()
+        answer = await session.send_request(get(site.inside("/cucm-uds/servers")), LIMITS)
+        assert answer.status == 200
+    assert [user for _, user in edge.asked] == ["alice", "", "", "alice", "ticket"]
+    with pytest.raises(EdgeRefused, match="does not accept the token"):
+        await site.session(password=None, token=draw).__aenter__()
+    assert asked == [False, False, True, False, True]
 
 
 async def test_an_expired_ticket_is_renewed_once_and_the_request_repeated(site):

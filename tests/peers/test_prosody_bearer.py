@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from softphone.errors import SignInRefused
+from softphone.security import KeyMaterial
 from tests.peers.chat import World, heard, jid
 from tests.peers.prosody.server import Shape
 
@@ -14,8 +15,8 @@ pytestmark = pytest.mark.peer("prosody")
 
 
 def giving(token):
-    async def fetch():
-        return token
+    async def fetch(refused):
+        return KeyMaterial(token.encode())
 
     return fetch
 

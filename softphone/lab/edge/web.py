@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from softphone.edge import decode_segment
 from softphone.errors import SoftphoneError
-from softphone.lab.http_server import basic_user, serve_http
+from softphone.lab.http_server import TokenUser, no_token, serve_http, signed_in_user
 from softphone.net.http import Downloader, HttpsClient, HttpsEnvironment, HttpsRequest
 from softphone.net.http.client import HttpsResponse
 from softphone.sans_io import Address, Entropy, Target, Transport
@@ -56,7 +56,8 @@ class LabEdgeWeb:
     may be reached through it, by name and port, with the address that each is at.  `anchors` vouch
     for them.  `sip` is the SIP side's address, `route` the Route that it demands; `uds` is the name
     and port of the UDS server, `files` the hosts of file services.  `asked` records each request:
-    its path, decoded if it is of the tunnel, and the user or "ticket".
+    its path, decoded if it is of the tunnel, and the user or "ticket".  `token_user` names the user
+    of a token.
     """
 
     host: str
@@ -74,6 +75,7 @@ class LabEdgeWeb:
     faults: EdgeFaults = field(default_factory=EdgeFaults)
     wall: Callable[[], float] = time.time
     entropy: Entropy = random_bytes
+    token_user: TokenUser = no_token
     address: Address = ("", 0)
     asked: list[tuple[str, str]] = field(default_factory=list)
     tickets: dict[str, float] = field(default_factory=dict)
@@ -117,7 +119,8 @@ class LabEdgeWeb:
         """Answer `get_edge_config`; an Expressway-C would try user and password at CUCM."""
         from aiohttp import web
 
-        user = basic_user(request.headers.get("Authorization", ""), self.passwords)
+        header = request.headers.get("Authorization", "")
+        user = signed_in_user(header, self.passwords, self.token_user)
         self._note(request.path_qs, user or "")
         if request.match_info["what"].strip("/") != "get_edge_config":
             return web.Response(status=404)

@@ -116,6 +116,8 @@ class XmppStream(ClientXMPP):
         self.node_names: tuple[str, ...] = ()
         """The home node and its backup, as the last server of IM and Presence named them."""
         self._fetching: asyncio.Task[None] | None = None
+        self._token_refused = False
+        """Whether the server has refused the token of the last sign-in: another is asked for."""
         self._unfinished = 0
         self._tail = b""
         self.refusal: SoftphoneError | None = None
@@ -379,10 +381,11 @@ class XmppStream(ClientXMPP):
         host, port = ("", 0) if server is None else (server.host, server.port)
         fetch, nodes, service = self._config.token, self._config.im_presence, self.service
         if name == OAUTHBEARER and fetch is not None:
-            token = await fetch()
-            if not is_bearer_token(token):
+            refused, self._token_refused = self._token_refused, False
+            token = await fetch(refused)
+            if not is_bearer_token(token.reveal().decode("latin-1")):
                 raise SignInRefused("what was given is not a bearer token")
-            return oauth_bearer_message(self._config.jid, host, port, KeyMaterial(token.encode()))
+            return oauth_bearer_message(self._config.jid, host, port, token)
         if nodes is None or service is None:
             raise SignInRefused(f"there is nothing to sign in with by {name}")
         secret = await service.one_time_password(nodes.node_of(host))
@@ -441,6 +444,7 @@ class XmppStream(ClientXMPP):
         domain, jid = self._config.domain, self._config.jid
         if attempted & set(_FETCHED):
             failed = next(iter(attempted & set(_FETCHED)))
+            self._token_refused = failed == OAUTHBEARER
             status = getattr(self._mechanism, "status", "")
             return FetchedCredentialRefused(
                 f"{domain} did not accept {jid}: {failed} failed"

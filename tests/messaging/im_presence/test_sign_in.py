@@ -212,8 +212,11 @@ async def test_the_certificate_of_xmpp_names_what_is_said(site, name):
 
 @pytest.mark.parametrize("good", [True, False])
 async def test_a_token_signs_in_without_any_password(site, good):
-    async def fetch():
-        return TOKEN
+    asked = []
+
+    async def fetch(refused):
+        asked.append(refused)
+        return KeyMaterial(TOKEN.encode())
 
     node = await site.start(tokens={TOKEN: "alice"} if good else {"x": "alice"})
     account = {"password": None, "token": fetch}
@@ -222,11 +225,13 @@ async def test_a_token_signs_in_without_any_password(site, good):
             assert alice.mechanism == "OAUTHBEARER"
     else:
         await refused(site, SignInRefused, r"OAUTHBEARER failed \(invalid_token\)", account=account)
+    # A refused one is replaced once.
+    assert asked == ([False] if good else [False, True])
     assert node.asked == []
 
 
 async def test_a_source_of_tokens_that_fails_tells_no_token(site):
-    async def fetch():
+    async def fetch(refused):
         raise ValueError(TOKEN)
 
     await site.start(tokens={TOKEN: "alice"})

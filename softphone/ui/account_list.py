@@ -19,6 +19,7 @@ from softphone.events import (
     MessageWaiting,
     RegistrationChanged,
 )
+from softphone.icons import icon_of_connection
 from softphone.ui.call_list import CallList
 from softphone.ui.certificates import certificate_row, connection_text, refused_row
 from softphone.ui.request_fields import check_names, number_field, sentence
@@ -61,6 +62,7 @@ class AccountEntry:
             "state": self.state,
             "detail": self.detail,
             "lock": None if signaling is None else signaling.level is SecurityLevel.ENCRYPTED,
+            "icon": icon_of_connection(None if signaling is None else signaling.level).value,
             "why": why,
             "waiting": self.waiting,
             "usable": self.account is not None,

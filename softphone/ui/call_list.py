@@ -27,6 +27,7 @@ from softphone.events import (
     TransferProgressed,
     TransferRequested,
 )
+from softphone.icons import icon_of_call
 from softphone.ui.call_sound import CallSound
 from softphone.ui.request_fields import check_names, flag_field, number_field, sentence, text_field
 from softphone.web import BadRequest
@@ -63,7 +64,8 @@ def security_fields(state: SecurityState | None) -> dict[str, Any]:
     """
     if state is None:
         title = _TITLES[SecurityLevel.UNKNOWN]
-        return {"lock": None, "title": title, "why": "the call has not begun", "reasons": []}
+        nothing: dict[str, Any] = {"lock": None, "icon": icon_of_call(None).value, "reasons": []}
+        return {**nothing, "title": title, "why": "the call has not begun"}
     unknown = state.level is SecurityLevel.UNKNOWN
     title = _TITLES[state.level]
     if state.lock:
@@ -72,6 +74,7 @@ def security_fields(state: SecurityState | None) -> dict[str, Any]:
         title = "Encrypted to the next hop"
     return {
         "lock": None if unknown else state.lock,
+        "icon": icon_of_call(state).value,
         "title": title,
         "why": str(state),
         "reasons": [

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from softphone import Phone
 from softphone.errors import SoftphoneError
 from softphone.ui.request_fields import check_names, sentence, text_field
+from softphone.ui.service_row import service_row
 from softphone.web import BadRequest
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class Chat:
                 why = f"TLS to the server, whose certificate was verified; {self._client.mechanism}"
         elif self.error is not None:
             why = sentence(self.error)
-        return {"kind": "chat", "name": self.name, "state": state, "lock": lock, "why": why}
+        return service_row("chat", self.name, state, lock=lock, why=why)
 
     def peers(self) -> list[dict[str, Any]]:
         """Return the conversations and the roster as JSON values: who wrote last comes first."""

@@ -9,6 +9,7 @@ from softphone import Phone
 from softphone.contacts import Contact, Contacts, DirectoryConfig
 from softphone.errors import CertificateError, SoftphoneError
 from softphone.ui.request_fields import check_names, sentence, text_field
+from softphone.ui.service_row import service_row
 from softphone.web import BadRequest
 
 LONGEST_WORD = 100
@@ -47,7 +48,7 @@ class Directory:
             state, why = "failed", sentence(error)
         elif self._asked:
             state, why = "ready", "TLS from the first byte, and the certificate was verified"
-        return {"kind": "directory", "name": name, "state": state, "lock": lock, "why": why}
+        return service_row("directory", name, state, lock=lock, why=why)
 
     def refused(self) -> list[tuple[str, SoftphoneError]]:
         """Return the directories whose certificate was refused, with the reason."""

@@ -11,6 +11,7 @@ from softphone.errors import SoftphoneError
 from softphone.media.audio.sound_device import play_sound
 from softphone.ui.call_sound import CallSound
 from softphone.ui.request_fields import check_names, flag_field, sentence, text_field
+from softphone.ui.service_row import service_row
 from softphone.voicemail import MailboxCounts, VoicemailClient, VoicemailConfig, VoiceMessage
 from softphone.web import BadRequest
 
@@ -99,7 +100,7 @@ class Mailbox:
         elif self._counts is not None:
             state, lock = "ready", True
             why = "HTTPS, and the certificate of the server was verified"
-        return {"kind": "voicemail", "name": self.name, "state": state, "lock": lock, "why": why}
+        return service_row("voicemail", self.name, state, lock=lock, why=why)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the counts and what is being played; `version` changes with the messages."""

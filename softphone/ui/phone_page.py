@@ -15,6 +15,7 @@ from softphone import AccountConfig, Phone, TrustStore, UnknownCertificate
 from softphone.contacts import DirectoryConfig
 from softphone.diagnostics import Ladder
 from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.icons import Icon
 from softphone.monitoring import PageAccess
 from softphone.ui.account_list import AccountList
 from softphone.ui.call_list import CallList
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     # Loads slixmpp, which is an extra.
     from softphone.messaging import MessagingConfig
 
-FILES = ("phone.html", "phone.js", "phone.css")
+FILES = ("phone.js", "phone.css")
 LARGEST_BODY = 16_384
 """The most octets of a request: four thousand characters of a message."""
 PAUSE = 0.1
@@ -129,7 +130,10 @@ class PhonePage:
             **self._mailbox.actions,
         }
         return SiteContent(
-            files={name: folder.joinpath(name) for name in FILES},
+            files={
+                "phone.html": _with_icons(folder.joinpath("phone.html").read_text("utf-8")),
+                **{name: folder.joinpath(name) for name in FILES},
+            },
             index="phone.html",
             get={"events": self.feed.stream},
             post={name: _explained(action) for name, action in actions.items()},
@@ -220,6 +224,17 @@ class PhonePage:
         while True:
             await asyncio.sleep(GOING_ROUND)
             self._change()
+
+
+def _with_icons(page: str) -> str:
+    """Return the page with each icon as a symbol of its name."""
+    symbols = (
+        icon.svg.replace('<svg xmlns="http://www.w3.org/2000/svg"', f'<symbol id="{icon}"').replace(
+            "</svg>", "</symbol>"
+        )
+        for icon in Icon
+    )
+    return page.replace("<!-- icons -->", "".join(symbols))
 
 
 def _explained(action: Action) -> Action:

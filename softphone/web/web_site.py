@@ -64,7 +64,7 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SiteContent:
-    """What is served beneath the root: files by name, answers to GET and to POST by path.
+    """What is served beneath the root: files (or texts) by name, answers by path.
 
     `index` names the file of the root itself.  The function of a POST is called with the JSON
     object of its body, of `largest_body` octets at most, and raises BadRequest or
@@ -72,7 +72,7 @@ class SiteContent:
     empty one.  It may be a coroutine function.
     """
 
-    files: Mapping[str, Traversable]
+    files: Mapping[str, Traversable | str]
     index: str
     get: Mapping[str, Handler]
     post: Mapping[str, Change]
@@ -409,11 +409,13 @@ class WebSite:
             raise web.HTTPMethodNotAllowed(request.method, ["GET"])
         if path in content.get:
             return await content.get[path](request)
-        file = content.files.get(path or content.index)
+        name = path or content.index
+        file = content.files.get(name)
         if file is None:
             raise web.HTTPNotFound
-        kind = _TYPES["." + file.name.rpartition(".")[2]]
-        return web.Response(text=file.read_text("utf-8"), content_type=kind, charset="utf-8")
+        kind = _TYPES["." + name.rpartition(".")[2]]
+        text = file if isinstance(file, str) else file.read_text("utf-8")
+        return web.Response(text=text, content_type=kind, charset="utf-8")
 
     async def _change(self, request: web.Request, change: Change) -> web.StreamResponse:
         from aiohttp import web

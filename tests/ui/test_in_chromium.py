@@ -73,6 +73,16 @@ async def _looks_at_an_idle_page(seen):
     assert await seen.run("document.cookie") == ""
     none = "[...document.querySelectorAll('[data-none]')].filter((e) => !e.hidden).length"
     assert await seen.run(none) == 2  # no call, no chat; certificates are there
+    # Each icon is one of softphone.icons, and is drawn; the FIPS sign is for FIPS mode.
+    found = (
+        "[...document.querySelectorAll('use')].every((u) => find(u.getAttribute('href').slice(1)))"
+    )
+    assert await seen.run(found) is True
+    assert await seen.run("document.querySelector('#accounts use').getBBox().width") > 0
+    sign = (
+        "show({ ...state, fips: %s }), document.querySelector('#fips-sign').getClientRects().length"
+    )
+    assert [await seen.run(sign % on) for on in ("true", "false")] == [1, 0]
     assert "No sound here" in await seen.run(TEXT.format("#sound"))
     # Everything that can be pressed or filled in has a name for who does not see it.
     nameless = (

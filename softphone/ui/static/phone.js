@@ -74,7 +74,6 @@ function draw(svg, name) {
   if (use.getAttribute("href") !== `#${name}`) use.setAttribute("href", `#${name}`);
 }
 
-const lockIcon = (lock) => (lock === null ? "lock-unknown" : lock ? "lock-closed" : "lock-open");
 const lockClass = (lock) => (lock === null ? "quiet" : lock ? "good" : "bad");
 const lockWord = (lock) => (lock === null ? "" : lock ? ", encrypted" : ", not encrypted");
 
@@ -129,7 +128,7 @@ function makeCall(call) {
   parts.address = made("p", undefined, "quiet");
   parts.state = made("p");
   parts.security = made("p", undefined, "security");
-  parts.lock = icon("lock-unknown");
+  parts.lock = icon("unknown");
   parts.title = made("span");
   parts.security.append(parts.lock, parts.title);
   parts.why = made("p", undefined, "why");
@@ -192,7 +191,7 @@ function showCall(card, call) {
   const way = call.incoming ? "incoming" : "outgoing";
   say(parts.state, `${STATES[call.state]}, ${way}, ${clock}${call.muted && up ? ", muted" : ""}`);
   parts.security.className = `security ${lockClass(call.lock)}`;
-  draw(parts.lock, lockIcon(call.lock));
+  draw(parts.lock, call.icon);
   say(parts.title, call.title);
   say(parts.why, call.why);
   parts.details.hidden = !call.reasons.length;
@@ -242,7 +241,7 @@ function dial(target) {
 
 function makeRow() {
   const item = made("li", undefined, "row");
-  const parts = (item.parts = { icon: icon("lock-unknown"), text: made("div"), name: bdi("", "name"), state: made("span"), why: made("p", undefined, "why quiet") });
+  const parts = (item.parts = { icon: icon("unknown"), text: made("div"), name: bdi("", "name"), state: made("span"), why: made("p", undefined, "why quiet") });
   const first = made("p");
   first.append(parts.name, ": ", parts.state);
   parts.text.append(first, parts.why);
@@ -250,8 +249,8 @@ function makeRow() {
   return item;
 }
 
-function showRow(item, lock, name, said, why) {
-  draw(item.parts.icon, lockIcon(lock));
+function showRow(item, { icon, lock }, name, said, why) {
+  draw(item.parts.icon, icon);
   item.parts.icon.setAttribute("class", lockClass(lock));
   say(item.parts.name, name);
   say(item.parts.state, said);
@@ -267,13 +266,13 @@ function again(item, wanted, path, body) {
 function showAccounts(accounts, services) {
   keyed(find("accounts"), accounts, (each) => each.number, makeRow, (item, each) => {
     const waiting = each.waiting ? `, ${each.waiting} new voice messages` : "";
-    showRow(item, each.lock, each.aor, `${each.state}${lockWord(each.lock)}${waiting}`, each.detail || each.why);
+    showRow(item, each, each.aor, `${each.state}${lockWord(each.lock)}${waiting}`, each.detail || each.why);
     item.parts.why.className = each.state === "failed" ? "why bad" : "why quiet";
     again(item, each.state === "failed", "register", { account: each.number });
   });
   const retry = { chat: "chat-sign-in", voicemail: "voicemail-again" };
   keyed(find("services"), services, (each) => `${each.kind} ${each.name}`, makeRow, (item, each) => {
-    showRow(item, each.lock, `${each.kind} ${each.name}`, `${each.state}${lockWord(each.lock)}`, each.why);
+    showRow(item, each, `${each.kind} ${each.name}`, `${each.state}${lockWord(each.lock)}`, each.why);
     item.parts.why.className = each.state === "failed" ? "why bad" : "why quiet";
     again(item, each.state === "failed" && retry[each.kind], retry[each.kind], {});
   });
@@ -399,7 +398,7 @@ async function showMessages() {
     const text = made("p");
     text.append(bdi(each.body));
     body.append(head, text);
-    item.append(icon(each.sign === "key" ? "key" : "lock-closed"), body);
+    item.append(icon(each.sign), body);
     return item;
   }, () => {});
   list.scrollTop = list.scrollHeight;
@@ -445,7 +444,7 @@ async function listVoicemail() {
 
 function show(now) {
   state = now;
-  find("fips").hidden = !now.fips;
+  find("fips-sign").toggleAttribute("hidden", !now.fips);
   say(find("sound"), now.sound.usable ? "" : `No sound here: ${now.sound.problem}`);
   find("questions").hidden = !now.questions.length;
   keyed(find("questions").querySelector(".cards"), now.questions, (each) => each.number, makeQuestion, () => {});

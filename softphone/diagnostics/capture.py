@@ -13,7 +13,6 @@ import logging
 import os
 import re
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -28,9 +27,10 @@ from softphone.diagnostics.pcapng import (
     udp_frame,
 )
 from softphone.diagnostics.redact import mask
+from softphone.diagnostics.stream_framers import StreamFramers
 from softphone.errors import ConfigurationError
 from softphone.sans_io import Address, Flow, Transport
-from softphone.sip.message import CrlfKeepAlive, ParseFailure, StreamFramer
+from softphone.sip.message import CrlfKeepAlive, ParseFailure
 
 logger = logging.getLogger("softphone.diagnostics")
 
@@ -79,7 +79,7 @@ class Capture:
         self.packets = 0
         self._keys = keys
         self._wall = wall
-        self._framers: OrderedDict[tuple[int, bool], StreamFramer] = OrderedDict()
+        self._framers = StreamFramers(_FLOWS)
         self._file: BinaryIO | None = None
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -97,12 +97,7 @@ class Capture:
         if flow.transport is Transport.UDP:
             self._message(data, flow, outgoing)
             return
-        key = (flow.id, outgoing)
-        framer = self._framers.pop(key, None) or StreamFramer()
-        self._framers[key] = framer
-        if len(self._framers) > _FLOWS:
-            self._framers.popitem(last=False)
-        for item in framer.feed(data):
+        for item in self._framers.feed(data, flow, outgoing):
             if isinstance(item, ParseFailure):
                 note = f"malformed: {item.reason}"
                 self._message(b"", flow, outgoing, note)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from softphone.diagnostics.redact import mask
+from softphone.diagnostics.stream_framers import StreamFramers
 from softphone.sans_io import Address, Flow, Transport
 from softphone.sip.message import (
     CrlfKeepAlive,
@@ -15,7 +15,6 @@ from softphone.sip.message import (
     ParseFailure,
     Request,
     Response,
-    StreamFramer,
     parse_datagram,
 )
 
@@ -49,7 +48,7 @@ class MessageTap(ABC):
     def __init__(self, *, local: str = "phone", names: Mapping[Address, str] | None = None) -> None:
         self._local = local
         self._names = dict(names or {})
-        self._framers: OrderedDict[tuple[int, bool], StreamFramer] = OrderedDict()
+        self._framers = StreamFramers(_FLOWS)
 
     @abstractmethod
     def add(self, entry: LadderEntry) -> None:
@@ -78,12 +77,7 @@ class MessageTap(ABC):
     def _messages(self, data: bytes, flow: Flow, outgoing: bool) -> list[ParsedInput]:
         if flow.transport is Transport.UDP:
             return [parse_datagram(data)]
-        key = (flow.id, outgoing)
-        framer = self._framers.pop(key, None) or StreamFramer()
-        self._framers[key] = framer
-        if len(self._framers) > _FLOWS:
-            self._framers.popitem(last=False)
-        return framer.feed(data)
+        return self._framers.feed(data, flow, outgoing)
 
 
 def _address(flow: Flow) -> str:

@@ -45,6 +45,7 @@ from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import checked_seconds, on_termination
 from softphone.config import AccountConfig
 from softphone.config.toml_reader import read_text
+from softphone.diagnostics import combine_taps
 from softphone.errors import ConfigurationError
 from softphone.media.audio import WavSource
 from softphone.monitoring import PageAccess
@@ -208,8 +209,9 @@ async def _line(
             each.append_figures(lines)
 
     ask, trust = certificate_prompt(output, options.trust), open_trust_store(options.trust.store)
+    tap = combine_taps(output.ladder, prepared.monitoring.hep)
     async with (
-        Phone(tap=output.ladder, trust=trust, unknown_certificate=ask) as phone,
+        Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone,
         serve_monitoring(output, phone, prepared.monitoring, append_figures),
     ):
         server = prepared.config.server_uri

@@ -79,7 +79,7 @@ class CallSession:
         output = self._output
         asked = self._prepared.trust
         ask, trust = certificate_prompt(output, asked), open_trust_store(asked.store)
-        tap = combine_taps(self._record, self._prepared.capture)
+        tap = combine_taps(self._record, self._prepared.capture, self._prepared.monitoring.hep)
         async with (
             Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone,
             serve_monitoring(output, phone, self._prepared.monitoring),

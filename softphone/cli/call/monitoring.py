@@ -1,4 +1,4 @@
-"""Health and figures of a running command: their options, checked, and their servers."""
+"""Health, figures and a copy of the signaling of a running command: their options, checked."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 from softphone.cli.call.options import MonitoringOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.config.toml_reader import read_text
+from softphone.contacts.config import parse_host_port
+from softphone.diagnostics.hep import DEFAULT_PORT, HepSender
 from softphone.errors import ConfigurationError
 from softphone.monitoring import HealthServer, MetricsServer, PageAccess, parse_place
 from softphone.phone import Phone
@@ -19,15 +21,16 @@ from softphone.trust import TlsCredential, check_credential
 
 @dataclass(frozen=True, slots=True)
 class MonitoringAccess:
-    """Where health and figures are served; None for what was not asked for."""
+    """Where health and figures are served, and SIP goes to; None for what was not asked for."""
 
     health: PageAccess | None = None
     metrics: PageAccess | None = None
+    hep: HepSender | None = None
 
 
 def check_monitoring(options: MonitoringOptions) -> MonitoringAccess:
     """Check what was asked for.  Raises ConfigurationError."""
-    return MonitoringAccess(_health(options), _metrics(options))
+    return MonitoringAccess(_health(options), _metrics(options), open_hep(options.hep))
 
 
 @asynccontextmanager
@@ -37,8 +40,15 @@ async def serve_monitoring(
     access: MonitoringAccess,
     more: Callable[[list[str]], None] | None = None,
 ) -> AsyncIterator[None]:
-    """Serve the health check and the metrics, if the user asks for them; `more` appends metrics."""
+    """Serve the health check and the metrics, if the user asks for them; `more` appends metrics.
+
+    Closes the sender of the signaling, which the phone has as a tap, at the end.
+    """
     async with AsyncExitStack() as stack:
+        if access.hep is not None:
+            stack.enter_context(access.hep)
+            host, port = access.hep.collector
+            output.event("hep", f"SIP goes to Homer at {host}:{port}", host=host, port=port)
         if access.health is not None:
             health = HealthServer(phone, access.health.host, access.health.port)
             url = (await stack.enter_async_context(health)).url
@@ -48,6 +58,19 @@ async def serve_monitoring(
             url = (await stack.enter_async_context(metrics)).url
             output.event("metrics", f"figures for Prometheus at {url}", url=url)
         yield
+
+
+def open_hep(place: str | None) -> HepSender | None:
+    """Make the sender to the collector that `--hep` names.  Raises ConfigurationError."""
+    return None if place is None else HepSender(*parse_collector(place))
+
+
+def parse_collector(place: str) -> tuple[str, int]:
+    """Read the host and the port of `--hep`.  Raises ConfigurationError."""
+    try:
+        return parse_host_port(place, DEFAULT_PORT)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--hep: {error}") from error
 
 
 def _health(options: MonitoringOptions) -> PageAccess | None:

@@ -12,6 +12,7 @@ import typer
 from softphone.cli.console.options import (
     AccountOption,
     CommandOptions,
+    HepOption,
     JsonOption,
     LadderOption,
     OptionGroup,
@@ -23,7 +24,7 @@ from softphone.cli.console.options import (
 
 @option_dataclass
 class MonitoringOptions(OptionGroup):
-    """Where the health and the figures of the running command are served."""
+    """Where health and figures of the running command are served, and its SIP is sent."""
 
     health: Annotated[
         str | None,
@@ -44,6 +45,7 @@ class MonitoringOptions(OptionGroup):
         Path | None,
         option("--metrics-token", "Serve them only to who shows the token in this file.", "FILE"),
     ] = None
+    hep: HepOption = None
 
 
 @option_dataclass

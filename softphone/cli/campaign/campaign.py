@@ -45,6 +45,7 @@ from softphone.cli.console.certificate_prompt import certificate_prompt, open_tr
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import FAILED, checked_seconds, on_termination
 from softphone.config import AccountConfig
+from softphone.diagnostics import combine_taps
 from softphone.errors import ConfigurationError
 from softphone.phone import Phone
 
@@ -175,8 +176,9 @@ async def _run(
             append_campaign_figures(lines, each.scheduler)
 
     ask, trust = certificate_prompt(output, options.trust), open_trust_store(options.trust.store)
+    tap = combine_taps(output.ladder, prepared.monitoring.hep)
     async with (
-        Phone(tap=output.ladder, trust=trust, unknown_certificate=ask) as phone,
+        Phone(tap=tap, trust=trust, unknown_certificate=ask) as phone,
         serve_monitoring(output, phone, prepared.monitoring, append_figures),
     ):
         server = prepared.config.server_uri

@@ -47,6 +47,14 @@ JsonOption = Annotated[
 LadderOption = Annotated[
     bool, option("--ladder", "Print the SIP messages as a ladder, secrets masked.")
 ]
+HepOption = Annotated[
+    str | None,
+    option(
+        "--hep",
+        "Send each SIP message, secrets masked, to a Homer collector there (HEP3 over UDP).",
+        "HOST[:PORT]",
+    ),
+]
 StoreOption = Annotated[Path, option("--store", "The folder of trust lists and identities.", "DIR")]
 PinOption = Annotated[
     list[str] | None,

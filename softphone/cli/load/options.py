@@ -8,7 +8,13 @@ from typing import Annotated, Any, ClassVar
 
 import typer
 
-from softphone.cli.console.options import CommandOptions, JsonOption, option, option_dataclass
+from softphone.cli.console.options import (
+    CommandOptions,
+    HepOption,
+    JsonOption,
+    option,
+    option_dataclass,
+)
 
 EXIT_CODES = (
     "Exit codes: 0 valid and as expected, 1 a verdict was not met, 2 wrong usage and nothing sent, "
@@ -273,6 +279,7 @@ class LoadOptions(CommandOptions):
         option("--ui-certificate", "Serve the page over TLS, with this certificate.", "PEM"),
     ] = None
     ui_key: Annotated[Path | None, option("--ui-key", "The key of that certificate.", "PEM")] = None
+    hep: HepOption = None
     json: Annotated[
         bool, option("--json", "One JSON object a second; the last is the summary.")
     ] = False

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from softphone.cli.call.monitoring import parse_collector
 from softphone.cli.load.options import LoadOptions
 from softphone.config import load_account, parse_sip_uri
 from softphone.errors import ConfigurationError
@@ -92,6 +93,7 @@ def plan_of(options: LoadOptions) -> LoadPlan:
         checks=options.checks,
         answer_timeout=options.answer_timeout,
         tolerate_late=options.tolerate_late,
+        hep=None if options.hep is None else parse_collector(options.hep),
         faults=faults,
     )
     plan.schedule()
@@ -141,6 +143,7 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
         host=options.host,
         answer_timeout=options.answer_timeout,
         tolerate_late=options.tolerate_late,
+        hep=None if options.hep is None else parse_collector(options.hep),
         sipp=SippSpec(
             str(path),
             tuple(map(str, options.inf or ())),

@@ -132,6 +132,7 @@ class LoadPlan:
     packets, in percent, that may leave more than a frame late before a run is invalid.  `sipp` is
     the SIPp scenario to run instead, which `scenario` then has the name of.  `watched`: messages of
     calls that fail are kept, and the load may be raised up to `most_calls` and `most_rate`.
+    `hep` is the host and port of a Homer collector that gets a copy of the signaling.
     """
 
     scenario: str
@@ -156,6 +157,7 @@ class LoadPlan:
     faults: FaultSpec = field(default_factory=FaultSpec)
     sipp: SippSpec | None = None
     watched: bool = False
+    hep: tuple[str, int] | None = None
     worker: int = 0
     workers: int = 1
 
@@ -257,6 +259,7 @@ class LoadPlan:
         values["sipp"] = None if sipp is None else SippSpec.from_plain(sipp)
         values["users"] = tuple(UserSpec.from_plain(user) for user in plain["users"])
         values["ports"] = tuple(plain["ports"])
+        values["hep"] = None if plain["hep"] is None else tuple(plain["hep"])
         return cls(**values)
 
 

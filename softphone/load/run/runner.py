@@ -21,6 +21,8 @@ from typing import Any, Self
 
 from softphone.account import AccountDependencies
 from softphone.call import IncomingCall
+from softphone.diagnostics import combine_taps
+from softphone.diagnostics.hep import HepSender
 from softphone.errors import ConfigurationError, LocalProtocolError, SoftphoneError
 from softphone.load.measure import FailedCall, GeneratorCheck, RunSecond, failure_cause
 from softphone.load.plan import LoadPlan, UserSpec, base_account, config_of
@@ -150,13 +152,14 @@ class Runner:
         if plan.faults.loss or plan.faults.delay:
             port = impaired = ImpairedMediaBackend(port, plan.faults, seed=plan.seed)
             self._injected = impaired.injected
+        hep = None if plan.hep is None else self._stack.enter_context(HepSender(*plan.hep))
         self._setup = AccountDependencies(
             media=port,
             resolver=DnsResolver(entropy=random_bytes),
             entropy=random_bytes,
             fips=mode.on,
             source=plan.host,
-            tap=self._trace,
+            tap=combine_taps(self._trace, hep),
         )
         self._gauge = ResourceGauge(engine)
 

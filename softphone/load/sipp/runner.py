@@ -23,6 +23,7 @@ from softphone.account import digest_credentials, tls_settings
 from softphone.config import AccountConfig, TlsConfig
 from softphone.config.tls import server_credential_of
 from softphone.diagnostics import SipLog, combine_taps
+from softphone.diagnostics.hep import HepSender
 from softphone.errors import ConfigurationError
 from softphone.load.measure import FailedCall, RunSecond, Tally
 from softphone.load.plan import LoadPlan, SippSpec, base_account, config_of, server_target
@@ -168,12 +169,14 @@ class SippRunner:
             total=self._spec.total,
         )
         tls = tls_settings(account, fips=mode.on)
+        place = self.plan.hep
+        hep = None if place is None else self._stack.enter_context(HepSender(*place))
         self._driver: Driver[SippEvent] = Driver(
             self._endpoint,
             on_event=self._handle,
             tls={"": tls},
             config=DriverConfig(source=self.plan.host),
-            tap=combine_taps(self._trace, SipLog(local=account.aor)),
+            tap=combine_taps(self._trace, SipLog(local=account.aor), hep),
         )
         try:
             await self._stack.enter_async_context(self._driver)

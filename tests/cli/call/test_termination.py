@@ -62,7 +62,7 @@ def test_a_second_signal_ends_it_at_once(answering):
 
 
 def test_health_and_figures_are_served_while_it_runs(answering):
-    servers = ("--health", "127.0.0.1:0", "--metrics", "127.0.0.1:0")
+    servers = ("--health", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--hep", "127.0.0.1:9")
     callee, caller = answering(*servers, drain=60)
     told = {
         name: next(line for line in callee.read if f'"{name}"' in line)

@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import signal
+import socket
 import urllib.request
 from dataclasses import replace
 
@@ -187,10 +188,19 @@ def test_a_run_that_is_refused_is_invalid_for_the_reason_that_is_told(run):
     assert "--workers 9: each needs a call" in reason
 
 
-def test_workers_share_the_run(run):
-    ended = run("--workers", "2", "--json")
+def test_workers_share_the_run_and_each_sends_its_signaling_to_homer(run):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as collector:
+        collector.bind(("127.0.0.1", 0))
+        collector.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        collector.settimeout(20)
+        port = collector.getsockname()[1]
+        ended = run("--workers", "2", "--json", "--hep", f"127.0.0.1:{port}")
+        # Each of the three calls has an INVITE, its 200, ACK, BYE and its 200, at the least.
+        seen = [collector.recv(65535) for _ in range(15)]
     assert ended.summary["workers"]["started"] == 2
     assert ended.summary["calls"]["answered"] == 3
+    assert all(packet.startswith(b"HEP3") for packet in seen)
+    assert not any(re.search(rb"inline:[^*]", packet) for packet in seen)
     assert run("--workers", "0").code == 2
     assert run("--workers", "9").code == 2
 

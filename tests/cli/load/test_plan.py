@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from softphone.cli.load.options import LoadOptions
 from softphone.cli.load.plan import expectations_of, plan_of
 from softphone.errors import ConfigurationError
-from softphone.load.plan import base_account
+from softphone.load.plan import LoadPlan, base_account
 
 
 @pytest.fixture
@@ -29,6 +30,14 @@ def test_an_account_file_is_enough(account):
     assert [user.aor for user in made.users] == ["sip:a@pbx.test"]
     assert base_account(made).registrar == "sips:pbx.test"
     assert made.base.suites == ("AEAD_AES_256_GCM",)
+
+
+def test_a_plan_takes_its_collector_to_its_workers(account):
+    made = plan(account=account, target="600", hep="127.0.0.1")
+    assert made.hep == ("127.0.0.1", 9060)
+    assert LoadPlan.from_plain(json.loads(json.dumps(made.to_plain()))) == made
+    with pytest.raises(ConfigurationError, match="--hep: "):
+        plan(account=account, target="600", hep="127.0.0.1:0")
 
 
 def test_a_template_gives_as_many_users_as_calls(account):

@@ -1,9 +1,9 @@
 """Whether the suite's verdict depends on what else is installed: `python -m tests.installed_peers`.
 
 Runs the tests that look for programs, or whose subject does, with every program of `PACKAGES`, with
-none, and with each alone, as Debian's package of it.  Nothing is installed: each run has a mount
-namespace of its own, in which an overlay shows the files of packages that this machine lacks, and
-an empty file that nobody may read or run hides those of packages that it has.
+none, and with each alone, as Debian's package of it.  Nothing is installed or removed: each run has
+a mount namespace of its own, in which an overlay shows the files of packages that this machine
+lacks, and leaves out those of packages that it has.
 
 SCENARIO is "all", "none" or the name of a package; without any, all scenarios are run.  The row of
 each is written to `bench/results/installed_peers.json` as it ends.  Ends with 1 when a test failed.
@@ -191,22 +191,28 @@ def unpack(package: str, folder: Path) -> Path:
 
 def view(shown: Iterable[Path], hidden: Iterable[str], folder: Path) -> str:
     """The shell commands that make the file system of a scenario, in a mount namespace."""
-    nothing = folder / "nothing"
-    nothing.touch(mode=0o000)
-    lines = ["set -e", "mount --make-rprivate /"]
     lower = [str(each / "usr") for each in shown if (each / "usr").is_dir()]
-    if lower:
-        lines.append(f"mount -t overlay overlay -o ro,lowerdir={':'.join(lower)}:/usr /usr")
-        # `ctypes.util.find_library` asks ldconfig, whose cache is in /etc.
-        scratch = f"{folder}/etc"
+    usr, etc = f"{folder}/usr", f"{folder}/etc"
+    lines = ["set -e", "mount --make-rprivate /"]
+    for scratch in (usr, etc):
         lines += [
             f"rm -rf {scratch}; mkdir -p {scratch}; mount -t tmpfs tmpfs {scratch}",
             f"mkdir {scratch}/upper {scratch}/work",
-            "mount -t overlay overlay -o"
-            f" lowerdir=/etc,upperdir={scratch}/upper,workdir={scratch}/work /etc",
-            "ldconfig",
         ]
-    lines += [f"mount --bind {nothing} {shlex.quote(each)}" for each in hidden]
+    for each in hidden:
+        # In an overlay's upper folder this device stands for a file that is not there.
+        inside = (Path(each).parent.resolve() / Path(each).name).relative_to("/usr")
+        lines += [
+            f"mkdir -p {usr}/upper/{shlex.quote(str(inside.parent))}",
+            f"mknod {usr}/upper/{shlex.quote(str(inside))} c 0 0",
+        ]
+    lines += [
+        f"mount -t overlay overlay -o lowerdir={':'.join([*lower, '/usr'])},"
+        f"upperdir={usr}/upper,workdir={usr}/work /usr",
+        # `ctypes.util.find_library` asks ldconfig, whose cache is in /etc.
+        f"mount -t overlay overlay -o lowerdir=/etc,upperdir={etc}/upper,workdir={etc}/work /etc",
+        "ldconfig",
+    ]
     return "\n".join(lines)
 
 

@@ -209,7 +209,7 @@ def test_a_package_is_shown_and_another_hidden_in_a_namespace_only(tmp_path):
     program.chmod(0o755)
     hidden = installed_files("diffutils")
     assert "/usr/bin/diff" in hidden
-    seen = "softphone-shown; command -v unshare; command -v diff || true"
+    seen = "softphone-shown; command -v unshare; ! command -v diff; test ! -e /usr/bin/diff"
     made = view([tmp_path / "package"], hidden, tmp_path)
     command = ["unshare", "--mount", "sh", "-c", f"{made}\n{seen}"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)

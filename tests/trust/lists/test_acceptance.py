@@ -89,13 +89,16 @@ def test_first_use_is_believed_and_logged(caplog):
         found = accept_list(read("ITLFile-sha512.tlv"), TrustLists(), bootstrap=FIRST_USE)
     assert found.basis is TrustBasis.FIRST_USE
     assert fingerprint_of(der("keys/itlrecovery")) in caplog.text
+    assert {each.levelno for each in caplog.records} == {logging.WARNING}
 
 
-def test_the_first_list_may_be_trusted_for_its_server_and_only_the_first():
+def test_the_first_list_may_be_trusted_for_its_server_and_only_the_first(caplog):
     """As on first use, without the warning: a person or an authority vouches for the server."""
     verified = Bootstrap(verified_server=True)
-    found = accept_list(read("ITLFile-sha512.tlv"), TrustLists(), bootstrap=verified)
+    with caplog.at_level(logging.INFO, "softphone.trust"):
+        found = accept_list(read("ITLFile-sha512.tlv"), TrustLists(), bootstrap=verified)
     assert found.basis is TrustBasis.SERVER
+    assert [each.levelno for each in caplog.records if "accepted" in each.message] == [logging.INFO]
     error = refused(made("rogue"), TrustLists().holding(found.trust_list), bootstrap=verified)
     assert error.refusal is FileRefusalReason.SIGNER_UNKNOWN
 

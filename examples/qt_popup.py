@@ -70,7 +70,7 @@ class Popup(QWidget):
         self.who, self.lock, self.state = QLabel(), QLabel(), QLabel("rings")
         self.accept = QPushButton("Answer", objectName="answer")
         self.refuse = QPushButton("Decline", objectName="decline")
-        self.accept.clicked.connect(lambda: asyncio.ensure_future(self.answer()))
+        self.accept.clicked.connect(self.begin_answer)
         self.refuse.clicked.connect(self.hang_up)
         column, buttons = QVBoxLayout(self), QHBoxLayout()
         for label in (self.who, self.lock, self.state):
@@ -93,9 +93,13 @@ class Popup(QWidget):
         # Why there is no lock, in sentences that may be shown.
         self.lock.setToolTip("\n".join(each.explanation for each in security.shortfalls))
 
+    def begin_answer(self) -> None:
+        """Answer once, however often the button is clicked."""
+        self.accept.setEnabled(False)
+        asyncio.ensure_future(self.answer())
+
     async def answer(self) -> None:
         """Answer; here the caller hears themselves, where your program has its audio device."""
-        self.accept.setEnabled(False)
         try:
             self.call = await self.incoming.answer()
             echo = EchoSource(16000)

@@ -352,7 +352,8 @@ def logged_sentence(call: ast.Call) -> tuple[str, str] | None:
     assert isinstance(call.func, ast.Attribute)
     method = call.func.attr
     level = next((name for name, methods in LOG_LEVELS.items() if method in methods), None)
-    texts = [each for each in ast.walk(call.args[0]) if isinstance(each, ast.Constant)]
+    said = call.args[1] if method == "log" else call.args[0]
+    texts = [each for each in ast.walk(said) if isinstance(each, ast.Constant)]
     texts = [each for each in texts if isinstance(each.value, str)]
     text = " ".join(str(texts[0].value).split()) if texts else ""
     if level is None or not re.search("[a-z]", re.sub(r"%[.0-9]*[a-z]", "", text)):

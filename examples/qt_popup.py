@@ -67,6 +67,7 @@ class Popup(QWidget):
         self.setWindowTitle("Call")
         self.incoming = incoming
         self.call: Call | None = None
+        self.answering: asyncio.Future[None] | None = None
         self.who, self.lock, self.state = QLabel(), QLabel(), QLabel("rings")
         self.accept = QPushButton("Answer", objectName="answer")
         self.refuse = QPushButton("Decline", objectName="decline")
@@ -96,7 +97,7 @@ class Popup(QWidget):
     def begin_answer(self) -> None:
         """Answer once, however often the button is clicked."""
         self.accept.setEnabled(False)
-        asyncio.ensure_future(self.answer())
+        self.answering = asyncio.ensure_future(self.answer())
 
     async def answer(self) -> None:
         """Answer; here the caller hears themselves, where your program has its audio device."""

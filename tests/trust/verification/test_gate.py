@@ -4,9 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from softphone.errors import CertificateExpired, CertificateUntrusted, IdentityMismatch
-from softphone.lab import Authority, Validity
+from softphone.lab import Authority, CertificateNames, Validity
 from softphone.security import Relaxation, RevocationMode
 from softphone.trust import (
     FetchFailed,
@@ -63,6 +64,37 @@ def test_a_sound_chain_gets_its_verdict():
 def test_without_a_reference_the_names_are_told_and_not_compared():
     verdict = judged(chain_of(alice(), authority().certificate), None)
     assert verdict.identity(protocol="", cipher="").names[0] == "uri:sip:alice@example.test"
+
+
+SERVERS_ONLY = authority().issue(
+    "SBC",
+    CertificateNames(dns=("sbc.example.test",)),
+    validity=Validity(),
+    purposes=[ExtendedKeyUsageOID.SERVER_AUTH],
+)
+
+
+def test_a_client_with_a_certificate_for_servers_needs_a_name_that_is_listed():
+    chain = chain_of(SERVERS_ONLY, authority().certificate)
+
+    def of(*domains, reference=None):
+        gate = rules(authority().certificate, server_domains=frozenset(domains))
+        return judged(chain, reference, gate).relaxations
+
+    (told,) = of("sbc.example.test")
+    assert "for servers only" in told
+    with pytest.raises(CertificateUntrusted, match="accept_from names nobody in it"):
+        of("other.example.test")
+    # Without such domains, and for a server that we connect to, OpenSSL has judged the purpose.
+    assert of() == of("other.example.test", reference="sbc.example.test") == ()
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_what_was_examined_tells_its_service_and_what_vouches_for_it(pinned):
+    pins = frozenset({CHAIN[0]}) if pinned else frozenset()
+    gate = rules(authority().certificate, pins=pins)
+    found = examine(CHAIN, Service.SIP, HOST, wall=NOW, rules=gate)
+    assert (found.service, found.kind) == (Service.SIP, "pin" if pinned else "chain")
 
 
 def test_another_name_is_refused():

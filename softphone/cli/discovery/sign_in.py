@@ -13,7 +13,7 @@ from softphone.account import Account
 from softphone.cli.call.register import decline_calls, print_account_events
 from softphone.cli.console.output import LOCK, CommandOutput
 from softphone.cli.console.passphrase import passphrase_if_given
-from softphone.cli.console.runner import DONE, FAILED, exit_code, hint_of, result_of
+from softphone.cli.console.runner import DONE, FAILED, USAGE, exit_code, hint_of, result_of
 from softphone.cli.console.terminal import ask_line, is_attended
 from softphone.cli.discovery.discovery_config import (
     default_cache,
@@ -78,8 +78,9 @@ async def sign_in_user(output: CommandOutput, options: SignInOptions) -> int:
 
 
 def _end(output: CommandOutput, user: SignedInUser) -> int:
+    # Other services may be up: what is wrong with the configuration of one is no usage error.
     codes = [exit_code(each.error) for each in user.failures if each.error is not None]
-    code = max(codes, default=DONE)
+    code = max((FAILED if each == USAGE else each for each in codes), default=DONE)
     failed = ", ".join(each.service for each in user.failures)
     sentence = f"not signed in to: {failed}" if failed else f"{user.account} was signed in"
     output.summary(

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from softphone.account import Account, TrustContext
 from softphone.config import AccountConfig
@@ -32,8 +32,7 @@ from softphone.discovery import (
 from softphone.discovery.records import is_host_name
 from softphone.edge import EdgeOptions, EdgeSignIn, sign_in_at_edge
 from softphone.errors import ConfigurationError, DiscoveryError, SoftphoneError, TransportError
-from softphone.messaging import MessagingClient, MessagingConfig
-from softphone.messaging.config import HistoryConfig
+from softphone.messaging.config import HistoryConfig, MessagingConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.im_presence import ClientConfigurationService, ImPresenceConfig
 from softphone.net import DnsResolver, DriverConfig
@@ -71,6 +70,10 @@ from softphone.sans_io import Entropy, PeerIdentity, Target
 from softphone.security import KeyMaterial, SrtpPolicy
 from softphone.trust import Bootstrap, Service, TrustLists, TrustListStore
 from softphone.voicemail import VoicemailClient, VoicemailConfig
+
+if TYPE_CHECKING:
+    # It needs slixmpp: without that the other services are signed in to all the same.
+    from softphone.messaging import MessagingClient
 
 OnUserStep: TypeAlias = Callable[[DiscoveryStep], None]
 """Called with each step of discovery and sign-in, once it has ended."""

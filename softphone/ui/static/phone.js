@@ -148,7 +148,7 @@ function makeCall(call) {
   parts.ladder = button("SIP ladder", () => showLadder(call.number));
   parts.buttons.append(parts.answer, parts.reject, parts.accept, parts.refuse, parts.hold, parts.resume, parts.mute, parts.end, parts.ladder);
   parts.keys = made("details");
-  parts.keys.append(made("summary", "Keys"), pad((digits) => ask("digits", { call: call.number, digits }), "Keys of the call"));
+  parts.keys.append(made("summary", "Keypad"), pad((digits) => ask("digits", { call: call.number, digits }), "Keypad of the call"));
   parts.transfer = transferForm(call, parts);
   card.append(title, parts.address, parts.state, parts.security, parts.why, parts.details, parts.note, parts.buttons, parts.keys, parts.transfer);
   return card;

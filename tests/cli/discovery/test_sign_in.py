@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -155,6 +157,35 @@ async def test_each_service_is_watched_and_interrupting_signs_out(
     ended = events()
     assert ended[-1]["reason"] == "interrupted"
     assert [each["state"] for each in ended if each.get("event") == "registration"] == states
+
+
+WITHOUT_SLIXMPP = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "slixmpp":
+            raise ModuleNotFoundError(name, name="slixmpp")
+
+sys.meta_path.insert(0, Missing())
+from softphone.cli import main
+main()
+"""
+
+
+def test_without_the_extra_of_the_chat_the_other_services_are_signed_in_to(options):
+    only = ("--only", "chat", "--only", "directory", "--once", "--json")
+    command = [sys.executable, "-c", WITHOUT_SLIXMPP, *map(str, options("dave", *only))]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+    summary = json.loads(ended.stdout.splitlines()[-1])
+    assert {name: each["outcome"] for name, each in summary["services"].items()} == {
+        "phone": "left out",
+        "chat": "failed",
+        "directory": "signed in",
+        "voicemail": "left out",
+    }
+    assert "instant messages need slixmpp: " in summary["services"]["chat"]["why"]
+    assert ended.returncode == 1
 
 
 async def test_a_service_that_is_lost_is_told_with_its_reason(capsys):

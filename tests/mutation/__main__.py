@@ -71,6 +71,7 @@ GROUPS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "tests/sdp",
             "tests/security/keys/test_keys_that_are_refused.py",
             "tests/security/keys/test_unusable_crypto_is_not_silent.py",
+            "tests/security/test_a_forged_call_sends_no_media_to_a_third_host.py",
             "tests/security/test_downgrade_*.py",
             "tests/security/test_each_target_gets_keys_of_its_own.py",
             "tests/security/test_stripped_crypto_line.py",

@@ -620,6 +620,19 @@ def test_video_moves_with_the_audio():
     assert moved == ["127.0.0.9"]
 
 
+@pytest.mark.parametrize("proven", [False, True])
+def test_a_stream_goes_to_a_third_host_only_once_the_far_end_is_proven(proven):
+    caller, callee = with_video(), with_video(seed=2)
+    callee.only_host = "192.0.2.66"
+    if proven:
+        callee.send_anywhere()  # before any stream is there
+    agree(caller, callee)
+    ports = callee.setup.backend, callee.setup.video.port
+    assert [port.specs[-1].withheld for port in ports] == [not proven] * 2
+    callee.send_anywhere()
+    assert not any(port.specs[-1].withheld for port in ports)
+
+
 def test_video_that_cannot_move_keeps_no_audio_back(monkeypatch, caplog):
     caller, callee = with_video(), with_video(seed=2)
     agree(caller, callee)

@@ -49,7 +49,7 @@ class TrustContext:
     accounts.  `lists` are a cluster's trust lists, which name its call servers; `tvs` is asked
     about a server that they do not name.  `admit`, if given, judges each verified server of
     messages, directories and voicemail before anything is sent to it.  A `tunnel` carries the
-    requests of UDS and voicemail.
+    requests of UDS, voicemail and IM and Presence.
     """
 
     trust: TrustStore | None = None

@@ -168,7 +168,7 @@ def _im_presence(im: TomlTable, tls: TlsSettings) -> ImPresenceConfig | None:
     table = im.table("im_presence")
     if table is None:
         return None
-    table.check_keys(*field_names(ImPresenceConfig))
+    table.check_keys(*field_names(ImPresenceConfig, "edge"))
     own = table.table("tls")
     settings = replace(tls, service=Service.HTTPS, pin=None)
     if own is not None:
@@ -184,7 +184,7 @@ def _im_presence(im: TomlTable, tls: TlsSettings) -> ImPresenceConfig | None:
     if table.texts("servers") is None:
         table.fail_whole("servers is missing: the nodes, the home node first")
     return table.checked(
-        lambda: ImPresenceConfig(tls=settings, **table.fields(ImPresenceConfig, "tls"))
+        lambda: ImPresenceConfig(tls=settings, **table.fields(ImPresenceConfig, "tls", "edge"))
     )
 
 

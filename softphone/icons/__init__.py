@@ -18,7 +18,7 @@ from enum import StrEnum
 from importlib.resources import files
 from typing import Any
 
-from softphone.messaging.message import EncryptionScope
+from softphone.messaging.message import EncryptionScope, MessageSecurity
 from softphone.security import (
     CryptoSuite,
     MediaSecurity,
@@ -97,7 +97,7 @@ def icon_of_connection(level: SecurityLevel | None) -> Icon:
 
 def icon_of_message(scope: EncryptionScope) -> Icon:
     """Return the icon of a chat message (`message.security.scope`)."""
-    return Icon.KEY if scope is EncryptionScope.CLIENT_TO_CLIENT else Icon.LOCK
+    return Icon(MessageSecurity(scope).sign)
 
 
 def icon_of_fips(mode: FipsMode) -> Icon | None:

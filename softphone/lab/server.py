@@ -274,7 +274,7 @@ class LabServer:
             await self._open_edge(self.directory)
 
     async def _open_edge(self, directory: LabDirectory) -> None:
-        """Start an edge in front of the directory, the file service and the mailboxes."""
+        """Start an edge in front of the directory, the file service, the mailboxes and chat."""
         config, files = self.config, self.files
         names = CertificateNames(dns=(EDGE_NODE, DISCOVERY_DOMAIN))
         ports = [directory.address]
@@ -282,6 +282,9 @@ class LabServer:
             ports += [self.cluster.addresses[each] for each in ("https", "http")]
         if self.voicemail is not None:
             ports.append(self.voicemail.address)
+        node = self.im_presence
+        if node is not None:
+            ports.append(node.address)
         edge = LabEdge(
             EDGE_NODE,
             DISCOVERY_DOMAIN,
@@ -293,6 +296,7 @@ class LabServer:
             anchors=TrustStore.from_sources(files.ca),
             passwords=files.user_passwords,
             entropy=self._entropy,
+            chat=None if node is None else (node.domain, node.xmpp_address),
         )
         self.edge = await self._stack.enter_async_context(edge)
         zone = outside_zone(edge.web.address[1], config.host)

@@ -39,7 +39,7 @@ from softphone.messaging.storage import DatabaseConnector, MessageArchive
 from softphone.messaging.xmpp.connection import ConnectionTimers, XmppConnection
 from softphone.messaging.xmpp.group_chat import GroupChats
 from softphone.messaging.xmpp.stream import CLIENT_TLS, XmppStream
-from softphone.net.http import HttpsEnvironment
+from softphone.net.http import HttpsEnvironment, HttpsTunnel
 from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.sans_io import Entropy
 from softphone.security import ClientCertificates, TlsVersion
@@ -54,7 +54,10 @@ def _utc() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class MessagingEnvironment:
-    """The dependencies of a client, which its phone supplies: network, entropy, hook, clock."""
+    """The dependencies of a client, which its phone supplies: network, entropy, hook, clock.
+
+    With a `tunnel` every HTTPS request goes through it.
+    """
 
     connector: ConnectorConfig
     dns: SrvResolver
@@ -62,6 +65,7 @@ class MessagingEnvironment:
     hook: MessageHook | None = None
     timers: ConnectionTimers = field(default_factory=ConnectionTimers)
     wall: Callable[[], datetime] = _utc
+    tunnel: HttpsTunnel | None = None
 
 
 class MessagingClient:
@@ -83,7 +87,12 @@ class MessagingClient:
         self._environment = environment
         self._processor = MessageProcessor(config.jid, config.history, environment.hook)
         self._receiver = Receiver(
-            config.policy, self._group_chats, self._processor, self._hold, environment.wall
+            config.policy,
+            self._group_chats,
+            self._processor,
+            self._hold,
+            environment.wall,
+            config.server_scope,
         )
         self._sessions: ClientSessions | None = None
         if config.policy.negotiates:
@@ -102,6 +111,7 @@ class MessagingClient:
             self._group_chats,
             self._processor,
             self._sessions,
+            config.server_scope,
         )
         self._sender = Sender(config.jid, parts, entropy=entropy, wall=environment.wall)
         resource = config.resource or f"softphone-{entropy(6).hex()}"
@@ -371,7 +381,11 @@ class MessagingClient:
 def _https_environment(environment: MessagingEnvironment) -> HttpsEnvironment:
     connector = environment.connector
     return HttpsEnvironment(
-        connector.resolve, environment.wall, connector.fetcher, admit=connector.admit
+        connector.resolve,
+        environment.wall,
+        connector.fetcher,
+        environment.tunnel,
+        connector.admit,
     )
 
 
@@ -388,12 +402,16 @@ def _configuration_service(
 def _server_settings(config: MessagingConfig) -> TlsSettings:
     """Return the TLS settings: AES 256 only, unless `allow_aes_128`; TLS 1.2 where SCRAM is used.
 
-    Python has the channel binding data of TLS 1.2 (tls-unique), not of TLS 1.3 (tls-exporter).
+    Python has the channel binding data of TLS 1.2 (tls-unique), not of TLS 1.3 (tls-exporter).  An
+    edge server gets no certificate of ours, and nobody is asked about its own.
     """
     scram = config.password is not None and config.im_presence is None
     binds = scram and config.tls.minimum is TlsVersion.TLS_1_2
+    tls, edge = config.tls, config.edge
+    if edge is not None:
+        tls = replace(tls, credential=None, unknown=None, edge_domain=edge.domain)
     return replace(
-        config.tls,
+        tls,
         service=Service.XMPP,
         aes_256=not config.allow_aes_128,
         maximum=TlsVersion.TLS_1_2 if binds else None,

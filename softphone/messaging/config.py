@@ -10,7 +10,8 @@ from enum import StrEnum
 from softphone.errors import ConfigurationError
 from softphone.messaging.compliance import ComplianceConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
-from softphone.messaging.im_presence.config import ImPresenceConfig
+from softphone.messaging.im_presence.config import ImPresenceConfig, XmppEdge
+from softphone.messaging.message import EncryptionScope
 from softphone.messaging.server_location import TlsMode, XmppServer, configured_server
 from softphone.security import KeyMaterial
 from softphone.sip.auth import FetchBearer
@@ -125,6 +126,18 @@ class MessagingConfig:
     def domain(self) -> str:
         """The domain of the JID, which the server's certificate must contain."""
         return self.jid.partition("@")[2]
+
+    @property
+    def edge(self) -> XmppEdge | None:
+        """The edge servers between us and the chat server; None without."""
+        return None if self.im_presence is None else self.im_presence.edge
+
+    @property
+    def server_scope(self) -> EncryptionScope:
+        """How far the encryption of what goes to the chat server is known to reach."""
+        if self.edge is None:
+            return EncryptionScope.CLIENT_TO_SERVER
+        return EncryptionScope.CLIENT_TO_EDGE
 
     @property
     def policy(self) -> EncryptionPolicy:

@@ -10,18 +10,26 @@ from softphone.sans_io import PeerIdentity
 
 
 class EncryptionScope(StrEnum):
-    """How far the encryption of a message reaches."""
+    """How far the encryption of a message reaches.
 
+    To the edge: it decrypts, and what is beyond it is not known.
+    """
+
+    CLIENT_TO_EDGE = "client-to-edge"
     CLIENT_TO_SERVER = "client-to-server"
     CLIENT_TO_CLIENT = "client-to-client"
+
+
+_SIGNS = {EncryptionScope.CLIENT_TO_SERVER: "lock", EncryptionScope.CLIENT_TO_CLIENT: "key"}
+_BEYOND_EDGE = ", which decrypts: beyond it, nothing is known to be encrypted"
 
 
 @dataclass(frozen=True, slots=True)
 class MessageSecurity:
     """How a message was protected; immutable, and set by the code that protects the message.
 
-    `identity` is the verified peer of the TLS session that carried it: the server, or, client to
-    client, the other client.
+    `identity` is the verified peer of the TLS session that carried it: the server or the edge
+    server, or, client to client, the other client.
     """
 
     scope: EncryptionScope
@@ -29,14 +37,18 @@ class MessageSecurity:
 
     @property
     def sign(self) -> str:
-        """The icon's name: "lock" for client to server, "key" for client to client."""
-        return "key" if self.scope is EncryptionScope.CLIENT_TO_CLIENT else "lock"
+        """The icon's name: "lock" for client to server, "key" for client to client.
+
+        To an edge server, which decrypts, it is "lock-open".
+        """
+        return _SIGNS.get(self.scope, "lock-open")
 
     def __str__(self) -> str:
         suite = (
             "" if self.identity is None else f" ({self.identity.protocol}, {self.identity.cipher})"
         )
-        return f"encrypted {self.scope.value.replace('-', ' ')}{suite}"
+        beyond = _BEYOND_EDGE if self.scope is EncryptionScope.CLIENT_TO_EDGE else ""
+        return f"encrypted {self.scope.value.replace('-', ' ')}{suite}{beyond}"
 
 
 class MessageDirection(StrEnum):

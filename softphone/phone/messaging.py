@@ -45,6 +45,11 @@ def make_messaging_client(
     trust_context = setup.trust_context
     if trust_context.fetcher is None:
         raise ConfigurationError("the phone has nobody who fetches CRLs")
+    if (config.edge is None) is not (trust_context.tunnel is None):
+        raise ConfigurationError(
+            "im_presence.edge: chat goes through an edge server together with a session there:"
+            " Phone.sign_in_user signs in to both"
+        )
     mine = replace(config, tls=trust_context.complete_tls(config.tls, fips=setup.fips))
     if config.compliance is not None:
         own = trust_context.complete_tls(config.compliance.tls, fips=setup.fips)
@@ -58,9 +63,10 @@ def make_messaging_client(
     connector = ConnectorConfig(
         trust_context.fetcher, resolve=setup.resolver.resolve, admit=trust_context.admit
     )
-    return MessagingClient(
-        mine, MessagingEnvironment(connector, setup.resolver, setup.entropy, hook)
+    environment = MessagingEnvironment(
+        connector, setup.resolver, setup.entropy, hook, tunnel=trust_context.tunnel
     )
+    return MessagingClient(mine, environment)
 
 
 async def show_calls_as_presence(messages: MessagingClient, busy: Callable[[], bool]) -> None:

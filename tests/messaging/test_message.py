@@ -20,6 +20,13 @@ def test_the_sign_is_a_lock_to_the_server_and_a_key_to_the_client(reach, sign):
     assert str(security) == f"encrypted {reach.value.replace('-', ' ')} (TLSv1.2, AES256)"
 
 
+def test_what_goes_through_an_edge_has_no_lock():
+    security = MessageSecurity(EncryptionScope.CLIENT_TO_EDGE, SERVER)
+    assert security.sign == "lock-open"
+    said = "encrypted client to edge (TLSv1.2, AES256), which decrypts: beyond it, nothing is known"
+    assert str(security) == f"{said} to be encrypted"
+
+
 def test_security_cannot_be_set():
     with pytest.raises(AttributeError):
         MessageSecurity(EncryptionScope.CLIENT_TO_SERVER).scope = EncryptionScope.CLIENT_TO_CLIENT

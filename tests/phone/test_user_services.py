@@ -183,9 +183,11 @@ async def test_invalid_certificate_behavior_holds_for_the_services_of_this_sign_
     assert not kept.pins(Service.HTTPS, "x.test", 8443)
 
 
-def test_behind_an_edge_everything_is_known_but_chat_is_left_out():
+def test_behind_an_edge_everything_is_known_as_inside():
     outside = found(path=ServicePath.EDGE, user=UdsUser("alice", im_and_presence=True))
     assert outside.cluster_known
     assert directory_servers(outside) == NODES
-    with pytest.raises(NoService, match="through an edge server is not built"):
+    with pytest.raises(DiscoveryError, match="names a"):
         presence_nodes(outside)
+    user = UdsUser("alice", im_and_presence=True, presence_servers=("imp1.x.test",))
+    assert presence_nodes(found(path=ServicePath.EDGE, user=user)) == ("imp1.x.test",)

@@ -1,4 +1,4 @@
-"""A user signs in outside, at the lab's edge: phone, directory and voicemail go through it."""
+"""A user signs in outside, at the lab's edge: every service goes through it."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from softphone.errors import (
     RegistrationTimeout,
 )
 from softphone.lab import LabConfig, LabServer
+from softphone.lab.im_presence import IM_PRESENCE_DOMAIN
+from softphone.messaging import EncryptionScope
 from softphone.net.dns import DnsResolver, ResolverConfig
 from softphone.phone.user_sign_in import (
     ServiceOutcome,
@@ -34,8 +36,8 @@ from softphone.trust.fips import random_bytes
 from tests.support.user_sign_in import discovery_of, password_of
 from tests.support.waiting import PATIENCE
 
-LAB = LabConfig(files=True, directory=True, dns=True, voicemail=True, edge=True)
-IN, OUT = ServiceOutcome.SIGNED_IN, ServiceOutcome.LEFT_OUT
+LAB = LabConfig(files=True, directory=True, dns=True, voicemail=True, im_presence=True, edge=True)
+IN = ServiceOutcome.SIGNED_IN
 
 
 def outside(lab):
@@ -51,19 +53,13 @@ async def test_from_an_address_through_the_edge_and_out_again(tmp_path, caplog):
         async with Phone(resolver=outside(lab)) as phone:
             user = await phone.sign_in_user(config, tell=steps.append)
             assert user.discovery.path is ServicePath.EDGE
-            states = {each.service: each for each in user.services}
-            assert {name: each.outcome for name, each in states.items()} == {
-                UserService.PHONE: IN,
-                UserService.CHAT: OUT,
-                UserService.DIRECTORY: IN,
-                UserService.VOICEMAIL: IN,
-            }, user.services
+            assert {each.outcome for each in user.services} == {IN}, user.services
             # The edge is verified and decrypts: nobody gets a lock.
-            for each in (each for each in user.services if each.outcome is IN):
+            for each in user.services:
                 assert (each.lock, each.by_edge) == (False, True)
                 assert each.identity.verdict == "chain"
                 assert "the edge server decrypts" in each.why
-            assert "not built" in states[UserService.CHAT].why
+            await a_message(lab, user, phone.messages)
             assert [each.name for each in await phone.contacts.search("alice")] == ["Alice Example"]
             assert (await phone.voicemail.count()).new > 0
             (line,) = phone.accounts
@@ -84,6 +80,25 @@ async def test_from_an_address_through_the_edge_and_out_again(tmp_path, caplog):
         await without_a_password_of_the_phone(lab, tmp_path)
 
 
+async def a_message(lab, user, messages):
+    """Chat goes through the edge, which decrypts: what comes and goes by it has no lock."""
+    assert user.state(UserService.CHAT).server == f"edge.example.test:{lab.edge.xmpp.address[1]}"
+    assert (messages.jid, messages.mechanism) == (f"carol@{IM_PRESENCE_DOMAIN}", "CISCO-VTG-TOKEN")
+    sent = await messages.send(messages.jid, "to myself")
+    heard = await anext(aiter(messages))
+    assert (heard.sender, heard.body) == (messages.jid, "to myself")
+    for each in (sent.message, heard):
+        assert (each.security.scope, each.security.sign) == (
+            EncryptionScope.CLIENT_TO_EDGE,
+            "lock-open",
+        )
+        assert "decrypts: beyond it, nothing is known" in str(each.security)
+    assert lab.edge.xmpp.streams == 1
+    # The login and the one-time password came by the tunnel, which is signed in to.
+    soap = [what for what, _ in lab.edge.web.asked if "/EPASSoap/service" in what]
+    assert len(soap) == len(lab.im_presence.asked) > 2
+
+
 async def without_a_password_of_the_phone(lab, folder):
     """A user whose phone shows a certificate has a password for everything else, as inside."""
     wanted = frozenset({UserService.DIRECTORY, UserService.VOICEMAIL})
@@ -101,6 +116,7 @@ async def refused(lab, folder):
             await phone.sign_in_user(UserSignInConfig(wrong, folder / "other"))
     # Without the route of SIP the registration is refused, and the mailbox's password is wrong.
     lab.edge.web.route = ""
+    lab.edge.web.xmpp = None
     config = UserSignInConfig(
         discovery_of(lab, "carol"), folder / "device", voicemail_password=KeyMaterial(b"guessed")
     )
@@ -112,6 +128,9 @@ async def refused(lab, folder):
         ], user.services
         assert isinstance(user.state(UserService.PHONE).error, RegistrationRefused)
         assert user.state(UserService.DIRECTORY).outcome is IN
+        chat = user.state(UserService.CHAT)
+        assert (chat.outcome, chat.lock) == (ServiceOutcome.LEFT_OUT, False)
+        assert "xmppEdgeServer" in chat.why
         assert phone.accounts == ()
 
 

@@ -1,7 +1,7 @@
 """An edge server: no octet of a request leaves before its certificate names host and domain.
 
-Measured at the peer, for the sign-in, which has the password, and for the tunnel, which has the
-ticket; and where a redirect leads.
+Measured at the peer, for the sign-in, which has the password, for the tunnel, which has the ticket,
+and for chat, which has a one-time password; and where a redirect leads.
 """
 
 from __future__ import annotations
@@ -14,11 +14,15 @@ import pytest
 from softphone.discovery import ServiceTarget
 from softphone.errors import CertificateError, CertificateUntrusted, TransportError
 from softphone.lab import CertificateNames
+from softphone.messaging import TlsMode
 from softphone.net.http import HttpsLimits, HttpsRequest
 from softphone.trust import Pin, Service, TlsSettings, der_of
 from tests.support.certificates import authority, foreign, store
+from tests.support.chat import DOMAIN as CHAT_DOMAIN
 from tests.support.discovery import DOMAIN, PASSWORD
 from tests.support.edge import EDGE_HOST, edge_certificate, running_edge_site
+from tests.support.im_presence import EDGE, EDGE_DOMAIN, Outside
+from tests.support.im_presence import running_site as running_chat_site
 
 LIMITS = HttpsLimits()
 WRONG = {
@@ -27,6 +31,17 @@ WRONG = {
     "with a wildcard of the domain": lambda: edge_certificate(f"*.{DOMAIN}", domain=False),
     "of another host": lambda: authority().server("x", CertificateNames(dns=(DOMAIN,))),
     "of a domain below": lambda: edge_certificate(EDGE_HOST, f"voice.{DOMAIN}", domain=False),
+}
+
+# The domain of the JID is that of a node: it makes nobody an edge of the domain that is served.
+WRONG_FOR_CHAT = {
+    "of an unknown authority": lambda: foreign().server(
+        EDGE, CertificateNames(dns=(EDGE, EDGE_DOMAIN))
+    ),
+    "without the domain": lambda: authority().server(
+        EDGE, CertificateNames(dns=(EDGE, CHAT_DOMAIN), xmpp=(CHAT_DOMAIN,))
+    ),
+    "of another host": lambda: authority().server("x", CertificateNames(dns=(EDGE_DOMAIN,))),
 }
 
 
@@ -53,6 +68,18 @@ async def test_a_request_through_the_tunnel_sends_nothing(site, wrong):
         with pytest.raises(CertificateError):
             await session.send_request(HttpsRequest(site.inside("/cucm-uds/servers")), LIMITS)
         assert web.requests == []
+
+
+@pytest.mark.parametrize("mode", TlsMode)
+@pytest.mark.parametrize("wrong", WRONG_FOR_CHAT)
+async def test_a_chat_stream_sends_nothing(wrong, mode, tmp_path, entropy):
+    """Nothing within TLS, and no password is fetched for it."""
+    async with running_chat_site(tmp_path, entropy) as chat:
+        outside = Outside(chat, tmp_path)
+        edge = await outside.start(await chat.start(), WRONG_FOR_CHAT[wrong](), mode=mode)
+        with pytest.raises(CertificateError):
+            await outside.client().__aenter__()
+        assert (edge.octets, edge.streams, outside.tunnel.asked) == (0, 0, [])
 
 
 @pytest.mark.parametrize(

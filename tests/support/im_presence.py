@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import itertools
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from softphone.errors import TransportError
 from softphone.lab import CertificateNames
+from softphone.lab.edge import EdgeXmpp
 from softphone.lab.im_presence import LabImPresence
 from softphone.messaging.client import MessagingClient, MessagingEnvironment
 from softphone.messaging.config import MessagingConfig
-from softphone.messaging.im_presence import ImPresenceConfig
+from softphone.messaging.im_presence import ImPresenceConfig, XmppEdge
+from softphone.messaging.server_location import TlsMode
 from softphone.messaging.xmpp.connection import ConnectionTimers
-from softphone.net.http import RevocationFetcher
+from softphone.net.http import (
+    HttpsClient,
+    HttpsEnvironment,
+    RevocationFetcher,
+    https_target,
+)
 from softphone.net.verified.connector import ConnectorConfig
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
@@ -111,3 +119,48 @@ async def running_site(folder, entropy):
     """A site without nodes."""
     async with AsyncExitStack() as stack:
         yield Site(folder, entropy, stack)
+
+
+class Tunnel:
+    """The HTTPS tunnel of an edge server (`HttpsTunnel`): `asked` has the host of each request."""
+
+    def __init__(self, site: Site) -> None:
+        tls = TlsSettings(store=store(), service=Service.HTTPS)
+        self._client = HttpsClient(tls, environment=HttpsEnvironment(site.resolve))
+        self.asked: list[str] = []
+
+    async def send_request(self, request, limits, on_chunk=None):
+        self.asked.append(https_target(request.url).host)
+        return await self._client.send_request(request, on_chunk)
+
+
+EDGE_DOMAIN = "outside.test"
+EDGE = f"edge1.{EDGE_DOMAIN}"
+
+
+class Outside:
+    """An edge server in front of the nodes of a site; clients have no other way to them."""
+
+    def __init__(self, site: Site, folder) -> None:
+        self.site, self.folder = site, folder
+        self.tunnel = Tunnel(site)
+
+    async def start(self, node: LabImPresence, issued=None, *, mode=TlsMode.STARTTLS) -> EdgeXmpp:
+        """Start an edge that passes streams on to a node; `issued` is its certificate."""
+        names = CertificateNames(dns=(EDGE, EDGE_DOMAIN))
+        edge = EdgeXmpp(
+            DOMAIN,
+            node.xmpp_address,
+            (issued or authority().server(EDGE, names)).write(self.folder, "edge"),
+            store(),
+            direct=mode is TlsMode.DIRECT,
+        )
+        await self.site._stack.enter_async_context(edge)
+        self.site.addresses[EDGE] = edge.address[0]
+        self.way = XmppEdge(EDGE_DOMAIN, (f"{EDGE}:{edge.address[1]}",), mode)
+        return edge
+
+    def client(self, **more) -> MessagingClient:
+        """A client of alice's that goes through the edge."""
+        environment = replace(self.site.environment, tunnel=self.tunnel)
+        return MessagingClient(self.site.config(edge=self.way, **more), environment)

@@ -113,7 +113,7 @@ class SignInOptions(UserOptions):
 
     Finds the services, boots the user's soft phone (CSF) with CAPF and registers it, and stays
     signed in until interrupted.  Outside it signs in at the edge server (Expressway) and goes on
-    through it, without CAPF and without chat.  The password goes where that of `softphone discover`
+    through it, without CAPF.  The password goes where that of `softphone discover`
     goes.
     """
 
@@ -155,6 +155,9 @@ class SignInOptions(UserOptions):
     xmpp_port: Annotated[
         int, option("--xmpp-port", "The port of XMPP at IM and Presence.", "PORT", min=1, max=65535)
     ] = 5222
+    edge_xmpp: Annotated[
+        str, option("--edge-xmpp", "How TLS begins for chat at an edge: starttls, direct.", "HOW")
+    ] = "starttls"
     once: Annotated[bool, option("--once", "Sign in, report, and leave.")] = False
     passphrase: AskedPassphraseOptions = field(default_factory=AskedPassphraseOptions)
     ladder: LadderOption = False

@@ -25,6 +25,7 @@ from softphone.cli.discovery.discovery_config import (
 from softphone.cli.discovery.options import SignInOptions
 from softphone.discovery import DiscoveryCache, DiscoveryStep, JabberConfig, StepOutcome
 from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.messaging.server_location import TlsMode
 from softphone.phone import Phone
 from softphone.phone.user_sign_in import (
     AskAuthenticationString,
@@ -103,6 +104,10 @@ async def _config(
     except ValueError as exc:
         known = ", ".join(UserService)
         raise ConfigurationError(f"--only: {exc}; expected one of {known}") from exc
+    if options.edge_xmpp not in set(TlsMode):
+        raise ConfigurationError(
+            f"--edge-xmpp {options.edge_xmpp}: expected one of {', '.join(TlsMode)}"
+        )
     bootstrap = bootstrap_of(options.pin or (), first_use=options.first_use)
     string = options.auth_string
     discovery = await make_discovery_config(output, options, cache)
@@ -126,6 +131,7 @@ async def _config(
         presence_domain=options.presence_domain,
         inside=tuple(options.inside or ()),
         xmpp_port=options.xmpp_port,
+        edge_xmpp=TlsMode(options.edge_xmpp),
     )
 
 

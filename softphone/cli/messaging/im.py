@@ -42,7 +42,7 @@ from softphone.phone import Phone
 from softphone.trust import TlsSettings
 from softphone.trust.fips import random_bytes
 
-SIGN = {"lock": "\N{LOCK}", "key": "\N{KEY}"}
+SIGN = {"lock": "\N{LOCK}", "key": "\N{KEY}", "lock-open": "\N{OPEN LOCK}"}
 """The sign before a message: encrypted to the server, or to the other client."""
 
 

@@ -1,4 +1,4 @@
-"""The lab's edge as a whole: HTTPS, SIP and media, with one certificate."""
+"""The lab's edge as a whole: HTTPS, SIP, XMPP and media, with one certificate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Self
 from softphone.lab.edge.proxy import EdgeProxy, ProxyRefusal
 from softphone.lab.edge.relay import CallRelay
 from softphone.lab.edge.web import EdgeFaults, LabEdgeWeb
+from softphone.lab.edge.xmpp import EdgeXmpp
 from softphone.net import LOOPBACK, Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Address, Entropy, Target, Transport
 from softphone.security import ClientCertificates, KeyMaterial
@@ -20,8 +21,9 @@ ROUTE = "<sip:192.0.2.100:5061;transport=tls;zone-id=3;directed;lr>"
 
 
 class LabEdge:
-    """The lab's edge, an async context; `web` is the HTTPS side, `proxy` the SIP side.
+    """The lab's edge, an async context; `web` is the HTTPS side, `proxy` SIP, `xmpp` XMPP.
 
+    `xmpp` is None without a `chat` node inside, of which domain and XMPP address are given.
     `sip_address` is the address of the SIP side.  `registrar` is where the lab's registrar takes
     TCP.  `inside` are the servers that may be reached, by name and port, with their addresses;
     `uds` is one of them.  `anchors` vouch for their certificates, `passwords` are those of the
@@ -41,6 +43,7 @@ class LabEdge:
         anchors: TrustStore,
         passwords: Mapping[str, KeyMaterial],
         entropy: Entropy,
+        chat: tuple[str, Address] | None = None,
     ) -> None:
         """`at` is the address of loopback, and the ports of HTTPS and SIP, 0 for free ones."""
         self._host, self._at = host, at
@@ -60,6 +63,7 @@ class LabEdge:
         self._driver: Driver[ProxyRefusal] | None = None
         self._stack = AsyncExitStack()
         self.sip_address: Address = ("", 0)
+        self.xmpp = None if chat is None else EdgeXmpp(chat[0], chat[1], credential, anchors, at[0])
         self.web = LabEdgeWeb(
             host,
             domain,
@@ -89,6 +93,9 @@ class LabEdge:
             self.sip_address = await driver.listen(Transport.TLS, host, port, tls=self._tls)
             self.proxy.edge = SipUri.parse(f"sip:{self._host}:{self.sip_address[1]};transport=tls")
             self.web.sip = self.sip_address
+            if self.xmpp is not None:
+                await self._stack.enter_async_context(self.xmpp)
+                self.web.xmpp = self.xmpp.address
             await self._stack.enter_async_context(self.web)
         except BaseException:
             await self._stack.aclose()

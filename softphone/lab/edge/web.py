@@ -54,10 +54,10 @@ class LabEdgeWeb:
 
     `host` is the edge's full name, `domain` the one that it serves.  `inside` are the servers that
     may be reached through it, by name and port, with the address that each is at.  `anchors` vouch
-    for them.  `sip` is the SIP side's address, `route` the Route that it demands; `uds` is the name
-    and port of the UDS server, `files` the hosts of file services.  `asked` records each request:
-    its path, decoded if it is of the tunnel, and the user or "ticket".  `token_user` names the user
-    of a token.
+    for them.  `sip` is the SIP side's address, `route` the Route that it demands, `xmpp` the
+    address of the XMPP side, if there is one; `uds` is the name and port of the UDS server, `files`
+    the hosts of file services.  `asked` records each request: its path, decoded if it is of the
+    tunnel, and the user or "ticket".  `token_user` names the user of a token.
     """
 
     host: str
@@ -69,6 +69,7 @@ class LabEdgeWeb:
     uds: tuple[str, int]
     files: Sequence[str] = ()
     sip: Address = ("", 0)
+    xmpp: Address | None = None
     route: str = ""
     at: Address = ("127.0.0.1", 0)
     life: float = 28_800.0
@@ -148,6 +149,7 @@ class LabEdgeWeb:
     def _configuration(self) -> str:
         uds = (self.faults.names_outside or self.uds[0], self.uds[1])
         named = "" if self.faults.nameless else _server(uds[0], "tlsPort", uds[1])
+        chat = "" if self.xmpp is None else _server(self.host, "tlsPort", self.xmpp[1])
         files = "".join(f"<address>{escape(each)}</address>" for each in self.files)
         return (
             '<?xml version="1.0" encoding="UTF-8"?>\n<getEdgeConfigResponse version="1.0">'
@@ -159,6 +161,7 @@ class LabEdgeWeb:
             f"<service><name>tftpServer</name>{files}</service></serviceConfig><edgeConfig>"
             f"<sipEdgeServer>{_server(self.host, 'tlsPort', self.sip[1])}</sipEdgeServer>"
             f"<sipRequest><route>{escape(self.route)}</route></sipRequest>"
+            f"<xmppEdgeServer>{chat}</xmppEdgeServer>"
             f"<httpEdgeServer>{_server(self.host, 'tlsPort', self.address[1])}</httpEdgeServer>"
             f"<turnEdgeServer/><userUdsServer>{named}</userUdsServer>"
             "</edgeConfig></getEdgeConfigResponse>"

@@ -60,7 +60,7 @@ class MessageProcessor:
             return message
         if (
             isinstance(decision, Redact)
-            and message.security.scope is EncryptionScope.CLIENT_TO_SERVER
+            and message.security.scope is not EncryptionScope.CLIENT_TO_CLIENT
         ):
             return replace(message, body=decision.body)
         reason = decision.reason if isinstance(decision, Deny) else "it cannot be redacted"
@@ -77,7 +77,7 @@ class MessageProcessor:
             return Deny(f"the policy could not be asked ({type(exc).__name__})")
 
     def _pending_message(self, message: Message) -> PendingMessage:
-        seen = message.security.scope is EncryptionScope.CLIENT_TO_SERVER
+        seen = message.security.scope is not EncryptionScope.CLIENT_TO_CLIENT
         return PendingMessage(
             direction=message.direction,
             own=self._own,

@@ -37,7 +37,10 @@ class IncomingMessage:
 
 
 class Receiver:
-    """Receives the messages of one stream; `counters` count those that were not shown, by cause."""
+    """Receives the messages of one stream; `counters` count those that were not shown, by cause.
+
+    `server_scope` is how far the encryption of what the server delivers reaches.
+    """
 
     def __init__(
         self,
@@ -46,8 +49,10 @@ class Receiver:
         processor: MessageProcessor,
         hold: Callable[[bool], None],
         wall: Callable[[], datetime],
+        server_scope: EncryptionScope = EncryptionScope.CLIENT_TO_SERVER,
     ) -> None:
         self._policy = policy
+        self._server_scope = server_scope
         self._group_chats = group_chats
         self._processor = processor
         self._wall = wall
@@ -150,7 +155,7 @@ class Receiver:
             body=stanza["body"],
             at=self._sent_at(stanza),
             direction=MessageDirection.RECEIVED,
-            security=MessageSecurity(EncryptionScope.CLIENT_TO_SERVER, identity),
+            security=MessageSecurity(self._server_scope, identity),
             room=room,
             resource=stanza["from"].resource,
             file=file_link_of(stanza),

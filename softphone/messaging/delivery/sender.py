@@ -56,7 +56,10 @@ class SentMessage:
 
 @dataclass(frozen=True, slots=True)
 class SenderDependencies:
-    """The objects that a sender uses; without `sessions` nothing is sent client to client."""
+    """The objects that a sender uses; without `sessions` nothing is sent client to client.
+
+    `server_scope` is how far the encryption of what goes to the server reaches.
+    """
 
     policy: EncryptionPolicy
     connection: XmppConnection
@@ -64,6 +67,7 @@ class SenderDependencies:
     group_chats: GroupChats
     processor: MessageProcessor
     sessions: ClientSessions | None
+    server_scope: EncryptionScope = EncryptionScope.CLIENT_TO_SERVER
 
 
 _MEANT = {
@@ -119,6 +123,7 @@ class Sender:
 
     async def _send_one(self, to: str, body: str, file: str) -> SentMessage:
         way, client = await self._choose_route(to, file)
+        scope = self._parts.server_scope if client is None else EncryptionScope(way.value)
         message = Message(
             id=self._entropy(12).hex(),
             peer=to,
@@ -126,7 +131,7 @@ class Sender:
             body=body,
             at=self._wall(),
             direction=MessageDirection.SENT,
-            security=MessageSecurity(EncryptionScope(way.value)),
+            security=MessageSecurity(scope),
             room=to in self._parts.group_chats,
             resource=(client or "").partition("/")[2],
             file=file,
@@ -230,9 +235,7 @@ class Sender:
         connection = stream.connection
         flow = None if connection is None else connection.flow
         identity = None if flow is None else flow.identity
-        return replace(
-            message, security=MessageSecurity(EncryptionScope.CLIENT_TO_SERVER, identity)
-        )
+        return replace(message, security=MessageSecurity(self._parts.server_scope, identity))
 
     def resend_unacknowledged(self, *, resumed: bool) -> None:
         """Send again what the server has not acknowledged, each message with its old id.

@@ -11,11 +11,17 @@ were tried with the lab's node only, and with no server of Cisco's.
 from __future__ import annotations
 
 from softphone.messaging.im_presence.client import ClientConfigurationService
-from softphone.messaging.im_presence.config import CertificateName, ImPresenceConfig, PresenceNode
+from softphone.messaging.im_presence.config import (
+    CertificateName,
+    ImPresenceConfig,
+    PresenceNode,
+    XmppEdge,
+)
 
 __all__ = [
     "CertificateName",
     "ClientConfigurationService",
     "ImPresenceConfig",
     "PresenceNode",
+    "XmppEdge",
 ]

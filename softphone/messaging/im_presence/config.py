@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from softphone.errors import ConfigurationError
+from softphone.messaging.server_location import TlsMode, XmppServer, configured_server
 from softphone.net.http import https_target
 from softphone.trust import Service, TlsSettings
 
@@ -15,6 +16,7 @@ _VERSION = re.compile(r"[A-Za-z0-9]{1,16}")
 _DOMAIN = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,63}")
 _MOST_SERVERS = 8
+_MOST_EDGES = 16
 
 
 class CertificateName(StrEnum):
@@ -36,6 +38,38 @@ class PresenceNode:
         """`host:port` of the SOAP service; an IPv6 address is in brackets."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.soap_port}"
+
+
+@dataclass(frozen=True, slots=True)
+class XmppEdge:
+    """The edge servers (Expressway) through which XMPP goes; SOAP goes through their HTTPS tunnel.
+
+    An edge's certificate names its host and the domain that it serves, and need not name that of
+    the JID.  The stream is the one that a node would get.  How TLS begins there was not seen.
+    Raises ConfigurationError for a wrong value.
+    """
+
+    domain: str
+    """The domain that the edges serve."""
+    servers: tuple[str, ...]
+    """The edges, `host` or `host:port` of XMPP (5222), in the order to try them."""
+    mode: TlsMode = TlsMode.STARTTLS
+    """How TLS begins at the edges: by STARTTLS as at a node, or with the first byte."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.servers) <= _MOST_EDGES:
+            raise ConfigurationError(
+                f"im_presence.edge.servers: expected 1 to {_MOST_EDGES} edge servers"
+            )
+        if _DOMAIN.fullmatch(self.domain) is None:
+            raise ConfigurationError(f"im_presence.edge.domain: {self.domain!r} is no domain")
+        _ = self.candidates
+
+    @property
+    def candidates(self) -> tuple[XmppServer, ...]:
+        """The edges in order; the name that each certificate is checked for is the edge's own."""
+        found = (configured_server(each, self.domain, self.mode) for each in self.servers)
+        return tuple(replace(one, target=replace(one.target, server_name=None)) for one in found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +105,9 @@ class ImPresenceConfig:
     """The time limit of one SOAP request in seconds, 0.1 to 120."""
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
     """The trust anchors for the SOAP service; `[im.im_presence.tls]`, else those of `[im]`."""
+    edge: XmppEdge | None = None
+    """The edge servers between us and the nodes, which a sign-in of the user there finds; no file
+    has them."""
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.servers) <= _MOST_SERVERS:
@@ -104,6 +141,10 @@ class ImPresenceConfig:
         listed = self.nodes
         known = {each.host: each for each in listed}
         return known.get(host) or PresenceNode(host, listed[0].soap_port)
+
+    def home_first(self, home: str) -> tuple[PresenceNode, ...]:
+        """Return the listed nodes, that with the host `home` first."""
+        return tuple(sorted(self.nodes, key=lambda each: each.host != home))
 
     def may_move_to(self, host: str, domain: str) -> bool:
         """Whether a home node that a server names may be used: listed, or below the domain."""

@@ -59,7 +59,7 @@ class ThirdPartyArchive:
         Raises AuditError when it could not be written, and for a message encrypted client to
         client.
         """
-        if question.scope is not EncryptionScope.CLIENT_TO_SERVER:
+        if question.scope is EncryptionScope.CLIENT_TO_CLIENT:
             raise AuditError("what is encrypted client to client is not archived by third parties")
         out = question.direction is MessageDirection.SENT
         mine, theirs = question.own, question.peer

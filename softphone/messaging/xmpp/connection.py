@@ -186,6 +186,8 @@ class XmppConnection:
 
     async def _candidate_servers(self) -> tuple[XmppServer, ...]:
         nodes, domain = self._config.im_presence, self._config.domain
+        if self._config.edge is not None:
+            return self._config.edge.candidates
         if nodes is not None:
             names = () if self._stream is None else self._stream.node_names
             named = [each for each in names if nodes.may_move_to(each, domain)]
@@ -218,7 +220,8 @@ class XmppConnection:
         preamble = (lambda: StartTls(domain)) if server.mode is TlsMode.STARTTLS else None
         connection = await self._connector.open_connection(server.target, stream, preamble)
         self._session = asyncio.get_running_loop().create_future()
-        stream.start_on(connection, server.target, tried)
+        # An edge finds the home node itself: no other node can be reached from here.
+        stream.start_on(connection, server.target, None if self._config.edge else tried)
         try:
             async with asyncio.timeout(self._config.timeout):
                 await self._session

@@ -17,7 +17,7 @@ from slixmpp import ClientXMPP
 
 from softphone.errors import SignInRefused, SoftphoneError, TransportError
 from softphone.messaging.config import MessagingConfig
-from softphone.messaging.im_presence import ClientConfigurationService
+from softphone.messaging.im_presence import ClientConfigurationService, ImPresenceConfig
 from softphone.messaging.xmpp.sasl import (
     CISCO_VTG_TOKEN,
     EXTERNAL,
@@ -346,7 +346,8 @@ class XmppStream(ClientXMPP):
         return SignInMeans(
             verified=self.socket is not None and flow is not None and flow.identity is not None,
             password=config.password is not None,
-            certificate=config.tls.credential is not None,
+            # No edge server gets our certificate to see, so that none signs us in by it.
+            certificate=config.tls.credential is not None and config.edge is None,
             binding=binding is not None,
             fips=config.tls.fips,
             token=config.token is not None,
@@ -379,20 +380,39 @@ class XmppStream(ClientXMPP):
     async def _fetched_message(self, name: str) -> KeyMaterial:
         server = self._server
         host, port = ("", 0) if server is None else (server.host, server.port)
-        fetch, nodes, service = self._config.token, self._config.im_presence, self.service
+        config, service = self._config, self.service
+        fetch, nodes = config.token, config.im_presence
         if name == OAUTHBEARER and fetch is not None:
             refused, self._token_refused = self._token_refused, False
             token = await fetch(refused)
             if not is_bearer_token(token.reveal().decode("latin-1")):
                 raise SignInRefused("what was given is not a bearer token")
-            return oauth_bearer_message(self._config.jid, host, port, token)
+            return oauth_bearer_message(config.jid, host, port, token)
         if nodes is None or service is None:
             raise SignInRefused(f"there is nothing to sign in with by {name}")
-        secret = await service.one_time_password(nodes.node_of(host))
+        if config.edge is None:
+            secret = await service.one_time_password(nodes.node_of(host))
+        else:
+            secret = await self._password_inside(service, nodes)
         try:
-            return vtg_token_message(self._config.jid, secret)
+            return vtg_token_message(config.jid, secret)
         finally:
             secret.close()
+
+    async def _password_inside(
+        self, service: ClientConfigurationService, nodes: ImPresenceConfig
+    ) -> KeyMaterial:
+        """Fetch a one-time password from the first node behind the edge that answers.
+
+        It is the home node that the server names, if that is listed.
+        """
+        failure: TransportError | None = None
+        for node in nodes.home_first(next(iter(self.node_names), "")):
+            try:
+                return await service.one_time_password(node)
+            except TransportError as error:
+                failure = failure or error
+        raise failure or TransportError("there is no node to log in at")
 
     def _stop_fetching(self) -> None:
         fetching, self._fetching = self._fetching, None

@@ -11,6 +11,7 @@ from typing import TypeAlias
 from softphone.discovery import AskConfirmation, DiscoveryCache, DiscoveryConfig, DiscoveryResult
 from softphone.discovery.records import parse_domain
 from softphone.errors import ConfigurationError, SoftphoneError
+from softphone.messaging.server_location import TlsMode
 from softphone.sans_io import PeerIdentity
 from softphone.security import KeyMaterial
 from softphone.trust import Bootstrap
@@ -116,6 +117,8 @@ class UserSignInConfig:
     """Outside: further domains, hosts or IP addresses that may be reached behind the edge."""
     xmpp_port: int = 5222
     """The port of XMPP at every IM and Presence node."""
+    edge_xmpp: TlsMode = TlsMode.STARTTLS
+    """Outside: how TLS begins at the XMPP port of the edge servers."""
 
     def __post_init__(self) -> None:
         if self.discovery.password is None:

@@ -128,8 +128,6 @@ def presence_nodes(found: FoundUser) -> tuple[str, ...]:
     Raises NoService, and DiscoveryError where the user is enabled and no node is named.
     """
     result = found.discovery
-    if result.path is ServicePath.EDGE:
-        raise NoService("chat through an edge server is not built")
     if not found.cluster_known:
         targets = result.records.get(ServiceRecord.CUP_LOGIN, result.nodes)
         return tuple(map(str, targets))[:_MOST_SERVERS]

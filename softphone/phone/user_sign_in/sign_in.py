@@ -34,7 +34,11 @@ from softphone.edge import EdgeOptions, EdgeSignIn, sign_in_at_edge
 from softphone.errors import ConfigurationError, DiscoveryError, SoftphoneError, TransportError
 from softphone.messaging.config import HistoryConfig, MessagingConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
-from softphone.messaging.im_presence import ClientConfigurationService, ImPresenceConfig
+from softphone.messaging.im_presence import (
+    ClientConfigurationService,
+    ImPresenceConfig,
+    XmppEdge,
+)
 from softphone.net import DnsResolver, DriverConfig
 from softphone.net.http import HttpsEnvironment
 from softphone.phone.user_sign_in.config import (
@@ -312,10 +316,17 @@ class UserSignIn:
     # Chat
 
     async def _chat(self, found: FoundUser) -> ServiceState:
-        nodes = presence_nodes(found)
+        nodes, edge = presence_nodes(found), self._edge
+        outside = () if edge is None else edge.session.configuration.xmpp
+        if edge is not None and not outside:
+            raise NoService("the edge names no server for chat (xmppEdgeServer)")
         seen = _Seen()
-        context = self._context(seen, port=self._config.xmpp_port)
+        context = self._context(seen, self._xmpp_ports(outside))
         presence = self._presence_config(nodes, found.user_id)
+        if edge is not None:
+            servers = tuple(map(str, outside))
+            way = XmppEdge(edge.session.domain, servers, self._config.edge_xmpp)
+            presence = replace(presence, edge=way)
         jid = await self._jid(presence, found, context)
         config = MessagingConfig(
             jid,
@@ -329,6 +340,10 @@ class UserSignIn:
         kept = "no history after a chat" if found.settings.disable_history else ""
         detail = ", ".join(filter(None, (f"{client.jid} by {client.mechanism}", kept)))
         return self._signed_in(UserService.CHAT, seen, detail)
+
+    def _xmpp_ports(self, outside: Sequence[ServiceTarget]) -> frozenset[int]:
+        """Return the ports of XMPP: those of the edge servers, else that of the nodes."""
+        return frozenset({each.port for each in outside} or {self._config.xmpp_port})
 
     def _presence_config(self, nodes: Sequence[str], user: str) -> ImPresenceConfig:
         return ImPresenceConfig(
@@ -347,7 +362,9 @@ class UserSignIn:
         domain = self._config.presence_domain
         if domain is None:
             resolve = self._environment.resolver.resolve
-            https = HttpsEnvironment(resolve, fetcher=context.fetcher, admit=context.admit)
+            https = HttpsEnvironment(
+                resolve, fetcher=context.fetcher, tunnel=context.tunnel, admit=context.admit
+            )
             asking = replace(presence, check_domain=False)
             service = ClientConfigurationService(
                 asking, self._config.discovery.address, self._password, https
@@ -416,22 +433,25 @@ class UserSignIn:
             raise ConfigurationError("a user's password is needed to sign in")
         return password
 
-    def _context(self, seen: _Seen, *, port: int | None = None) -> TrustContext:
+    def _context(self, seen: _Seen, ports: frozenset[int] = frozenset()) -> TrustContext:
         """Make the trust context of one service.
 
-        `seen` records the server that was admitted last, at `port` if that is given.  Outside the
-        identity is that of the edge, which is judged in the place of the server behind it.
+        `seen` records the server that was admitted last, at one of `ports` if they are given.
+        Outside the identity is that of the edge, which is judged in the place of the server behind
+        it; one for chat is connected to directly, and is judged by its own name.
         """
         edge = self._edge
+        direct = () if edge is None else edge.session.configuration.xmpp
 
         def admit(target: Target, identity: PeerIdentity) -> None:
             if edge is None:
                 reason = self._gate.admit(target, identity)
             else:
-                at = edge.session.edge
+                server = ServiceTarget(target.host, target.port)
+                at = server if server in direct else edge.session.edge
                 why = self._gate.admit(at, identity, ServiceRecord.COLLAB_EDGE)
                 reason = f"{why}; {_BEYOND_EDGE}"
-            if port in (None, target.port):
+            if not ports or target.port in ports:
                 seen.reason, seen.identity = reason, identity
                 seen.server = str(ServiceTarget(target.host, target.port))
 

@@ -80,7 +80,7 @@ def test_outside_it_goes_through_the_edge_and_shows_no_lock(cli, options, ready,
     assert "\N{LOCK}" not in ended.out
     assert "edge: edge.example.test:" in ended.out
     assert "the edge server" in ended.out
-    assert "not built" in ended.out
+    assert "carol@presence.lab.test by CISCO-VTG-TOKEN" in ended.out
     assert "carol@example.test was signed in" in ended.out
 
 
@@ -211,6 +211,7 @@ async def test_a_service_that_is_lost_is_told_with_its_reason(capsys):
         ("--presence-domain", "no domain"),
         ("--voicemail-password-file", "/nonexistent"),
         ("--xmpp-port", "0"),
+        ("--edge-xmpp", "never"),
     ],
 )
 def test_what_cannot_be_meant_is_exit_code_2(cli, options, more):

@@ -37,7 +37,8 @@ def clerk(hook=None, **history) -> MessageProcessor:
 async def test_it_allows_redacts_and_denies():
     assert await clerk().apply_hook(CLEAR) is CLEAR
     assert await clerk(Hook()).apply_hook(CLEAR) is CLEAR
-    assert (await clerk(Hook(Redact("…"))).apply_hook(CLEAR)).body == "…"
+    for seen in (CLEAR, said("a@x", "the text", EncryptionScope.CLIENT_TO_EDGE)):
+        assert (await clerk(Hook(Redact("…"))).apply_hook(seen)).body == "…"
     with pytest.raises(MessageRefused, match="not here"):
         await clerk(Hook(Deny("not here"))).apply_hook(CLEAR)
 

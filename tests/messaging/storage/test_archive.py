@@ -24,7 +24,7 @@ async def read(archive, peer=None, last=100):
 async def test_it_keeps_messages_by_peer_and_owner(tmp_path, caplog):
     messages = [
         said("a@x", "one"),
-        said("b@x", "two"),
+        said("b@x", "two", EncryptionScope.CLIENT_TO_EDGE),
         said("a@x", "three", EncryptionScope.CLIENT_TO_CLIENT),
     ]
     async with MessageArchive(config(tmp_path), "me@x") as archive:

@@ -24,7 +24,7 @@ def question(direction=MessageDirection.SENT, scope=EncryptionScope.CLIENT_TO_SE
 async def test_a_message_is_a_row(tmp_path):
     path = tmp_path / "archive.db"
     async with ThirdPartyArchive(f"sqlite+aiosqlite:///{path}", wall=lambda: WALL) as archive:
-        await archive.add_message(question(), "hello")
+        await archive.add_message(question(scope=EncryptionScope.CLIENT_TO_EDGE), "hello")
         await archive.add_message(question(MessageDirection.RECEIVED, room=True), "\0redacted")
     with closing(sqlite3.connect(path)) as database:
         query = "select from_jid, to_jid, msg_type, direction, body_len, body_text from jm"

@@ -11,7 +11,7 @@ mobile and remote access, as its traces show it.
 from __future__ import annotations
 
 from softphone.edge.document import EdgeConfiguration, parse_edge_configuration
-from softphone.edge.session import EdgeOptions, EdgeSession
+from softphone.edge.session import EdgeOptions, EdgeSession, SingleSignOnAnswer
 from softphone.edge.sign_in import EdgeSignIn, sign_in_at_edge
 from softphone.edge.ticket import EdgeTicket, NoTicket, read_ticket
 from softphone.edge.tunnel_url import (
@@ -19,6 +19,7 @@ from softphone.edge.tunnel_url import (
     configuration_path,
     decode_segment,
     inside_server,
+    single_sign_on_path,
     tunnel_path,
 )
 
@@ -30,11 +31,13 @@ __all__ = [
     "EdgeTicket",
     "InsideServer",
     "NoTicket",
+    "SingleSignOnAnswer",
     "configuration_path",
     "decode_segment",
     "inside_server",
     "parse_edge_configuration",
     "read_ticket",
     "sign_in_at_edge",
+    "single_sign_on_path",
     "tunnel_path",
 ]

@@ -22,7 +22,12 @@ from softphone.discovery import DiscoveryConfig, ServiceRecord, ServiceTarget
 from softphone.discovery.records import is_within
 from softphone.edge.document import LARGEST, EdgeConfiguration, parse_edge_configuration
 from softphone.edge.ticket import EdgeTicket, NoTicket, read_ticket
-from softphone.edge.tunnel_url import configuration_path, inside_server, tunnel_path
+from softphone.edge.tunnel_url import (
+    configuration_path,
+    inside_server,
+    single_sign_on_path,
+    tunnel_path,
+)
 from softphone.errors import (
     CertificateError,
     EdgeError,
@@ -51,6 +56,8 @@ FIRST_PAUSE, LONGEST_PAUSE = 15.0, 300.0
 _LEAST_LIFE = FIRST_PAUSE
 _SIGN_INS_AT_ONCE = 2
 """How often user and password may go out in a row; one more in each `FIRST_PAUSE`."""
+_LARGEST_ANSWER = 1 << 16
+_MOST_SHOWN = 200
 _EDGE_REALM = 'realm="cisco-edge"'
 
 
@@ -62,7 +69,8 @@ class EdgeOptions:
     `services` are those that the edge shall look up inside.  The ticket is renewed after the
     `renew_at` part of its life, and after a 401 of the edge; with `renew_on_any_401` also after one
     that does not name its realm.  Without `send_route` SIP requests do not have the Route that the
-    edge tells.
+    edge tells.  With `ask_single_sign_on` the edge is asked first, without credentials, whether it
+    offers that; what it answers is shown, and changes nothing, since it was not seen.
     """
 
     inside: tuple[str, ...] = ()
@@ -70,6 +78,30 @@ class EdgeOptions:
     renew_at: float = 0.8
     renew_on_any_401: bool = False
     send_route: bool = True
+    ask_single_sign_on: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SingleSignOnAnswer:
+    """What an edge answers to `get_edge_sso`: whether this user may sign in by tokens.
+
+    `kind` is the type of `body`.  Of neither is known what it may be; a 404 says that the edge does
+    not know the question.
+    """
+
+    edge: ServiceTarget
+    status: int
+    kind: str
+    body: bytes
+
+    def __str__(self) -> str:
+        text = self.body[:_MOST_SHOWN].decode(errors="replace")
+        shown = "".join(each if each.isprintable() else " " for each in text).strip()
+        kind = "".join(each for each in self.kind[:80] if each.isprintable())
+        return (
+            f"{self.edge} answered {self.status}, {len(self.body)} octets of"
+            f" {kind or 'no type'}{f': {shown}' if shown else ''}"
+        )
 
 
 class EdgeSession:
@@ -174,6 +206,25 @@ class EdgeSession:
                 f" {' or '.join(self._account.domains)}: if it is yours, list it (inside)"
             )
         return usable
+
+    async def ask_single_sign_on(self) -> SingleSignOnAnswer:
+        """Ask the first edge that answers whether this user may sign in by tokens.
+
+        It gets the mail address, and neither password nor token.  Raises TransportError when no
+        edge answers, CertificateError or CipherRefused for one that did not pass the gate.
+        """
+        limits = HttpsLimits(_LARGEST_ANSWER, self._account.timeout)
+        path = single_sign_on_path(self.domain, self._account.address)
+        failure: TransportError | None = None
+        for edge in self._edges:
+            try:
+                answer = await self._client(limits).send_request(HttpsRequest(edge.url(path)))
+            except TransportError as error:
+                failure = failure or error
+                continue
+            kind = answer.headers.get("content-type", "")
+            return SingleSignOnAnswer(edge, answer.status, kind, answer.body)
+        raise failure or TransportError(f"{self.domain} names no edge server")
 
     # The tunnel
 

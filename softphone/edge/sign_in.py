@@ -23,7 +23,7 @@ from softphone.discovery import (
 )
 from softphone.edge.session import EdgeOptions, EdgeSession
 from softphone.edge.tunnel_url import InsideServer, inside_server
-from softphone.errors import EdgeError
+from softphone.errors import EdgeError, TransportError
 from softphone.net.http import HttpsEnvironment
 from softphone.provisioning import (
     ConfigDocument,
@@ -101,12 +101,28 @@ async def sign_in_at_edge(
     if found.edge is not None:
         edges = tuple(dict.fromkeys((found.edge, *edges)))
     https = HttpsEnvironment(environment.resolver.resolve, fetcher=environment.fetcher)
-    async with EdgeSession(config, edges, https, options, wall=environment.wall) as session:
+    session = EdgeSession(config, edges, https, options, wall=environment.wall)
+    if session.options.ask_single_sign_on:
+        environment.on_step(await _single_sign_on(session))
+    async with session:
         _tell(session, environment)
         inside = replace(environment, tunnel=session)
         discovery = ServiceDiscovery(config, inside)
         result = await discovery.discover_inside(found, session.inside_uds())
         yield EdgeSignIn(session, result, config)
+
+
+async def _single_sign_on(session: EdgeSession) -> DiscoveryStep:
+    """Ask for single sign-on; what the edge answers is shown as it is."""
+    name, why = "single sign-on", "what an edge answers was not seen: the user signs in as without"
+    try:
+        answer = await session.ask_single_sign_on()
+    except TransportError as error:
+        return DiscoveryStep(name, StepOutcome.FAILED, "", str(error))
+    found = answer.status == 200
+    return DiscoveryStep(
+        name, StepOutcome.FOUND if found else StepOutcome.NOTHING, str(answer), why
+    )
 
 
 def _tell(session: EdgeSession, environment: DiscoveryEnvironment) -> None:

@@ -39,6 +39,11 @@ def configuration_path(domain: str, records: tuple[ServiceRecord, ...]) -> str:
     return f"/{_encoded(domain)}/get_edge_config{f'?{query}' if query else ''}"
 
 
+def single_sign_on_path(domain: str, address: str) -> str:
+    """Return the path of `get_edge_sso`, for the user with a mail address."""
+    return f"/{_encoded(domain)}/get_edge_sso?{urlencode([('email', address)], safe='@')}"
+
+
 def inside_server(url: str) -> InsideServer:
     """Return the server of an https: or http: URL.  Raises EdgeRefused for any other URL."""
     try:

@@ -86,13 +86,9 @@ class MessagingClient:
         self._group_chats = GroupChats(config.policy)
         self._environment = environment
         self._processor = MessageProcessor(config.jid, config.history, environment.hook)
+        wall, scope = environment.wall, config.server_scope
         self._receiver = Receiver(
-            config.policy,
-            self._group_chats,
-            self._processor,
-            self._hold,
-            environment.wall,
-            config.server_scope,
+            config.policy, self._group_chats, self._processor, self._hold, wall, scope
         )
         self._sessions: ClientSessions | None = None
         if config.policy.negotiates:
@@ -111,9 +107,9 @@ class MessagingClient:
             self._group_chats,
             self._processor,
             self._sessions,
-            config.server_scope,
+            scope,
         )
-        self._sender = Sender(config.jid, parts, entropy=entropy, wall=environment.wall)
+        self._sender = Sender(config.jid, parts, entropy=entropy, wall=wall)
         resource = config.resource or f"softphone-{entropy(6).hex()}"
         self._stream = XmppStream(
             config, resource, client_context(tls), entropy, self._connection.connection_ended

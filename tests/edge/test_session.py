@@ -10,7 +10,13 @@ import pytest
 from softphone.contacts import UdsConfig
 from softphone.contacts.uds import UdsDirectory
 from softphone.discovery import ServiceTarget
-from softphone.edge import EdgeOptions, EdgeSession, NoTicket
+from softphone.edge import (
+    EdgeOptions,
+    EdgeSession,
+    NoTicket,
+    SingleSignOnAnswer,
+    single_sign_on_path,
+)
 from softphone.errors import (
     CertificateError,
     EdgeError,
@@ -22,7 +28,7 @@ from softphone.net.http import Downloader, HttpsClient, HttpsLimits, HttpsReques
 from softphone.sans_io import Target, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
-from tests.support.discovery import NODE, PASSWORD
+from tests.support.discovery import DOMAIN, NODE, PASSWORD
 from tests.support.edge import EDGE_HOST, edge_certificate, running_edge_site
 from tests.support.virtual_loop import run_virtually
 
@@ -302,3 +308,31 @@ def test_after_a_lost_edge_the_next_one_is_signed_in_to(tmp_path):
         assert (await session.send_request(get(url), LIMITS)).status == 200
 
     renewals(tmp_path, scenario)
+
+
+async def test_single_sign_on_is_asked_for_without_credentials(site):
+    """What the edge answers is shown, bounded and as one line, and changes nothing."""
+    edge = await site.edge()
+    lost = ServiceTarget("lost.example.test", 1)
+    session = site.session(lost, ServiceTarget(EDGE_HOST, edge.address[1]))
+    answer = await session.ask_single_sign_on()
+    assert (answer.status, answer.edge.host) == (200, EDGE_HOST)
+    assert edge.asked == [(f"{single_sign_on_path(DOMAIN, f'alice@{DOMAIN}')}", "")]
+    assert edge.tickets == {}
+    edge.faults.status = 404
+    assert (await session.ask_single_sign_on()).status == 404
+    edge.faults.status, edge.faults.redirect = None, "https://elsewhere.example.test/"
+    assert (await session.ask_single_sign_on()).status == 302
+    with pytest.raises(TransportError):
+        await site.session(lost).ask_single_sign_on()
+
+
+def test_an_answer_about_single_sign_on_is_one_short_line():
+    edge = ServiceTarget(EDGE_HOST, 8443)
+    said = str(SingleSignOnAnswer(edge, 200, "text/\nxml", b"<a>\n\x1b[2J" + b"x" * 999))
+    assert said.startswith(f"{edge} answered 200, 1007 octets of text/xml: <a>  [2Jxxx")
+    assert len(said) < 300
+    assert said.isprintable()
+    assert (
+        str(SingleSignOnAnswer(edge, 404, "", b"")) == f"{edge} answered 404, 0 octets of no type"
+    )

@@ -8,6 +8,7 @@ from softphone.edge import (
     configuration_path,
     decode_segment,
     inside_server,
+    single_sign_on_path,
     tunnel_path,
 )
 from softphone.errors import EdgeRefused
@@ -21,6 +22,11 @@ from softphone.errors import EdgeRefused
 def test_a_domain_is_base64url_without_padding(domain, segment):
     assert configuration_path(domain, ()) == f"/{segment}/get_edge_config"
     assert decode_segment(segment) == (domain,)
+
+
+def test_single_sign_on_is_asked_for_by_the_mail_address():
+    path = single_sign_on_path("tbtp.com", "a+b@tbtp.com")
+    assert path == "/dGJ0cC5jb20/get_edge_sso?email=a%2Bb@tbtp.com"
 
 
 def test_the_services_are_asked_for():

@@ -59,6 +59,15 @@ async def test_a_sign_in_sends_nothing(site, wrong):
     assert web.requests == []
 
 
+async def test_the_question_for_single_sign_on_sends_nothing(site):
+    """It has the user's mail address."""
+    for made in WRONG.values():
+        web = await site.site.web(EDGE_HOST, made())
+        with pytest.raises(CertificateError):
+            await site.session(ServiceTarget(EDGE_HOST, web.port)).ask_single_sign_on()
+        assert web.requests == []
+
+
 @pytest.mark.parametrize("wrong", WRONG)
 async def test_a_request_through_the_tunnel_sends_nothing(site, wrong):
     await site.edge()

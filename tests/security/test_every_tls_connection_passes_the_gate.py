@@ -24,12 +24,14 @@ SPEAKS = {
     "softphone/net/http/backend.py": "start_tls, which refuses",
     "softphone/messaging/xmpp/stream.py": "start_tls, which refuses",
     "softphone/lab/presence_stream.py": "start_tls of a server, which dials nothing",
+    "softphone/lab/edge/xmpp.py": "start_tls of a server; the gate judges the node that it dials",
 }
 GIVES_CONTEXT = {
     "softphone/net/stream/tls_handshake.py": "the gate",
     "softphone/monitoring/page_server.py": "a server, which asks for a token and dials nothing",
     "softphone/agents/rest_server.py": "a server, which asks for a token and dials nothing",
     "softphone/web/web_site.py": "a server of a page behind a sign-in, which dials nothing",
+    "softphone/lab/edge/xmpp.py": "a server that asks for no client certificate",
 }
 """Who passes `ssl=` to asyncio."""
 CONTEXTS = {"client_context", "server_context", "probe_context"}
@@ -51,6 +53,7 @@ TAKES_CONTEXTS = {
     "softphone/lab/unity_connection.py": "a server that asks for no client certificate",
     "softphone/lab/cucm/file_service.py": "a server that asks for no client certificate",
     "softphone/lab/edge/web.py": "a server that asks for no client certificate",
+    "softphone/lab/edge/xmpp.py": "a server that asks for no client certificate",
 }
 BRINGS_TLS = {
     "aiohttp": {

@@ -87,8 +87,10 @@ async def _discover_through_edge(
     from softphone.device import edge_accounts, write_edge_account
     from softphone.edge import EdgeOptions, sign_in_at_edge
 
-    inside = EdgeOptions(inside=tuple(options.inside or ()))
-    async with sign_in_at_edge(found, config, environment, inside) as edge:
+    outside = EdgeOptions(
+        inside=tuple(options.inside or ()), ask_single_sign_on=options.ask_edge_sso
+    )
+    async with sign_in_at_edge(found, config, environment, outside) as edge:
         if options.account_file is not None:
             device = options.device or _soft_phone(edge.found)
             document = await edge.device_configuration(device)

@@ -102,6 +102,10 @@ class DiscoverOptions(UserOptions):
         Path | None,
         option("--account-file", "Outside: write an account file for the soft phone.", "FILE"),
     ] = None
+    ask_edge_sso: Annotated[
+        bool,
+        option("--ask-edge-sso", "Outside: ask the edge for single sign-on; show its answer."),
+    ] = False
     device: Annotated[
         str | None, option("--device", "The device of that file, by default the CSF.", "NAME")
     ] = None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from aiohttp import web
 
 TICKET = "X-Auth"
+_SINGLE_SIGN_ON = "the lab does not know what a real edge says here\n"
 _REALM = 'Basic realm="Cisco-Edge"'
 _PASSED_ON = ("authorization", "content-type", "soapaction", "accept")
 _PASSED_BACK = ("content-type", "www-authenticate", "location")
@@ -117,18 +118,24 @@ class LabEdgeWeb:
     # Signing in
 
     def _sign_in(self, request: web.Request, domain: str) -> web.Response:
-        """Answer `get_edge_config`; an Expressway-C would try user and password at CUCM."""
+        """Answer `get_edge_config`; an Expressway-C would try user and password at CUCM.
+
+        `get_edge_sso` gets an answer to anybody, of our own words.
+        """
         from aiohttp import web
 
         header = request.headers.get("Authorization", "")
         user = signed_in_user(header, self.passwords, self.token_user)
         self._note(request.path_qs, user or "")
-        if request.match_info["what"].strip("/") != "get_edge_config":
+        what = request.match_info["what"].strip("/")
+        if what not in ("get_edge_config", "get_edge_sso"):
             return web.Response(status=404)
         if self.faults.status is not None:
             return web.Response(status=self.faults.status)
         if domain != self.domain:
             return web.Response(status=403, headers={"Server": "CE_E"})
+        if what == "get_edge_sso":
+            return web.Response(text=_SINGLE_SIGN_ON)
         if user is None:
             return web.Response(
                 status=401, headers={"WWW-Authenticate": _REALM, "Server": "CE_C ECS"}

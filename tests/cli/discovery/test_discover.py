@@ -114,9 +114,13 @@ def test_a_wrong_password_fails_and_is_shown_nowhere(cli, lab, options, tmp_path
 def test_a_user_outside_is_found_through_the_edge(cli, lab, outside, tmp_path):
     path = tmp_path / "outside.toml"
     asked = ("discover", "carol@example.test", *outside)
-    ended = cli(*asked, *secret(lab), "--account-file", path, "--json")
+    ended = cli(*asked, *secret(lab), "--account-file", path, "--ask-edge-sso", "--json")
     assert ended.code == 0, ended.err
     assert ended.summary["reason"] == "outside"
+    (sso,) = (each for each in ended.events if each.get("name") == "single sign-on")
+    assert sso["outcome"] == "found"
+    assert "answered 200" in sso["detail"]
+    assert "was not seen" in sso["why"]
     assert ended.summary["home"].startswith("cucm.example.test:")
     assert ended.summary["devices"] == ["CSFCAROL"]
     account = load_account(path)

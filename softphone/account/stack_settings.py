@@ -101,6 +101,7 @@ def tls_settings(
         credential=credential_of(config.tls),
         pin=config.tls.pin,
         minimum=config.tls.minimum,
+        aia_hosts=config.tls.listed_aia_hosts,
         revocation=demanded.revocation,
         client_certificates=config.client_certificates,
         fips=fips or (policy is not None and policy.fips),

@@ -71,6 +71,9 @@ MOST_OPTIONS_INTERVAL = 3600
 _CALLED_NUMBER = re.compile(r"\+?[0-9]{1,32}")
 _URN = re.compile(r"urn:[A-Za-z0-9][A-Za-z0-9-]{1,31}:[A-Za-z0-9()+,.:=@;$_!*'%/?-]{1,255}")
 _HOST = re.compile(r"(?=.{1,253}$)(?![0-9.]+$)[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?\.?")
+_AIA_HOST = re.compile(
+    r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?)(?::[0-9]{1,5})?"
+)
 _PIN = re.compile(r"(?:sha256:)?[0-9a-f]{2}(?::?[0-9a-f]{2}){31}", re.I)
 
 
@@ -195,7 +198,8 @@ class TlsConfig:
     passphrase: KeyMaterial | None = None
     """The passphrase of an encrypted key; in a file the only line of `passphrase_file`."""
     store: str | os.PathLike[str] | None = None
-    """A folder that keeps the certificates a person has accepted."""
+    """Where the certificates are kept that a person has accepted: a folder, or "keyring:NAME", the
+    item of that name in the desktop's keyring."""
     server_certificate: str | os.PathLike[str] | None = None
     """A PEM file with the certificate, and its chain, that a listener shows to its clients."""
     server_key: str | os.PathLike[str] | None = None
@@ -207,6 +211,9 @@ class TlsConfig:
 
     :meta private:
     """
+    aia_hosts: tuple[str, ...] = ()
+    """Hosts from which issuers that a server does not show may be fetched over HTTP (AIA caIssuers,
+    RFC 5280): "host" for port 80, or "host:port".  Without any, none is fetched."""
 
     def place_of(self, key: str) -> str:
         """Return a key with where it is written, as an error message begins.
@@ -215,12 +222,25 @@ class TlsConfig:
         """
         return self.places.get(key, f"tls.{key}")
 
+    @property
+    def listed_aia_hosts(self) -> frozenset[str]:
+        """The `aia_hosts` in lower case, without port 80.
+
+        :meta private:
+        """
+        return frozenset(host.lower().removesuffix(":80") for host in self.aia_hosts)
+
     def __post_init__(self) -> None:
         if not isinstance(self.ca, tuple):
             raise ConfigurationError("tls.ca: give a tuple of paths, as in ca=(path,)")
         settle_types(self, "tls")
         if self.pin is not None and _PIN.fullmatch(self.pin) is None:
             raise ConfigurationError("tls.pin: expected the certificate's SHA-256, 64 hex digits")
+        for host in self.aia_hosts:
+            if _AIA_HOST.fullmatch(host) is None:
+                raise ConfigurationError(
+                    f'tls.aia_hosts: "{host}" is no host: expected a name or address, and ":port"'
+                )
         if (self.certificate is None) != (self.key is None):
             missing = "tls.key" if self.key is None else "tls.certificate"
             raise ConfigurationError(f"{missing}: a client certificate and its key go together")

@@ -132,6 +132,7 @@ class _DirectoryTables:
             credential=credential_of(tls),
             pin=tls.pin,
             minimum=tls.minimum,
+            aia_hosts=tls.listed_aia_hosts,
             service=service,
             revocation=policy.choice("revocation", RevocationMode) or RevocationMode.SOFT,
             allow=frozenset(policy.choices("allow", Relaxation)),

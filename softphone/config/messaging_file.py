@@ -75,6 +75,7 @@ def _tls(file: TomlTable, im: TomlTable) -> TlsSettings:
         credential=credential_of(config),
         pin=config.pin,
         minimum=config.minimum,
+        aia_hosts=config.listed_aia_hosts,
         service=Service.XMPP,
         revocation=RevocationMode(mode) if mode in set(RevocationMode) else RevocationMode.SOFT,
     )
@@ -180,6 +181,7 @@ def _im_presence(im: TomlTable, tls: TlsSettings) -> ImPresenceConfig | None:
             credential=credential_of(config),
             pin=config.pin,
             minimum=config.minimum,
+            aia_hosts=config.listed_aia_hosts,
         )
     if table.texts("servers") is None:
         table.fail_whole("servers is missing: the nodes, the home node first")

@@ -84,6 +84,7 @@ def oauth_tls(
         credential=credential_of(chosen),
         pin=chosen.pin,
         minimum=chosen.minimum,
+        aia_hosts=chosen.listed_aia_hosts,
         service=Service.HTTPS,
         revocation=revocation,
         allow=allow,

@@ -27,7 +27,10 @@ Choice = TypeVar("Choice", bound=Enum)
 Made = TypeVar("Made")
 
 PASSWORD_KEYS = ("password", "password_file", "password_env")
-TLS_KEYS = ("ca", "certificate", "key", "passphrase_file", "pin", "server_name", "minimum", "store")
+TLS_KEYS = (
+    *("ca", "certificate", "key", "passphrase_file", "pin", "server_name", "minimum", "store"),
+    "aia_hosts",
+)
 SERVER_KEYS = ("server_certificate", "server_key", "server_passphrase_file")
 """Keys of the `[tls]` of an account that listens."""
 _READ_APART = (

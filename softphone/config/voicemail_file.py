@@ -81,6 +81,7 @@ def _tls(file: TomlTable, voicemail: TomlTable) -> TlsSettings:
         # An account's pin is that of its call server.
         pin=None if own is None and "aor" in file.values else config.pin,
         minimum=config.minimum,
+        aia_hosts=config.listed_aia_hosts,
         service=Service.HTTPS,
         revocation=policy.choice("revocation", RevocationMode) or RevocationMode.SOFT,
         allow=frozenset(policy.choices("allow", Relaxation)),

@@ -111,6 +111,9 @@ class TlsSettings:
 
     `edge_domain` is the domain that an edge server's certificate has to name beside its host.
     Nobody is asked about such a certificate, and neither pins nor trust lists count.
+
+    `aia_hosts` are the hosts ("host" for port 80, or "host:port") at which issuers that a server
+    has not shown are looked for; none by default.
     """
 
     store: TrustStore = field(default_factory=TrustStore)
@@ -131,6 +134,7 @@ class TlsSettings:
     protocols: tuple[str, ...] = ()
     server_domains: frozenset[str] = frozenset()
     edge_domain: str | None = None
+    aia_hosts: frozenset[str] = frozenset()
 
     @property
     def client_server_domains(self) -> frozenset[str]:
@@ -149,8 +153,13 @@ class TlsSettings:
         return () if role is None else self.lists.certificates(role)
 
 
-def client_context(settings: TlsSettings, *, pins: Sequence[bytes] = ()) -> ssl.SSLContext:
+def client_context(
+    settings: TlsSettings, *, pins: Sequence[bytes] = (), issuers: Sequence[bytes] = ()
+) -> ssl.SSLContext:
     """Make a context for outgoing connections; `pins` (DER) are anchors beside the store's.
+
+    `issuers` (DER, none of them self-issued) may link a path, and end none: with them every path
+    has to end in a self-signed anchor.
 
     Raises ConfigurationError when our own credential cannot be used.
     """
@@ -159,6 +168,11 @@ def client_context(settings: TlsSettings, *, pins: Sequence[bytes] = ()) -> ssl.
     context.verify_mode = ssl.CERT_REQUIRED
     _harden(context, settings)
     _load_anchors(context, settings, pins)
+    if issuers:
+        # Python hands OpenSSL no certificates but trusted ones.  Without this flag one that is not
+        # self-signed ends no path (X509_V_FLAG_PARTIAL_CHAIN).
+        context.verify_flags &= ~ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
+        _load_authorities(context, b"".join(issuers))
     if settings.credential is not None:
         _load_credential(context, settings.credential)
     return context

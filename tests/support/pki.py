@@ -65,10 +65,14 @@ class Shape:
     ends: datetime = NOW + 90 * DAY
     crl: str | None = None
     ocsp: str | None = None
+    issuer_at: str | list[str] | None = None
     authority: bool = False
     key: object = None
+    public: object = None
+    """A key to certify in the place of the own one, which then signs nothing."""
     constraints: x509.NameConstraints | None = None
     critical_constraints: bool = True
+    more: tuple[x509.ExtensionType, ...] = ()
 
 
 class Pki:
@@ -89,7 +93,7 @@ class Pki:
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(above[0].subject if above else subject)
-            .public_key(key.public_key())
+            .public_key((shape.public or key).public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(shape.starts)
             .not_valid_after(shape.ends)
@@ -127,6 +131,8 @@ def extensions(shape: Shape, key, signing):
     yield x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), False
     if shape.names:
         yield x509.SubjectAlternativeName(shape.names), not shape.cn
+    for each in shape.more:
+        yield each, False
     if shape.purposes and not shape.authority:
         yield x509.ExtendedKeyUsage(shape.purposes), False
     if shape.constraints is not None:
@@ -134,10 +140,15 @@ def extensions(shape: Shape, key, signing):
     if shape.crl is not None:
         url = [x509.UniformResourceIdentifier(shape.crl)]
         yield x509.CRLDistributionPoints([x509.DistributionPoint(url, None, None, None)]), False
-    if shape.ocsp is not None:
-        place = x509.UniformResourceIdentifier(shape.ocsp)
-        access = x509.AccessDescription(AuthorityInformationAccessOID.OCSP, place)
-        yield x509.AuthorityInformationAccess([access]), False
+    issuers = [shape.issuer_at] if isinstance(shape.issuer_at, str) else shape.issuer_at or []
+    places = [(AuthorityInformationAccessOID.OCSP, shape.ocsp)] if shape.ocsp is not None else []
+    places += [(AuthorityInformationAccessOID.CA_ISSUERS, place) for place in issuers]
+    access = [
+        x509.AccessDescription(method, x509.UniformResourceIdentifier(place))
+        for method, place in places
+    ]
+    if access:
+        yield x509.AuthorityInformationAccess(access), False
 
 
 def signed_with_sha1(pki: Pki, name: str, folder: Path) -> Held:

@@ -1,6 +1,7 @@
-"""Fetches CRLs and OCSP answers over HTTP, bounded in time and size, on httpcore.
+"""Fetches CRLs, OCSP answers and issuers over HTTP, bounded in time and size, on httpcore.
 
-CRLs by GET (RFC 5280 section 4.2.1.13) and OCSP answers by POST (RFC 6960 appendix A.1).
+CRLs and missing issuers by GET (RFC 5280 sections 4.2.1.13 and 4.2.2.1), OCSP answers by POST
+(RFC 6960 appendix A.1).
 Redirects, proxies and cookies are not used.  A name is resolved once, its addresses are checked,
 and the connection goes to a checked address.
 """
@@ -42,6 +43,7 @@ _FAILURES = (
 _MEDIA_TYPES = {
     FetchKind.CRL: b"application/pkix-crl",
     FetchKind.OCSP: b"application/ocsp-response",
+    FetchKind.ISSUER: b"application/pkix-cert",
 }
 
 
@@ -49,12 +51,13 @@ _MEDIA_TYPES = {
 class HttpLimits:
     """Sizes in octets, times in seconds.
 
-    An answer is cached until its nextUpdate, `keep` at most; a failure for `keep_failure`, so that
-    a dead server does not delay every connection.  At most `entries` answers, of `kept` octets in
-    all, are cached.
+    An answer is cached until its nextUpdate, `keep` at most, an issuer for `keep`; a failure for
+    `keep_failure`, so that a dead server does not delay every connection.  At most `entries`
+    answers, of `kept` octets in all, are cached.
     """
 
     size: int = 10 << 20
+    issuer_size: int = 64 << 10
     entries: int = 64
     kept: int = 32 << 20
     keep: float = 86_400.0
@@ -142,15 +145,19 @@ class RevocationFetcher:
         network = GatedNetwork(connect, TransportLimits())
         async with httpcore.AsyncConnectionPool(network_backend=network) as pool:
             answer = await self._bounded(pool, fetch, within)
-        # In a thread: an answer may be megabytes, and the first one imports its parser.
-        said = (
-            await asyncio.to_thread(next_update, fetch, answer)
-            if isinstance(answer, bytes)
-            else self._wall() + timedelta(seconds=self._limits.keep_failure)
-        )
+        said = await self._end_of(fetch, answer)
         if said is not None:
             self._cache_answer(fetch, answer, said)
         return answer
+
+    async def _end_of(self, fetch: Fetch, answer: bytes | FetchFailed) -> datetime | None:
+        """Until when an answer may be cached; None: not at all."""
+        if isinstance(answer, FetchFailed):
+            return self._wall() + timedelta(seconds=self._limits.keep_failure)
+        if fetch.kind is FetchKind.ISSUER:
+            return self._wall() + timedelta(seconds=self._limits.keep)
+        # In a thread: an answer may be megabytes, and the first one imports its parser.
+        return await asyncio.to_thread(next_update, fetch, answer)
 
     def _known(self, fetch: Fetch) -> bytes | FetchFailed | None:
         until, answer = self._kept.get(fetch, (None, None))
@@ -186,12 +193,14 @@ class RevocationFetcher:
             headers.append((b"Content-Type", b"application/ocsp-request"))
         method = "POST" if fetch.kind is FetchKind.OCSP else "GET"
         body = fetch.request if fetch.kind is FetchKind.OCSP else None
+        issuer = fetch.kind is FetchKind.ISSUER
+        largest = self._limits.issuer_size if issuer else self._limits.size
         async with pool.stream(method, fetch.url, headers=headers, content=body) as response:
             if response.status != 200:
                 return FetchFailed(f"{fetch.url} answered {response.status}")
             data = bytearray()
             async for chunk in response.aiter_stream():
                 data += chunk
-                if len(data) > self._limits.size:
-                    return FetchFailed(f"{fetch.url} sent more than {self._limits.size} bytes")
+                if len(data) > largest:
+                    return FetchFailed(f"{fetch.url} sent more than {largest} bytes")
         return bytes(data)

@@ -29,7 +29,13 @@ from softphone.net.stream.dialer import (
 from softphone.net.stream.handshake_slots import HandshakeSlots
 from softphone.net.stream.listener import StreamListener, bind_stream
 from softphone.net.stream.revocation_answers import Fetcher
-from softphone.net.stream.tls_handshake import CertificateGate, TlsClient, TlsServer, verified_chain
+from softphone.net.stream.tls_handshake import (
+    CertificateGate,
+    TlsClient,
+    TlsServer,
+    shown_chain,
+    verified_chain,
+)
 
 __all__ = [
     "CertificateGate",
@@ -48,6 +54,7 @@ __all__ = [
     "addresses_of",
     "bind_stream",
     "connect_socket",
+    "shown_chain",
     "system_addresses",
     "verified_chain",
     "with_port_advice",

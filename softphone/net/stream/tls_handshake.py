@@ -4,7 +4,8 @@ The handshake verifies against our own trust anchors; the gate then examines, fe
 (`softphone.trust.verification.gate`), and only then is the connection handed out.  A refused one is
 aborted without a byte of application data.  If a pin is known by its fingerprint only, a first
 connection, without our certificate and without data, learns the pinned certificate; the connection
-that is used verifies it again.
+that is used verifies it again.  So are issuers learned that a server has not shown, if hosts are
+listed that they may be fetched from; they only link a path to an anchor that was there before.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import ipaddress
 import logging
 import socket
 import ssl
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ from softphone.errors import (
 from softphone.net.limits import TransportLimits
 from softphone.net.stream.connection import StreamConnection, alert_of
 from softphone.net.stream.handshake_slots import HandshakeSlots
+from softphone.net.stream.issuer_fetching import fetch_issuers
 from softphone.net.stream.revocation_answers import (
     Fetcher,
     conclude_examination,
@@ -78,6 +80,7 @@ _NOT_TLS = frozenset(
     }
 )
 
+_MOST_LEARNED = 64
 _DER = 2  # ENCODING_DER of CPython's private _ssl module, for 3.11 and 3.12
 
 
@@ -98,6 +101,15 @@ def verified_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
     if not chain or chain[0] != leaf:
         raise CertificateUntrusted("the certificate that was shown is not the one verified")
     return chain
+
+
+def shown_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
+    """The chain that the far end has shown (DER, leaf first), unverified."""
+    public = getattr(session, "get_unverified_chain", None)  # 3.13
+    if public is not None:
+        return tuple(public() or ())
+    inner = session._sslobj  # type: ignore[attr-defined]
+    return tuple(each.public_bytes(_DER) for each in inner.get_unverified_chain() or ())
 
 
 def handshake_error(exc: Exception, peer: str, *, timeout: float) -> SoftphoneError:
@@ -387,11 +399,13 @@ class TlsClient:
         self._learned: dict[tuple[Target, str], bytes] = {}
         self._refused: deque[Pin] = deque(maxlen=64)
         self._vouched: dict[Target, bytes] = {}
+        self._issuers: OrderedDict[Target, tuple[bytes, ...]] = OrderedDict()
 
     def replace_settings(self, credential: str, settings: TlsSettings) -> None:
         """Use other settings for new connections; open ones stay."""
         self._settings[credential] = settings
         self._vouched.clear()
+        self._issuers.clear()
         self._contexts = {
             key: value for key, value in self._contexts.items() if key[0] != credential
         }
@@ -403,22 +417,45 @@ class TlsClient:
             raise ConfigurationError(f'there are no TLS settings named "{target.credential}"')
         return settings
 
+    def issuers(self, target: Target) -> tuple[bytes, ...]:
+        """The fetched issuers (DER) that the path to a target's server has been completed with."""
+        return self._issuers.get(target, ())
+
     async def open_verified(
         self, target: Target, opener: ConnectionOpener
     ) -> tuple[StreamConnection, PeerIdentity | None]:
         """Dial, do the handshake and pass the gate.  Raises TransportError, CertificateError.
 
-        An unknown certificate is asked about if possible: TVS if there are trust lists, else the
-        user.  No connection is open meanwhile; the one made after a yes verifies all of it again.
+        Issuers that were not shown are looked for at listed hosts.  A certificate that stays
+        unknown is asked about if possible: TVS if there are trust lists, else the user.  No
+        connection is open meanwhile; the one made afterwards verifies all of it again.
         """
         settings = self.settings(target)
         try:
-            return await self._open_and_judge(target, settings, opener)
+            return await self._open_by_anchors(target, settings, opener)
         except CertificateUnknown as exc:
             if settings.lists and settings.pin is None:
                 self._vouched[target] = await self._vouched_by_lists(target, settings, opener)
             elif not await self._accepted(target, settings, opener, exc):
                 raise
+        return await self._open_and_judge(target, settings, opener)
+
+    async def _open_by_anchors(
+        self, target: Target, settings: TlsSettings, opener: ConnectionOpener
+    ) -> tuple[StreamConnection, PeerIdentity | None]:
+        """Open with what is trusted already, and once more with issuers that were not shown."""
+        try:
+            return await self._open_and_judge(target, settings, opener)
+        except CertificateUnknown:
+            if not settings.aia_hosts or settings.pin is not None:
+                raise
+            shown = await self._shown(target, opener)
+            found = await fetch_issuers(shown, settings, self._gate.fetcher)
+            if not found:
+                raise
+        self._issuers[target] = found
+        if len(self._issuers) > _MOST_LEARNED:
+            self._issuers.popitem(last=False)
         return await self._open_and_judge(target, settings, opener)
 
     async def _open_and_judge(
@@ -429,17 +466,22 @@ class TlsClient:
         only = _pin_of(settings)
         if only is not None:
             pins = (await self._learn(target, only, opener),)
-        vouched = self._vouched.get(target)
-        context = self._context(
-            target.credential, settings, pins if vouched is None else (*pins, vouched)
+        vouched, issuers = self._vouched.get(target), self.issuers(target)
+        anchors = pins if vouched is None else (*pins, vouched)
+        context = (
+            client_context(settings, pins=anchors, issuers=issuers)
+            if issuers
+            else self._context(target.credential, settings, anchors)
         )
         connection = opener.make(settings.credential is not None)
         try:
             await self._gate.client_handshake(await opener.dial(), connection, context, name)
+            _refuse_as_anchor(connection, issuers)
             rules = gate_rules(settings, pins, only, vouched)
             return connection, await self._gate.judge_connection(connection, settings, name, rules)
         except CertificateError:
             self._vouched.pop(target, None)
+            self._issuers.pop(target, None)
             raise
 
     async def _vouched_by_lists(
@@ -508,18 +550,34 @@ class TlsClient:
 
     async def _look(self, target: Target, opener: ConnectionOpener) -> bytes:
         """The certificate that a server shows; we send no data and show no certificate."""
+        return (await self._shown(target, opener))[0]
+
+    async def _shown(self, target: Target, opener: ConnectionOpener) -> tuple[bytes, ...]:
+        """The chain that a server shows; we send no data and show no certificate."""
         connection = opener.make(False)
         context = probe_context(self.settings(target))
         await self._gate.client_handshake(
             await opener.dial(), connection, context, _name_of(target)
         )
         session = connection.ssl_object
-        leaf = session.getpeercert(binary_form=True) if session is not None else None
+        shown = () if session is None else shown_chain(session)
         connection.abort()
         await connection.finished
-        if leaf is None:
+        if not shown:
             raise CertificateUntrusted(f"{_name_of(target)} shows no certificate")
-        return leaf
+        return shown
+
+
+def _refuse_as_anchor(connection: StreamConnection, issuers: Sequence[bytes]) -> None:
+    """Abort a connection whose path ends in a fetched issuer.  Raises CertificateUntrusted."""
+    session = connection.ssl_object
+    if (
+        issuers
+        and session is not None
+        and not set(issuers).isdisjoint(verified_chain(session)[-1:])
+    ):
+        connection.abort()
+        raise CertificateUntrusted("the path ends in a fetched certificate, which is no anchor")
 
 
 class TlsServer:

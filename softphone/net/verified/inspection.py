@@ -20,23 +20,13 @@ from softphone.net.stream import (
     PrepareSocket,
     StreamConnection,
     TlsClient,
+    shown_chain,
     verified_chain,
 )
 from softphone.net.verified.connector import StarttlsNegotiation, starttls_prepare
 from softphone.sans_io import Flow, PeerIdentity, Target
 from softphone.trust import TlsSettings, client_context, probe_context
 from softphone.trust.verification.checklist import InspectionResult, inspection_result
-
-_DER = 2  # ENCODING_DER of CPython's private _ssl module, for 3.11 and 3.12
-
-
-def shown_chain(session: ssl.SSLObject) -> tuple[bytes, ...]:
-    """The chain that the far end has shown (DER, leaf first), unverified."""
-    public = getattr(session, "get_unverified_chain", None)  # 3.13
-    if public is not None:
-        return tuple(public() or ())
-    inner = session._sslobj  # type: ignore[attr-defined]
-    return tuple(each.public_bytes(_DER) for each in inner.get_unverified_chain() or ())
 
 
 class _NullConnectionOwner:
@@ -67,8 +57,8 @@ class _Inspection:
         slots = HandshakeSlots.within(limits)
         fetcher = config.fetcher or LazyFetcher(config.resolve, config.wall)
         self._gate = CertificateGate(limits=limits, slots=slots, wall=config.wall, fetcher=fetcher)
-        client = TlsClient(self._gate, {target.credential: settings})
-        self._dialer = Dialer(limits=limits, tls=client, resolve=config.resolve)
+        self._client = TlsClient(self._gate, {target.credential: settings})
+        self._dialer = Dialer(limits=limits, tls=self._client, resolve=config.resolve)
         self._name = target.server_name or target.host
 
     def _connection(self, credential: bool = False) -> StreamConnection:
@@ -93,7 +83,8 @@ class _Inspection:
     async def path(self) -> tuple[bytes, ...]:
         target, settings = self._target, self._settings
         pins = settings.store.pins(settings.service, target.host, target.port)
-        connection = await self._handshake(client_context(settings, pins=pins))
+        issuers = self._client.issuers(target)
+        connection = await self._handshake(client_context(settings, pins=pins, issuers=issuers))
         try:
             session = connection.ssl_object
             return () if session is None else verified_chain(session)
@@ -132,12 +123,13 @@ async def inspect_server(
         raise TransportError(f"{target.host} port {target.port} shows no certificate")
     path: tuple[bytes, ...] = ()
     unverified = refusal = identity = None
-    try:
-        path = await inspection.path()
-    except CertificateError as exc:
-        unverified = exc
+    # The verdict first: it has looked for issuers that were not shown.
     try:
         identity = await inspection.verdict()
     except CertificateError as exc:
         refusal = exc
+    try:
+        path = await inspection.path()
+    except CertificateError as exc:
+        unverified = exc
     return inspection_result(shown, path, unverified=unverified, identity=identity, refusal=refusal)

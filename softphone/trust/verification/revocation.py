@@ -49,6 +49,7 @@ class FetchKind(StrEnum):
     CRL = "crl"
     OCSP = "ocsp"
     TVS = "tvs"
+    ISSUER = "issuer"
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import readable_by_others
 from softphone.trust.disk import check_file
+from softphone.trust.store import KEYRING
 
 Choice = TypeVar("Choice", bound=Enum)
 Made = TypeVar("Made")
@@ -335,12 +336,17 @@ class TomlTable:
             key=self.secret_path("key"),
             pin=None if pin is None else pin.lower().replace(" ", ""),
             passphrase=self.secret_in("passphrase_file"),
-            store=self.place("store"),
+            store=self._trust_store(),
             server_key=self.secret_path("server_key"),
             server_passphrase=self.secret_in("server_passphrase_file"),
             places={key: self.place_of(key) for key in _PLACED_KEYS if key in self.values},
             **self.fields(TlsConfig, *_READ_APART),
         )
+
+    def _trust_store(self) -> Path | str | None:
+        """Read where accepted certificates are kept: a folder, or "keyring:NAME" as it is."""
+        text = self.text("store")
+        return text if text is not None and text.startswith(KEYRING) else self.place("store")
 
     def _warn_if_readable(self, path: Path) -> None:
         warning = readable_by_others(path)

@@ -1,7 +1,8 @@
-"""Trust anchors and pins, in memory or on disk.
+"""Trust anchors and pins, in memory, on disk or in the desktop's keyring.
 
 A store on disk is a folder (0700) with `anchors.pem` and `pins.json` (0600).  Writes are atomic: a
-new file, fsynced, renamed over the old one.  Private keys are in `softphone.trust.keystore`.
+new file, fsynced, renamed over the old one.  In a keyring both are one item.  Private keys are in
+`softphone.trust.keystore`.
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import base64
 import binascii
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -29,11 +30,14 @@ from softphone.trust.disk import (
     synchronize,
     write_private,
 )
+from softphone.trust.keyring_item import KeyringItem
 
 _ANCHORS = "anchors.pem"
 _PINS = "pins.json"
 _LOCK = ".anchors.lock"
 _SYSTEM = "system"
+KEYRING = "keyring:"
+"""Begins the name of a store in the desktop's keyring."""
 
 _Stamp: TypeAlias = "tuple[int, int, int] | None"
 
@@ -41,12 +45,14 @@ _Stamp: TypeAlias = "tuple[int, int, int] | None"
 class TrustStore:
     """Trust anchors, pins, and (`system`) the system's trust store.
 
-    `TrustStore.from_sources("ca.crt")` makes one in memory, `TrustStore.open(folder)` one on disk.
+    `TrustStore.from_sources("ca.crt")` makes one in memory, `TrustStore.open(folder)` one on disk,
+    `TrustStore.open("keyring:NAME")` one in the desktop's keyring.
     `keep` is a store whose pins count here, too, and which receives new pins.  `revision` counts
     the changes, so that the owner of an SSLContext can tell when it is out of date.
 
     Several processes may share one folder.  A change takes a lock, reads the files again and
-    rewrites them; `pins` reads them again when another process has changed them.
+    rewrites them; `pins` reads them again when another process has changed them.  A keyring is read
+    when it is opened and before each change.
     """
 
     def __init__(
@@ -61,6 +67,7 @@ class TrustStore:
         self._pins: dict[tuple[Service, str, int], list[Pin]] = _by_place(pins)
         self._keep = keep
         self._folder: Path | None = None
+        self._item: KeyringItem | None = None
         self._seen: tuple[_Stamp, _Stamp] = (None, None)
         self._revision = 0
         self.system = system
@@ -84,13 +91,18 @@ class TrustStore:
     def open(cls, path: str | os.PathLike[str], *, make: bool = True) -> TrustStore:
         """Open the store in the folder `path`; make the folder (0700) when it is missing.
 
-        Without `make` the first change makes the folder.  Raises ConfigurationError when the
-        folder cannot be made, its files cannot be read, or others can write in it.
+        Without `make` the first change makes the folder.  "keyring:NAME" is the item of that name
+        in the desktop's keyring, which may ask its user; it needs the keyring package.  Raises
+        ConfigurationError when the folder cannot be made, its files cannot be read, or others can
+        write in it, and when there is no keyring that can be used.
         """
-        store = cls()
-        store._folder = Path(path)
-        if make:
-            make_folder(store._folder)
+        store, place = cls(), os.fspath(path)
+        if place.startswith(KEYRING):
+            store._item = KeyringItem(place.removeprefix(KEYRING))
+        else:
+            store._folder = Path(place)
+            if make:
+                make_folder(store._folder)
         store._read()
         return store
 
@@ -165,7 +177,8 @@ class TrustStore:
         Yields the folder, None for a store in memory.
         """
         if self._folder is None:
-            yield None
+            with self._changing_item():
+                yield None
             self._revision += 1
             return
         make_folder(self._folder)
@@ -182,12 +195,44 @@ class TrustStore:
             self._seen = self._stamps(self._folder)
             self._revision += 1
 
+    @contextmanager
+    def _changing_item(self) -> Iterator[None]:
+        """Read the item, run the change and write the item; undo the change if that fails."""
+        self._read()
+        before = self._anchors.copy(), {place: [*pins] for place, pins in self._pins.items()}
+        try:
+            yield
+            if self._item is not None:
+                pem = b"".join(each.public_bytes(Encoding.PEM) for each in self.anchors).decode()
+                pins = _pin_rows(self._pins.values())
+                self._item.write(json.dumps({"anchors": pem, "pins": pins}))
+        except BaseException:
+            self._anchors, self._pins = before
+            raise
+
+    def _read_item(self, item: KeyringItem) -> None:
+        text = item.read()
+        if text is None:
+            return
+        try:
+            values = json.loads(text)
+            pem = values["anchors"].encode("ascii")
+            anchors = x509.load_pem_x509_certificates(pem) if pem else []
+            pins = _pins_of(values["pins"])
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            raise ConfigurationError(f"the item of the keyring is no store: {exc}") from exc
+        self._anchors = {der_of(each): each for each in anchors}
+        self._pins = _by_place(pins)
+        self._revision += 1
+
     def _refresh(self) -> None:
         if self._folder is not None and self._stamps(self._folder) != self._seen:
             self._read()
 
     def _read(self) -> None:
-        """Load anchors and pins from disk; a store in memory is left as it is."""
+        """Load anchors and pins from disk or keyring; a store in memory is left as it is."""
+        if self._item is not None:
+            self._read_item(self._item)
         if self._folder is None:
             return
         check_folder(self._folder)
@@ -236,7 +281,11 @@ def _read_anchors(source: Path) -> list[x509.Certificate]:
 
 
 def _pins_json(pins: Iterable[list[Pin]]) -> bytes:
-    rows = [
+    return json.dumps(_pin_rows(pins), indent=1).encode()
+
+
+def _pin_rows(pins: Iterable[list[Pin]]) -> list[dict[str, str | int]]:
+    return [
         {
             "service": pin.service.value,
             "host": pin.host,
@@ -246,19 +295,22 @@ def _pins_json(pins: Iterable[list[Pin]]) -> bytes:
         for group in pins
         for pin in group
     ]
-    return json.dumps(rows, indent=1).encode()
+
+
+def _pins_of(rows: Iterable[Mapping[str, Any]]) -> list[Pin]:
+    return [
+        Pin(
+            Service(row["service"]),
+            str(row["host"]),
+            int(row["port"]),
+            base64.b64decode(row["certificate"], validate=True),
+        )
+        for row in rows
+    ]
 
 
 def _read_pins(path: Path) -> list[Pin]:
     try:
-        return [
-            Pin(
-                Service(row["service"]),
-                str(row["host"]),
-                int(row["port"]),
-                base64.b64decode(row["certificate"], validate=True),
-            )
-            for row in json.loads(path.read_bytes())
-        ]
+        return _pins_of(json.loads(path.read_bytes()))
     except (OSError, ValueError, KeyError, TypeError, binascii.Error) as exc:
         raise ConfigurationError(f"{path} is no list of pins: {exc}") from exc

@@ -72,7 +72,7 @@ class IssuerSearch:
         return self._top is not None and not _is_self_issued(issuer) and _issued(issuer, self._top)
 
     def _rise(self) -> None:
-        """Go up through the certificates that were shown, each once, and set what is wanted there."""
+        """Go up through what was shown, each certificate once, and set what is wanted there."""
         top = self._top
         while top is not None:
             above = next((each for each in self._shown if _issued(each, top)), None)

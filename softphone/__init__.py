@@ -12,23 +12,21 @@ standards.  The modules next to the packages hold what all layers share: errors,
 security policy and the contract of machines without I/O.
 """
 
-from __future__ import annotations
-
+# Nothing is loaded here but `os`, which Python's own start has loaded: not even `__future__` or
+# `typing`.  Until the command line has its handler, Ctrl-C ends in a traceback.
 import os
-from importlib import import_module
-
-from softphone._version import __version__
 
 if os.environ.get("SOFTPHONE_FIPS_FOLDER"):
     # Before anything can load `cryptography`; see the module.
-    import_module("softphone.openssl_provider").load_fips_provider()
+    from importlib import import_module as _import_module
 
-# Without `typing`, which would be most of the import time of softphone: until the command line
-# has its handler, Ctrl-C ends in a traceback.
+    _import_module("softphone.openssl_provider").load_fips_provider()
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from softphone._version import __version__
     from softphone.account import Account
     from softphone.call import (
         Call,
@@ -149,6 +147,7 @@ _MODULES = (
     # In the order of what they load: a name is looked for in one after the other.  The first is
     # there for programs that must not load the others in their event loop.
     "softphone.preloading",
+    "softphone._version",
     "softphone.security",
     "softphone.events",
     "softphone.errors",
@@ -170,8 +169,10 @@ _MODULES = (
 )
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name in __all__:
+        from importlib import import_module
+
         for each in _MODULES:
             module = import_module(each)
             if hasattr(module, name):

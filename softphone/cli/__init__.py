@@ -11,8 +11,7 @@ certificates in `softphone.trust`.
 No standard: the options and the JSON objects for scripts are its own.
 """
 
-from __future__ import annotations
-
+# Not even `__future__` is loaded before `main` handles Ctrl-C.
 import sys
 
 __all__ = ["Interrupted", "main"]

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import random
+import socket
+from contextlib import closing
 
 import pytest
 
 from softphone.call.leg import DescriptionRefusal, MediaProposal, MediaSetup, Negotiation
+from softphone.net.datagrams import DatagramPort
 from softphone.security import SecurityPolicy, SrtpPolicy
 from softphone.sip import Body
 from tests.support.media_port import RecordingPort
@@ -67,3 +70,11 @@ def test_nor_does_rtcp_go_there_or_to_a_third_host(host):
 def test_one_host_is_taken(host):
     made, _ = negotiation("2001:db8::1" if ":" in host else "10.0.0.1")
     assert isinstance(made.receive_offer(description(host)), MediaProposal)
+
+
+def test_the_system_sends_nothing_to_the_broadcast_address_of_its_own_network():
+    """127.255.255.255 looks like a host's address, and only the system knows its networks."""
+    with closing(DatagramPort(("127.0.0.1", 0), receive_buffer=4096)) as port:
+        assert port.socket.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST) == 0
+        with pytest.raises(PermissionError):
+            port.socket.sendto(b"x", ("127.255.255.255", 4000))

@@ -8,6 +8,7 @@ depend on block boundaries, on the number of rows, or on the algorithm that BLAS
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from functools import lru_cache
 from typing import Final
 
@@ -31,6 +32,21 @@ ONE_THREAD: Final = 1 << 18
 which wait for one another when cores are busy."""
 GATHERED: Final = 4096
 """Samples that are filtered at once when each has its own taps."""
+MOST_PHASES: Final = 8192
+"""The largest term of a ratio: a file of 191,999 Hz would take a filter of 74 MB, and seconds."""
+
+
+def ratio_of(target_rate_hz: int, source_rate_hz: int) -> tuple[int, int]:
+    """Return the ratio of two rates in terms of at most `MOST_PHASES`.
+
+    It is exact for all rates in use; else the nearest one, which is off by less than 0.013 %.
+    """
+    exact = Fraction(target_rate_hz, source_rate_hz)
+    if exact > 1:
+        near = 1 / (1 / exact).limit_denominator(MOST_PHASES)
+    else:
+        near = exact.limit_denominator(MOST_PHASES)
+    return near.numerator, near.denominator
 
 
 @lru_cache(maxsize=32)

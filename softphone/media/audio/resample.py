@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
-from softphone.media.audio.polyphase import filter_rows, polyphase
+from softphone.media.audio.polyphase import filter_rows, polyphase, ratio_of
 from softphone.media.interface import PcmBlock, Sink, Source
 
 LEAST_RATE, MOST_RATE = 4000, 192_000
@@ -45,8 +45,7 @@ class Resampler:
                 )
         self.source_rate_hz = source_rate_hz
         self.target_rate_hz = target_rate_hz
-        divisor = math.gcd(source_rate_hz, target_rate_hz)
-        self._ratio = target_rate_hz // divisor, source_rate_hz // divisor
+        self._ratio = ratio_of(target_rate_hz, source_rate_hz)
         self._width = polyphase(*self._ratio).shape[1]
         # The first output aligns with the first input, so half a filter of silence precedes it.
         self._before = self._width // 2 - 1 if self._converts else 0

@@ -25,6 +25,7 @@ from softphone.media.audio import (
     resample_together,
     tone_level,
 )
+from softphone.media.audio.polyphase import MOST_PHASES, ratio_of
 from softphone.media.audio.resample import as_flushable_source
 from softphone.media.audio.tones import power_level
 
@@ -260,3 +261,23 @@ def test_sources_of_ours_that_are_flushed_are_known() -> None:
     for source in (Mine(8000), RingSource(SharedRing.local(1024), 8000)):
         assert as_flushable_source(source) is source
         assert source.flushes == 0
+
+
+@pytest.mark.parametrize(
+    ("source", "target"), [(191_999, 8000), (48_000, 191_999), (73_618, 8000), (8193, 8192)]
+)
+def test_odd_rates_take_a_small_filter(source, target):
+    """Fuzzing found a WAV whose rate took a filter of 300,000 taps; 191,999 Hz took 900 MB."""
+    up, down = ratio_of(target, source)
+    assert max(up, down) <= MOST_PHASES
+    assert abs(up / down - target / source) < 1.3e-4 * target / source
+    converted = Resampler(source, target).feed(np.zeros(source, dtype=np.int16), last=True)
+    assert converted.size == pytest.approx(target, rel=1e-3)
+
+
+def test_rates_in_use_are_converted_exactly():
+    rates = (8000, 11_025, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000, 96_000, 192_000)
+    for source in rates:
+        for target in rates:
+            up, down = ratio_of(target, source)
+            assert up * source == down * target

@@ -17,9 +17,13 @@ from dataclasses import dataclass
 
 from softphone.security import CryptoSuite
 from tests.fuzz import capf_target as capf
+from tests.fuzz import json_target as answer
+from tests.fuzz import octet_target as octet
+from tests.fuzz import sign_in_target as sign_in
 from tests.fuzz import stir_target as stir
 from tests.fuzz import xml_target as xml
 from tests.fuzz.endpoint_target import EndpointTarget
+from tests.fuzz.event_body_target import BODIES, check_bodies
 from tests.fuzz.mutation import mutated, prefixes, replaced, shifted
 from tests.fuzz.rtp_target import check_compound, check_events, check_packet, check_video
 from tests.fuzz.sdp_target import ANSWER, OFFER, check_description
@@ -105,6 +109,17 @@ def targets() -> list[Target]:
         Target("XML of service discovery", xml.FOUND, xml.check_discovery),
         Target("XML of IM and Presence", xml.SOAP, xml.check_soap),
         Target("XML of TwiML", xml.TWIML, xml.check_twiml),
+        Target("XML of edges", xml.EDGES, xml.check_edge),
+        Target("bodies of events", BODIES, check_bodies),
+        Target("JSON of authorization servers", answer.AUTHORIZATION, answer.check_authorization),
+        Target("JSON of bots and compliance", answer.BOTS, answer.check_bot),
+        Target("frames of other clients", answer.FRAMES, answer.check_frames),
+        Target("cookies of edges", sign_in.COOKIES, sign_in.check_cookie),
+        Target("redirects of browsers", sign_in.REDIRECTS, sign_in.check_redirect),
+        Target("STARTTLS of chat servers", sign_in.STARTTLS, sign_in.check_starttls),
+        Target("SASL challenges", sign_in.CHALLENGES, sign_in.check_challenges),
+        Target("STUN answers", octet.STUN, octet.check_stun),
+        Target("sounds of messages", octet.SOUNDS, octet.check_sound),
     ]
     for suite in CryptoSuite:
         srtp = SrtpTarget(suite)

@@ -16,6 +16,7 @@ TARGETS = {
     xml.check_discovery: xml.FOUND,
     xml.check_soap: xml.SOAP,
     xml.check_twiml: xml.TWIML,
+    xml.check_edge: xml.EDGES,
 }
 
 

@@ -1,4 +1,4 @@
-"""Fuzz targets of XML: device files, KPML, remote control, UDS, discovery, mail, SOAP, TwiML."""
+"""Fuzz targets of XML: device files, KPML, remote control, UDS, discovery, mail, SOAP, edges."""
 
 from __future__ import annotations
 
@@ -13,13 +13,23 @@ from softphone.discovery.document import (
     parse_user,
 )
 from softphone.discovery.jabber_config import parse_jabber_config
-from softphone.errors import DirectoryError, DiscoveryError, SoftphoneError, VoicemailError
+from softphone.discovery.records import is_host_name
+from softphone.edge import parse_edge_configuration
+from softphone.errors import (
+    DirectoryError,
+    DiscoveryError,
+    EdgeError,
+    SingleSignOnError,
+    SoftphoneError,
+    VoicemailError,
+)
 from softphone.messaging.im_presence.document import (
     fault_code,
     parse_login,
     parse_one_time_password,
     parse_presence_domain,
 )
+from softphone.oauth.cluster import read_single_sign_on
 from softphone.provisioning.device_config import parse_device_config
 from softphone.sip import Body
 from softphone.sip.event_packages.cisco_remotecc import (
@@ -30,8 +40,14 @@ from softphone.sip.event_packages.cisco_remotecc import (
     text_parts,
 )
 from softphone.sip.event_packages.kpml import KpmlSubscription
+from softphone.sip.transport import is_numeric
 from softphone.trust.lists import FileRefused
-from softphone.voicemail.document import parse_mailbox, parse_message, parse_messages
+from softphone.voicemail.document import (
+    parse_mailbox,
+    parse_message,
+    parse_messages,
+    parse_version,
+)
 from tests.support.capf import DATA
 from tests.support.kpml import kpml_request
 
@@ -51,6 +67,7 @@ MAILBOX = [
     b"</Message></Messages>",
     b'{"@total":"1","Message":{"MsgId":"0:b4ff-1","Secure":"false","Duration":"3340"}}',
     b"<Mailbox><IsMailboxMounted>true</IsMailboxMounted></Mailbox>",
+    b"<VersionInformation><version>15.0.1</version></VersionInformation>",
 ]
 
 FOUND = [
@@ -84,6 +101,16 @@ TWIML = [
     b'<Response><Pause length="2"/><Connect><Stream url="wss://h/m" track="inbound_track">'
     b'<Parameter name="a" value="b"/></Stream></Connect><Hangup/></Response>',
     b'<?xml version="1.0"?><Response><Reject reason="busy"/><Dial>1</Dial></Response>',
+]
+EDGES = [
+    b"<getEdgeConfigResponse><serviceConfig><service><name>_cisco-uds</name><server><priority>1"
+    b"</priority><port>8443</port><address>h.example.test</address></server></service>"
+    b"<service><name>tftpServer</name><address>h.example.test</address></service></serviceConfig>"
+    b"<edgeConfig><sipEdgeServer><server><address>e.example.test</address><tlsPort>5061</tlsPort>"
+    b"</server></sipEdgeServer><sipRequest><route>&lt;sip:192.0.2.1:5061;transport=tls;lr&gt;"
+    b"</route></sipRequest><userUdsServer><server><address>192.0.2.2</address></server>"
+    b"</userUdsServer></edgeConfig></getEdgeConfigResponse>",
+    b'<a><SingleSignOn version="11.5"><Status enabled="true"/></SingleSignOn></a>',
 ]
 
 
@@ -124,7 +151,7 @@ def check_directory(data: bytes) -> None:
 
 def check_mailbox(data: bytes) -> None:
     """Messages or a mailbox, or VoicemailError."""
-    for read in (parse_messages, parse_message, parse_mailbox):
+    for read in (parse_messages, parse_message, parse_mailbox, parse_version):
         try:
             read(data)
         except VoicemailError:
@@ -164,3 +191,24 @@ def check_twiml(data: bytes) -> None:
     except TwimlError:
         return
     assert len(verbs) <= MOST_VERBS
+
+
+def check_edge(data: bytes) -> None:
+    """The servers that an edge names, or whether there is single sign-on, or an exception of ours.
+
+    An edge's certificate must name it, so that each is a name and no address.
+    """
+    try:
+        found = parse_edge_configuration(data)
+    except EdgeError:
+        found = None
+    if found is not None:
+        edges = (*found.sip, *found.xmpp, *found.http, *found.turn)
+        assert found.sip
+        assert found.uds
+        assert all(is_host_name(each.host) and 0 < each.port < 65_536 for each in edges)
+        assert all(is_host_name(host) or is_numeric(host) for host in found.inside_hosts)
+    try:
+        assert read_single_sign_on(data).version.isprintable()
+    except SingleSignOnError:
+        return

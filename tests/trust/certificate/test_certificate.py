@@ -240,6 +240,7 @@ def test_the_identity_of_a_peer_is_put_together():
     assert identity.fingerprint == fingerprint_of(der_of(server().certificate))
     assert identity.names[0] == "dns:pbx.example.test"
     assert (identity.protocol, identity.cipher, identity.revocation) == ("TLSv1.3", "C", "good")
+    assert identity.expires == server().certificate.not_valid_after_utc.timestamp()
 
 
 def malformed(oid, value: bytes) -> x509.Certificate:

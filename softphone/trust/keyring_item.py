@@ -50,5 +50,5 @@ class KeyringItem:
             raise ConfigurationError(f"keyring:{self._name} keeps nothing: {_INSTEAD}")
 
     def _unusable(self, error: Exception) -> ConfigurationError:
-        why = " ".join(str(error).split()) or type(error).__name__
+        why = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         return ConfigurationError(f"keyring:{self._name} cannot be used: {why}: {_INSTEAD}")

@@ -76,7 +76,7 @@ def test_a_keyring_that_cannot_write_leaves_the_store_as_it_was(keyring):
     store.add_pin(PIN)
 
     def fail(service, name, text):
-        raise KeyringError("it is\nlocked")
+        raise KeyringError("it is\nlocked.")
 
     keyring.module.set_password = fail
     with pytest.raises(ConfigurationError, match="keyring:phone cannot be used: it is locked: "):

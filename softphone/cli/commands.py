@@ -135,6 +135,7 @@ GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
             "chat": "ChatOptions",
             "fetch": "FetchOptions",
             "history": "HistoryOptions",
+            "search": "SearchMessagesOptions",
         },
     ),
     (

@@ -48,12 +48,14 @@ if TYPE_CHECKING:
         Presence,
     )
     from softphone.messaging.server_location import TlsMode
-    from softphone.messaging.storage import MessageArchive
+    from softphone.messaging.storage import ArchiveSearchMethod, ArchiveSearchPage, MessageArchive
 
 __all__ = [
     "ALLOW",
     "MATRIX",
     "Allow",
+    "ArchiveSearchMethod",
+    "ArchiveSearchPage",
     "Availability",
     "CertificateName",
     "ComplianceConfig",
@@ -94,6 +96,7 @@ _MODULES = (
     "im_presence",
     "config",
     "storage.archive",
+    "storage.archive_search",
     "delivery.sender",
     "client",
 )

@@ -1,10 +1,10 @@
-"""`softphone im send`, `im chat` and `im history`: one message, a conversation, the archive."""
+"""`softphone im send`, `chat`, `fetch`, `history` and `search`: messages, files, the archive."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +21,7 @@ from softphone.cli.messaging.options import (
     ChatOptions,
     FetchOptions,
     HistoryOptions,
+    SearchMessagesOptions,
     SendOptions,
 )
 from softphone.config.messaging_file import ImFile, load_messaging
@@ -127,26 +128,63 @@ async def run_chat(output: CommandOutput, options: ChatOptions) -> int:
 async def show_history(output: CommandOutput, options: HistoryOptions) -> int:
     """Print the messages of the archive.  Raises ConfigurationError without an archive."""
     file = _load(output, options.account)
-    if file.config.history.archive is None:
-        raise ConfigurationError(
-            f"{options.account}: im.archive: there is no archive;"
-            " history in memory ends with the sign-out"
+    async with _archive(file) as archive:
+        read = archive.read_messages(options.peer, last=options.last)
+        messages = [message async for message in read]
+    _show_archived(output, messages)
+    count = len(messages)
+    sentence = "" if messages else "nothing was said"
+    output.summary(sentence, result="completed", status=0, messages=count)
+    return DONE
+
+
+async def search_history(output: CommandOutput, options: SearchMessagesOptions) -> int:
+    """Print one page of the messages that have all words.
+
+    Raises ConfigurationError without an archive, and where the policy forbids a history.
+    """
+    file = _load(output, options.account)
+    async with _archive(file) as archive:
+        page = await archive.search_messages(
+            " ".join(options.words), options.peer, limit=options.limit, before=options.before
         )
-    count = 0
+    _show_archived(output, page.messages)
+    count = len(page.messages)
+    sentence = f"{count} found, {page.method}"
+    if page.next is not None:
+        sentence += f"; more of it with --before {page.next}"
+    output.summary(
+        sentence,
+        result="completed",
+        status=0,
+        messages=count,
+        method=page.method,
+        next=page.next,
+    )
+    return DONE
+
+
+def _archive(file: ImFile) -> MessageArchive:
+    """Make the account's archive.  Raises ConfigurationError without one."""
+    history = file.config.history
+    if history.archive is None:
+        raise ConfigurationError(
+            f"{file.path}: im.archive: there is no archive; history in memory ends with the"
+            " sign-out" + (", or the conversation" if history.disable_history else "")
+        )
+    return MessageArchive(history, file.config.jid, DatabaseConnector(_believing(file.config.tls)))
+
+
+def _show_archived(output: CommandOutput, messages: Sequence[Message]) -> None:
     rows = []
-    network = DatabaseConnector(_believing(file.config.tls))
-    async with MessageArchive(file.config.history, file.config.jid, network) as archive:
-        async for message in archive.read_messages(options.peer, last=options.last):
-            count += 1
-            if output.json:
-                show_message(output, message)
-            at = f"{message.at.astimezone():%F %R}"
-            sign = SIGN[message.security.sign]
-            rows.append((at, sign, message.peer, message.sender, message.body))
+    for message in messages:
+        if output.json:
+            show_message(output, message)
+        at = f"{message.at.astimezone():%F %R}"
+        sign = SIGN[message.security.sign]
+        rows.append((at, sign, message.peer, message.sender, message.body))
     if rows:
         output.table("", ("when", "", "with", "who", "what"), rows)
-    output.summary("" if rows else "nothing was said", result="completed", status=0, messages=count)
-    return DONE
 
 
 def _believing(tls: TlsSettings) -> TlsSettings:

@@ -88,6 +88,30 @@ class HistoryOptions(CommandOptions):
 
 
 @option_dataclass
+class SearchMessagesOptions(CommandOptions):
+    """Search the local archive of messages, the newest first; nothing is sent.
+
+    In SQLite a full-text index is made with the first search: a message is found that has, for each
+    word, a word that begins so. Elsewhere, and under a key, one that contains each word.
+    """
+
+    carried_out_by = "softphone.cli.messaging.im:search_history"
+    examples = (
+        "softphone im search invoice march --account alice.toml",
+        "softphone im search invoice --with bob@example.com --account alice.toml --json",
+    )
+    words: Annotated[list[str], typer.Argument(help="The words, in any order.")]
+    account: AccountOption
+    peer: Annotated[str | None, option("--with", "Only what was said with this one.", "JID")] = None
+    limit: Annotated[int, option("--limit", "At most so many messages.", "N", min=1, max=1000)] = 50
+    before: Annotated[
+        int | None,
+        option("--before", "The page after the one whose summary says this number.", "N", min=1),
+    ] = None
+    json: JsonOption = False
+
+
+@option_dataclass
 class SearchOptions(CommandOptions):
     """Search all directories of a file; each person is shown once."""
 

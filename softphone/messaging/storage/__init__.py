@@ -12,6 +12,7 @@ the SSLRequest of PostgreSQL's frontend/backend protocol 3.0.
 from __future__ import annotations
 
 from softphone.messaging.storage.archive import MessageArchive
+from softphone.messaging.storage.archive_search import ArchiveSearchMethod, ArchiveSearchPage
 from softphone.messaging.storage.audit import Audit, AuditRecord, audit_table
 from softphone.messaging.storage.audit_triggers import setup_script
 from softphone.messaging.storage.database import require_sqlalchemy
@@ -19,6 +20,8 @@ from softphone.messaging.storage.postgres_connection import DatabaseConnector, d
 from softphone.messaging.storage.third_party_archive import ThirdPartyArchive
 
 __all__ = [
+    "ArchiveSearchMethod",
+    "ArchiveSearchPage",
     "Audit",
     "AuditRecord",
     "DatabaseConnector",

@@ -88,3 +88,14 @@ async def test_the_archive_is_shown_with_its_signs(account, tmp_path):
         "to the client",
     )
     assert (summary["event"], summary["messages"]) == ("summary", 1)
+    # The same archive is searched, page by page.
+    words = ("search", "CLIENT", "to", "--account", str(account), "--json")
+    ended = softphone(tmp_path, *words)
+    message, summary = map(json.loads, ended.stdout.splitlines())
+    assert (message["body"], summary["messages"]) == ("to the client", 1)
+    assert (summary["method"], summary["next"]) == ("by the full-text index", None)
+    ended = softphone(tmp_path, "search", "to", "--limit", "1", "--account", str(account))
+    assert "1 found, by the full-text index; more of it with --before 2" in ended.stdout
+    account.write_text(account.read_text() + "disable_history = true\n")
+    ended = softphone(tmp_path, *words)
+    assert (ended.returncode, "Disable_IM_History" in ended.stderr) == (2, True)

@@ -117,6 +117,7 @@ class MessagingClient:
         self._upload = UploadService()
         self._compliance: AccountCompliance | None = None
         self._shown = Presence(config.jid, Availability.AVAILABLE)
+        self._error: SoftphoneError | None = None
         self._greeted = asyncio.Event()
         self._greeting: asyncio.Task[None] | None = None
         self._judging: asyncio.Task[None] | None = None
@@ -138,7 +139,7 @@ class MessagingClient:
         if self._sessions is not None:
             self._sessions.attach(self._stream)
         self._connection.on_up = self._came_up
-        self._connection.on_signed_out = self._signed_out
+        self._connection.on_signed_out = self._lost
 
     def _encrypted(self, session: ClientSession, frame: Frame) -> None:
         self._peers.mark_encrypting(session.peer)
@@ -223,6 +224,11 @@ class MessagingClient:
     def is_up(self) -> bool:
         """Whether the server is connected now; otherwise sent messages wait."""
         return self._connection.is_up
+
+    @property
+    def error(self) -> SoftphoneError | None:
+        """Why the server has signed us out for good; iteration has ended then."""
+        return self._error
 
     @property
     def counters(self) -> Counter[str]:
@@ -365,6 +371,10 @@ class MessagingClient:
             pshow=None if show is Availability.AVAILABLE else show.value,
             pstatus=self._shown.status or None,
         )
+
+    def _lost(self, error: SoftphoneError) -> None:
+        self._error = error
+        self._signed_out(error)
 
     def _signed_out(self, error: SoftphoneError) -> None:
         self._sender.fail_unacknowledged(error)

@@ -19,21 +19,26 @@ from softphone.events import (
     MessageWaiting,
     RegistrationChanged,
 )
-from softphone.icons import icon_of_connection
+from softphone.icons import icon_of_lock
 from softphone.ui.call_list import CallList
 from softphone.ui.certificates import certificate_row, connection_text, refused_row
 from softphone.ui.request_fields import check_names, number_field, sentence
 from softphone.web import BadRequest
 
 LONGEST_NOTE = 1000
+BEYOND_EDGE = "the edge server decrypts: beyond it, nothing is known to be encrypted"
 
 
 class AccountEntry:
-    """One account: its configuration, and the account once it has started."""
+    """One account: its configuration, and the account once it has started.
 
-    def __init__(self, config: AccountConfig) -> None:
+    A line of a user's sign-in comes as an `account` that was started.
+    """
+
+    def __init__(self, config: AccountConfig, account: Account | None = None) -> None:
         self.config = config
-        self.account: Account | None = None
+        self.account = account
+        self.of_user = account is not None
         self.error: SoftphoneError | None = None
         self.detail = ""
         self.waiting = 0
@@ -45,24 +50,37 @@ class AccountEntry:
         """How far its registration is, as a word of the page."""
         account = self.account
         if account is None:
-            return "failed" if self.error is not None else "registering"
+            ended = "closed" if self.of_user else "registering"
+            return "failed" if self.error is not None else ended
         if account.trunk is not None:
             return f"trunk {account.trunk.value}"
         if account.registration is RegistrationState.UNREGISTERED and account.listening is not None:
             return "listening"
         return account.registration.value
 
+    @property
+    def lock(self) -> bool | None:
+        """Whether its connection is encrypted up to its server; None without a connection."""
+        signaling = None if self.account is None else self.account.signaling
+        if signaling is None:
+            return None
+        return signaling.level is SecurityLevel.ENCRYPTED and self.config.edge is None
+
     def to_plain(self, number: int) -> dict[str, Any]:
-        """Return the account as JSON values; `lock` is that of its connection, None without one."""
+        """Return the account as JSON values."""
         signaling = None if self.account is None else self.account.signaling
         why = "there is no connection" if signaling is None else connection_text(signaling)
+        by_edge = signaling is not None and self.config.edge is not None
+        if by_edge:
+            why = f"{why}; {BEYOND_EDGE}"
         return {
             "number": number,
             "aor": self.config.aor,
             "state": self.state,
             "detail": self.detail,
-            "lock": None if signaling is None else signaling.level is SecurityLevel.ENCRYPTED,
-            "icon": icon_of_connection(None if signaling is None else signaling.level).value,
+            "lock": self.lock,
+            "icon": icon_of_lock(self.lock).value,
+            "by_edge": by_edge,
             "why": why,
             "waiting": self.waiting,
             "usable": self.account is not None,
@@ -137,6 +155,48 @@ class AccountList:
         """Return the certificates of all as JSON values."""
         return [row for entry in self._entries for row in entry.certificates(now)]
 
+    def follow_lines(self, accounts: Sequence[Account]) -> None:
+        """Show the lines of a user's sign-in: new ones are followed, and closed ones let go.
+
+        A device whose configuration has changed registers its lines anew.
+        """
+        shown = [each for each in self._entries if each.of_user]
+        for entry in shown:
+            if entry.account is not None and entry.account not in accounts:
+                entry.account, entry.detail = None, ""
+                self._changed()
+        for account in accounts:
+            if any(each.account is account for each in shown):
+                continue
+            entry = self._entry_for(account)
+            entry.account, entry.expiries = account, account.certificate_expiries
+            entry.task = asyncio.get_running_loop().create_task(self._follow(entry, account))
+            self._changed()
+
+    def _entry_for(self, account: Account) -> AccountEntry:
+        """Return the entry of a line that was closed and has the same AOR, else a new one."""
+        for entry in self._entries:
+            if entry.of_user and entry.account is None and entry.config.aor == account.config.aor:
+                entry.config = account.config
+                return entry
+        entry = AccountEntry(account.config, account)
+        self._entries.append(entry)
+        return entry
+
+    def service(self) -> dict[str, Any] | None:
+        """Return how the lines of a user's sign-in are, as JSON values; None without one."""
+        lines = [each for each in self._entries if each.of_user]
+        if not lines:
+            return None
+        up = [each for each in lines if each.state == RegistrationState.REGISTERED.value]
+        locks = [each.lock for each in up]
+        if up and None not in locks:
+            return {"state": up[0].state, "lock": all(locks), "why": "", "again": False}
+        ended = all(each.state in ("failed", "closed") for each in lines)
+        why = "; ".join(filter(None, (each.detail for each in lines))) or "no line is registered"
+        state = "failed" if ended else "reconnecting"
+        return {"state": state, "lock": None, "why": why, "again": False}
+
     async def register(self, given: Mapping[str, Any]) -> None:
         """Try an account again: {"account"}."""
         check_names(given, "account")
@@ -144,6 +204,8 @@ class AccountList:
         if number >= len(self._entries):
             raise BadRequest("there is no such account")
         entry = self._entries[number]
+        if entry.of_user:
+            raise BadRequest("it is a line of the user's sign-in, which registers it")
         if entry.account is not None and entry.account.calls:
             raise BadRequest("a call is up")
         if entry.task is not None:
@@ -165,6 +227,9 @@ class AccountList:
             return
         entry.account, entry.expiries = account, account.certificate_expiries
         self._changed()
+        await self._follow(entry, account)
+
+    async def _follow(self, entry: AccountEntry, account: Account) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_events(entry, account))
             group.create_task(self._follow_calls(account))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from softphone import Phone
-from softphone.errors import SoftphoneError
+from softphone.errors import SoftphoneError, TransportError
 from softphone.ui.request_fields import check_names, sentence, text_field
 from softphone.ui.service_row import service_row
 from softphone.web import BadRequest
@@ -35,6 +35,7 @@ class Chat:
         self._phone = phone
         self._changed = changed
         self._client: MessagingClient | None = None
+        self._name = "" if config is None else config.jid
         self._received: OrderedDict[str, int] = OrderedDict()
         self._unread: dict[str, int] = {}
         self._task: asyncio.Task[None] | None = None
@@ -48,12 +49,17 @@ class Chat:
     @property
     def name(self) -> str:
         """The user's address; "" without chat."""
-        return "" if self._config is None else self._config.jid
+        return self._name
 
     def start(self) -> None:
         """Begin to sign in, where there is chat."""
         if self._config is not None:
             self._task = asyncio.get_running_loop().create_task(self._run(self._config))
+
+    def follow_client(self, client: MessagingClient) -> None:
+        """Take over a client that a user's sign-in has signed in."""
+        self._name, self._client = client.jid, client
+        self._task = asyncio.get_running_loop().create_task(self._follow(client))
 
     async def close(self) -> None:
         """Stop following the chat; the phone signs out."""
@@ -63,13 +69,19 @@ class Chat:
 
     async def _run(self, config: MessagingConfig) -> None:
         try:
-            client = self._client = await self._phone.sign_in(config)
-            self._changed()
-            async for message in client:
-                self._note(message)
-                self._changed()
+            self._client = await self._phone.sign_in(config)
         except SoftphoneError as error:
             self.error = error
+            self._changed()
+            return
+        self._changed()
+        await self._follow(self._client)
+
+    async def _follow(self, client: MessagingClient) -> None:
+        async for message in client:
+            self._note(message)
+            self._changed()
+        self.error = client.error or TransportError("the server has signed us out")
         self._client = None
         self._changed()
 
@@ -84,9 +96,9 @@ class Chat:
 
     def service(self) -> dict[str, Any] | None:
         """Return the service as JSON values; None without chat."""
-        if self._config is None:
+        if not self._name:
             return None
-        state = "failed" if self.error is not None else "signing in"
+        state = "signing in" if self.error is None else "failed"
         lock: bool | None = None
         why = "there is no connection"
         if self._client is not None:
@@ -95,7 +107,8 @@ class Chat:
                 why = f"TLS to the server, whose certificate was verified; {self._client.mechanism}"
         elif self.error is not None:
             why = sentence(self.error)
-        return service_row("chat", self.name, state, lock=lock, why=why)
+        again = self.error is not None and self._config is not None
+        return service_row("chat", self.name, state, lock=lock, why=why, again=again)
 
     def peers(self) -> list[dict[str, Any]]:
         """Return the conversations and the roster as JSON values: who wrote last comes first."""

@@ -15,6 +15,8 @@ from softphone.web import BadRequest
 LONGEST_WORD = 100
 MOST_FOUND = 50
 MOST_NUMBERS = 10
+USER_DIRECTORY = "uds"
+"""The name of the directory that a user's sign-in opens."""
 
 
 class Directory:
@@ -24,6 +26,7 @@ class Directory:
         self, configs: Sequence[DirectoryConfig], phone: Phone, changed: Callable[[], None]
     ) -> None:
         self._configs = tuple(configs)
+        self._names = [each.name for each in self._configs]
         self._phone = phone
         self._changed = changed
         self._contacts: Contacts | None = None
@@ -35,9 +38,13 @@ class Directory:
         if self._configs:
             self._contacts = self._phone.open_directories(self._configs)
 
+    def use_contacts(self, contacts: Contacts) -> None:
+        """Take over the directory of a user's sign-in, which was asked then."""
+        self._contacts, self._asked, self._names = contacts, True, [USER_DIRECTORY]
+
     def services(self) -> list[dict[str, Any]]:
         """Return the directories as JSON values; the lock is None until one has answered."""
-        return [self._service(each.name) for each in self._configs]
+        return [self._service(name) for name in self._names]
 
     def _service(self, name: str) -> dict[str, Any]:
         error = self._failures.get(name)
@@ -64,7 +71,8 @@ class Directory:
         word = text_field(given, "word", most=LONGEST_WORD)
         if self._contacts is None:
             raise BadRequest(
-                "there is no directory: [directory.NAME] of the account file names one"
+                "there is no directory: [directory.NAME] of the account file names one, or a"
+                " user's sign-in finds it"
             )
         found = await self._contacts.find(word, limit=MOST_FOUND)
         self._asked, self._failures = True, dict(found.failures)

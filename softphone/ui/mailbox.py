@@ -46,6 +46,7 @@ class Mailbox:
         self._play = play
         self._client: VoicemailClient | None = None
         self._counts: MailboxCounts | None = None
+        self._answered = False
         self._version = 0
         self._task: asyncio.Task[None] | None = None
         self._playing: asyncio.Task[None] | None = None
@@ -63,6 +64,11 @@ class Mailbox:
     def name(self) -> str:
         """The mailbox and its server; "" without one."""
         return "" if self._config is None else f"{self._config.user} at {self._config.server}"
+
+    def follow_client(self, client: VoicemailClient, *, asked: bool) -> None:
+        """Take over the mailbox of a user's sign-in; `asked` is whether it has answered then."""
+        self._config, self._client, self._answered = client.config, client, asked
+        self._follow(client)
 
     def start(self) -> None:
         """Open the mailbox and follow its counts, where there is one."""
@@ -83,7 +89,7 @@ class Mailbox:
     async def _run(self, client: VoicemailClient) -> None:
         try:
             async for counts in client.changes():
-                self._counts, self.error = counts, None
+                self._counts, self._answered, self.error = counts, True, None
                 self._version += 1
                 self._changed()
         except SoftphoneError as error:
@@ -97,10 +103,11 @@ class Mailbox:
         state, lock, why = "connecting", None, "nothing was asked yet"
         if self.error is not None:
             state, why = "failed", sentence(self.error)
-        elif self._counts is not None:
+        elif self._answered:
             state, lock = "ready", True
             why = "HTTPS, and the certificate of the server was verified"
-        return service_row("voicemail", self.name, state, lock=lock, why=why)
+        again = self.error is not None
+        return service_row("voicemail", self.name, state, lock=lock, why=why, again=again)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the counts and what is being played; `version` changes with the messages."""
@@ -115,7 +122,10 @@ class Mailbox:
 
     def _opened(self) -> VoicemailClient:
         if self._client is None:
-            raise BadRequest("there is no mailbox: [voicemail] of the account file names one")
+            raise BadRequest(
+                "there is no mailbox: [voicemail] of the account file names one, or a user's"
+                " sign-in finds it"
+            )
         return self._client
 
     async def show_messages(self, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from softphone.diagnostics import Ladder
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.icons import Icon
 from softphone.monitoring import PageAccess
+from softphone.net import DnsResolver
 from softphone.ui.account_list import AccountList
 from softphone.ui.call_list import CallList
 from softphone.ui.call_sound import CallSound, Sound
@@ -25,12 +26,16 @@ from softphone.ui.chat import Chat
 from softphone.ui.directory import Directory
 from softphone.ui.mailbox import Mailbox
 from softphone.ui.request_fields import sentence
+from softphone.ui.user_services import PageParts, UserServices
 from softphone.voicemail import VoicemailConfig
 from softphone.web import BadRequest, EventFeed, SiteContent, WebSite
 
 if TYPE_CHECKING:
     # Loads slixmpp, which is an extra.
     from softphone.messaging import MessagingConfig
+
+    # Loads every service.
+    from softphone.phone.user_sign_in import UserSignInCallbacks, UserSignInConfig
 
 FILES = ("phone.js", "phone.css")
 LARGEST_BODY = 16_384
@@ -50,20 +55,24 @@ Action = Callable[[Mapping[str, Any]], Coroutine[Any, Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class PageConfig:
-    """What the page is for: accounts, and the services of one user.
+    """What the page is for: accounts, and the services of one user; or a user who signs in.
 
     `device` is the sound card by name or number, "default" for the system's; None: no sound.
     """
 
-    accounts: tuple[AccountConfig, ...]
+    accounts: tuple[AccountConfig, ...] = ()
     directories: tuple[DirectoryConfig, ...] = ()
     messaging: MessagingConfig | None = None
     voicemail: VoicemailConfig | None = None
     device: str | None = "default"
+    user: UserSignInConfig | None = None
 
     def __post_init__(self) -> None:
-        if not self.accounts:
-            raise ConfigurationError("the page needs an account")
+        given = self.accounts or self.directories or self.messaging or self.voicemail
+        if self.user is not None and given:
+            raise ConfigurationError("the services of a user who signs in are found: give no other")
+        if self.user is None and not self.accounts:
+            raise ConfigurationError("the page needs an account, or a user who signs in")
 
 
 class PhonePage:
@@ -71,8 +80,9 @@ class PhonePage:
 
     `answer` answers questions about unknown certificates in place of the page.  `confirm` and
     `on_sign_in` are those of `WebSite`.  `before_secure` is called before a secure voice message is
-    played.  `wall` returns seconds since 1970, `open_device` opens a sound card by name.  Raises
-    ConfigurationError where the page cannot be served.
+    played.  `callbacks` are asked during the sign-in of a user, `resolver` is the phone's.  `wall`
+    returns seconds since 1970, `open_device` opens a sound card by name.  Raises ConfigurationError
+    where the page cannot be served.
     """
 
     def __init__(
@@ -85,6 +95,8 @@ class PhonePage:
         confirm: Callable[[], Awaitable[bool]] | None = None,
         on_sign_in: Callable[[], None] = lambda: None,
         before_secure: Callable[[], None] = lambda: None,
+        callbacks: UserSignInCallbacks | None = None,
+        resolver: DnsResolver | None = None,
         wall: Callable[[], float] = time.time,
         open_device: Callable[[str], Sound] | None = None,
     ) -> None:
@@ -93,7 +105,10 @@ class PhonePage:
         self._questions.changed = self._change
         self._ladder = Ladder(limit=MOST_MESSAGES)
         self._phone = Phone(
-            trust=trust, unknown_certificate=answer or self._questions.ask, tap=self._ladder
+            trust=trust,
+            unknown_certificate=answer or self._questions.ask,
+            tap=self._ladder,
+            resolver=resolver,
         )
         self._notes: deque[tuple[int, str]] = deque(maxlen=MOST_NOTES)
         self._noted = 0
@@ -107,6 +122,8 @@ class PhonePage:
         self._mailbox = Mailbox(
             config.voicemail, self._phone, self._sound, self._change, before_secure=before_secure
         )
+        parts = PageParts(self._accounts, self._chat, self._directory, self._mailbox)
+        self._user = UserServices(config.user, callbacks, self._phone, parts, self._change)
         self.feed = EventFeed(lambda: ("state", self.state()))
         self.site = WebSite(
             self._content(),
@@ -128,6 +145,7 @@ class PhonePage:
             **self._calls.actions,
             **self._chat.actions,
             **self._mailbox.actions,
+            **self._user.actions,
         }
         return SiteContent(
             files={
@@ -146,12 +164,14 @@ class PhonePage:
             stack.push_async_callback(self.feed.finish, LAST_EVENTS)
             await stack.enter_async_context(self._phone)
             self._directory.start()
-            for part in (self._accounts, self._chat, self._mailbox, self._calls):
+            parts = (self._accounts, self._chat, self._mailbox, self._calls, self._user)
+            for part in parts:
                 stack.push_async_callback(part.close)
             await self._sound.look()
             self._accounts.start()
             self._chat.start()
             self._mailbox.start()
+            self._user.start()
             going_round = asyncio.get_running_loop().create_task(self._go_round())
             stack.callback(going_round.cancel)
             stack.callback(self._cancel_pending)
@@ -177,6 +197,8 @@ class PhonePage:
         """Return the phone as it stands, as JSON values (`docs/page-state.schema.json`)."""
         now = self._wall()
         services = [self._chat.service(), *self._directory.services(), self._mailbox.service()]
+        if self._user.there:
+            services = [*self._user.services()]
         failed = [
             (self._chat.name, self._chat.error),
             (self._mailbox.name, self._mailbox.error),
@@ -185,6 +207,7 @@ class PhonePage:
         return {
             "fips": self._phone.fips.on,
             "sound": {"usable": not self._sound.problem, "problem": self._sound.problem},
+            "sign_in": self._user.to_plain(),
             "accounts": self._accounts.to_plain(),
             "services": [each for each in services if each is not None],
             "calls": self._calls.to_plain(),
@@ -192,6 +215,7 @@ class PhonePage:
             "voicemail": self._mailbox.to_plain(),
             "certificates": [
                 *self._accounts.certificates(now),
+                *self._user.certificates(now),
                 *(row for name, error in failed for row in refused_row(name, error)),
             ],
             "questions": self._questions.to_plain(),
@@ -220,9 +244,11 @@ class PhonePage:
             self._pending.cancel()
 
     async def _go_round(self) -> None:
-        """Update the page for changes that nothing reports: presence, certificate expiry."""
+        """Update the page for changes that nothing reports: presence, expiry, a device's lines."""
         while True:
             await asyncio.sleep(GOING_ROUND)
+            if self._user.there:
+                self._accounts.follow_lines(self._phone.accounts)
             self._change()
 
 

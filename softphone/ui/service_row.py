@@ -1,4 +1,4 @@
-"""The row of a service of the page: chat, a directory, the mailbox."""
+"""One service of the page as JSON values, whoever opened it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,30 @@ from typing import Any
 from softphone.icons import icon_of_lock
 
 
-def service_row(kind: str, name: str, state: str, *, lock: bool | None, why: str) -> dict[str, Any]:
-    """Return a service as JSON values; `lock` is None while nothing is known of its connection."""
-    icon = icon_of_lock(lock).value
-    return {"kind": kind, "name": name, "state": state, "lock": lock, "icon": icon, "why": why}
+def service_row(
+    kind: str,
+    name: str,
+    state: str,
+    *,
+    lock: bool | None = None,
+    why: str = "",
+    server: str = "",
+    by_edge: bool = False,
+    again: bool = False,
+) -> dict[str, Any]:
+    """Return a service as JSON values (`docs/page-state.schema.json`).
+
+    `lock` is None while nothing is known of its connection.  With `by_edge` that ends at an edge
+    server, which decrypts.  `again` is whether a person may have it tried again.
+    """
+    return {
+        "kind": kind,
+        "name": name,
+        "state": state,
+        "lock": lock,
+        "icon": icon_of_lock(lock).value,
+        "why": why,
+        "server": server,
+        "by_edge": by_edge,
+        "again": again,
+    }

@@ -1,4 +1,7 @@
-"""The commands `softphone discover` and `softphone sign-in`: their options."""
+"""The commands `softphone discover` and `softphone sign-in`: their options.
+
+`softphone ui` takes those of `UserSignInOptions`, too.
+"""
 
 from __future__ import annotations
 
@@ -112,20 +115,9 @@ class DiscoverOptions(UserOptions):
 
 
 @option_dataclass
-class SignInOptions(UserOptions):
-    """Sign a user in from a mail address: phone, chat, directory and voicemail.
+class UserSignInOptions(UserOptions):
+    """What signs a user in, beyond what finds the services: for each command that does it."""
 
-    Finds the services, boots the user's soft phone (CSF) with CAPF and registers it, and stays
-    signed in until interrupted.  Outside it signs in at the edge server (Expressway) and goes on
-    through it, without CAPF.  The password goes where that of `softphone discover`
-    goes.
-    """
-
-    carried_out_by = "softphone.cli.discovery.sign_in:sign_in_user"
-    examples = (
-        "softphone sign-in alice@example.com --ca ca.pem",
-        "softphone sign-in alice@example.com --password-file alice.secret --once --json",
-    )
     only: Annotated[
         list[str] | None,
         option(
@@ -162,6 +154,23 @@ class SignInOptions(UserOptions):
     edge_xmpp: Annotated[
         str, option("--edge-xmpp", "How TLS begins for chat at an edge: starttls, direct.", "HOW")
     ] = "starttls"
-    once: Annotated[bool, option("--once", "Sign in, report, and leave.")] = False
     passphrase: AskedPassphraseOptions = field(default_factory=AskedPassphraseOptions)
+
+
+@option_dataclass
+class SignInOptions(UserSignInOptions):
+    """Sign a user in from a mail address: phone, chat, directory and voicemail.
+
+    Finds the services, boots the user's soft phone (CSF) with CAPF and registers it, and stays
+    signed in until interrupted.  Outside it signs in at the edge server (Expressway) and goes on
+    through it, without CAPF.  The password goes where that of `softphone discover`
+    goes.
+    """
+
+    carried_out_by = "softphone.cli.discovery.sign_in:sign_in_user"
+    examples = (
+        "softphone sign-in alice@example.com --ca ca.pem",
+        "softphone sign-in alice@example.com --password-file alice.secret --once --json",
+    )
+    once: Annotated[bool, option("--once", "Sign in, report, and leave.")] = False
     ladder: LadderOption = False

@@ -22,7 +22,7 @@ from softphone.cli.discovery.discovery_config import (
     make_resolver,
     read_password,
 )
-from softphone.cli.discovery.options import SignInOptions
+from softphone.cli.discovery.options import SignInOptions, UserSignInOptions
 from softphone.discovery import DiscoveryCache, DiscoveryStep, JabberConfig, StepOutcome
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.messaging.server_location import TlsMode
@@ -53,11 +53,9 @@ async def sign_in_user(output: CommandOutput, options: SignInOptions) -> int:
     security grounds first.  Raises what `Phone.sign_in_user` raises.
     """
     cache = DiscoveryCache(options.cache or default_cache())
-    config = await _config(output, options, cache)
+    config = await make_user_config(output, options, cache)
     tls = config.discovery.tls
-    callbacks = UserSignInCallbacks(
-        make_confirmation(output, options), _string_prompt(output, options), cache
-    )
+    callbacks = make_callbacks(output, options, cache)
     try:
         async with Phone(
             tap=output.ladder,
@@ -95,8 +93,8 @@ def _end(output: CommandOutput, user: SignedInUser) -> int:
     return code
 
 
-async def _config(
-    output: CommandOutput, options: SignInOptions, cache: DiscoveryCache
+async def make_user_config(
+    output: CommandOutput, options: UserSignInOptions, cache: DiscoveryCache
 ) -> UserSignInConfig:
     """Make the configuration.  Raises ConfigurationError before anything is sent."""
     try:
@@ -140,7 +138,18 @@ def _default_device_store(address: str) -> Path:
     return Path(state) / "softphone" / "users" / quote(address, safe="@")
 
 
-def _string_prompt(output: CommandOutput, options: SignInOptions) -> AskAuthenticationString | None:
+def make_callbacks(
+    output: CommandOutput, options: UserSignInOptions, cache: DiscoveryCache
+) -> UserSignInCallbacks:
+    """Make the questions of a sign-in, which are asked on the terminal, if there is one."""
+    return UserSignInCallbacks(
+        make_confirmation(output, options), _string_prompt(output, options), cache
+    )
+
+
+def _string_prompt(
+    output: CommandOutput, options: UserSignInOptions
+) -> AskAuthenticationString | None:
     """Return the function that asks for an authentication string; None without a user."""
     if options.trust.no_prompt or output.json or not is_attended():
         return None
@@ -290,8 +299,11 @@ async def _print_line(output: CommandOutput, line: Account) -> None:
 async def _print_messages(output: CommandOutput, phone: Phone) -> None:
     from softphone.cli.messaging.im import show_message
 
-    async for message in phone.messages:
+    messages = phone.messages
+    async for message in messages:
         show_message(output, message)
+    if messages.error is not None:
+        raise messages.error
 
 
 async def _print_mailbox(output: CommandOutput, phone: Phone) -> None:

@@ -74,8 +74,10 @@ function draw(svg, name) {
   if (use.getAttribute("href") !== `#${name}`) use.setAttribute("href", `#${name}`);
 }
 
-const lockClass = (lock) => (lock === null ? "quiet" : lock ? "good" : "bad");
-const lockWord = (lock) => (lock === null ? "" : lock ? ", encrypted" : ", not encrypted");
+const lockClass = (lock, byEdge) => (lock === null ? "quiet" : lock ? "good" : byEdge ? "warn" : "bad");
+const lockWord = (lock, byEdge) => (
+  lock === null ? "" : lock ? ", encrypted" : byEdge ? ", encrypted as far as the edge server" : ", not encrypted"
+);
 
 function tell(text) {
   find("told").hidden = !text;
@@ -249,32 +251,56 @@ function makeRow() {
   return item;
 }
 
-function showRow(item, { icon, lock }, name, said, why) {
-  draw(item.parts.icon, icon);
-  item.parts.icon.setAttribute("class", lockClass(lock));
+function showRow(item, each, name, more, why) {
+  draw(item.parts.icon, each.icon);
+  item.parts.icon.setAttribute("class", lockClass(each.lock, each.by_edge));
   say(item.parts.name, name);
-  say(item.parts.state, said);
+  say(item.parts.state, `${each.state}${lockWord(each.lock, each.by_edge)}${more}`);
   say(item.parts.why, why);
+  item.parts.why.className = each.state === "failed" || each.state === "lost" ? "why bad" : "why quiet";
 }
-
 function again(item, wanted, path, body) {
   const there = item.querySelector("button");
   if (wanted && !there) item.append(button("Try again", () => ask(path, body), "small"));
   else if (!wanted && there) there.remove();
 }
 
+function showSignIn(now) {
+  find("sign-in").hidden = !now;
+  if (!now) return;
+  say(find("sign-in-state"), `${now.account}: ${now.state}`);
+  say(find("sign-in-why"), now.why);
+  find("sign-in-again").hidden = now.state !== "failed";
+  const details = find("sign-in-details");
+  if (details.dataset.state !== now.state) {
+    details.dataset.state = now.state;
+    details.open = now.state !== "signed in"; // what went well is out of the way
+  }
+  const steps = now.steps.map((each, number) => ({ ...each, number }));
+  keyed(find("steps"), steps, (each) => `${each.number} ${each.name}`, (each) => {
+    const item = made("li");
+    const line = made("p");
+    item.parts = { said: made("span"), why: made("p", undefined, "why quiet") };
+    line.append(bdi(each.name, "name"), ": ", item.parts.said);
+    item.append(line, item.parts.why);
+    return item;
+  }, (item, each) => {
+    say(item.parts.said, [each.outcome, each.detail].filter(Boolean).join(": "));
+    say(item.parts.why, each.why);
+    item.className = each.outcome === "failed" ? "bad" : "";
+  });
+}
+
 function showAccounts(accounts, services) {
   keyed(find("accounts"), accounts, (each) => each.number, makeRow, (item, each) => {
     const waiting = each.waiting ? `, ${each.waiting} new voice messages` : "";
-    showRow(item, each, each.aor, `${each.state}${lockWord(each.lock)}${waiting}`, each.detail || each.why);
-    item.parts.why.className = each.state === "failed" ? "why bad" : "why quiet";
+    showRow(item, each, each.aor, waiting, each.detail || each.why);
     again(item, each.state === "failed", "register", { account: each.number });
   });
   const retry = { chat: "chat-sign-in", voicemail: "voicemail-again" };
   keyed(find("services"), services, (each) => `${each.kind} ${each.name}`, makeRow, (item, each) => {
-    showRow(item, each, `${each.kind} ${each.name}`, `${each.state}${lockWord(each.lock)}`, each.why);
-    item.parts.why.className = each.state === "failed" ? "why bad" : "why quiet";
-    again(item, each.state === "failed" && retry[each.kind], retry[each.kind], {});
+    showRow(item, each, `${each.kind} ${each.name}`.trim(), each.server && `, at ${each.server}`, each.why);
+    again(item, each.again, retry[each.kind], {});
   });
   const select = find("account");
   keyed(select, accounts, (each) => each.number, (each) => {
@@ -357,9 +383,11 @@ async function search() {
 function showChat(peers, services) {
   const chat = services.find((each) => each.kind === "chat");
   const none = document.querySelector('[data-none="chat"]');
-  none.hidden = Boolean(chat) && peers.length > 0;
-  say(none, chat ? "no conversation yet" : "there is no chat: [im] of the account file names a server");
-  find("talk-to").hidden = !chat;
+  const absent = !chat || chat.state === "left out";
+  none.hidden = !absent && peers.length > 0;
+  const whence = state.sign_in ? "the sign-in has found none" : "[im] of the account file names a server";
+  say(none, absent ? `there is no chat: ${(chat && chat.why) || whence}` : "no conversation yet");
+  find("talk-to").hidden = absent;
   keyed(find("peers"), peers, (each) => each.peer, (each) => {
     const item = made("li");
     const open = button("", () => openConversation(each.peer), "small");
@@ -406,7 +434,8 @@ async function showMessages() {
 
 function showVoicemail(voicemail) {
   const note = find("voicemail-note");
-  if (!voicemail.there) say(note, "there is no mailbox: [voicemail] of the account file names one");
+  const whence = state.sign_in ? "the sign-in has found none" : "[voicemail] of the account file names one";
+  if (!voicemail.there) say(note, `there is no mailbox: ${whence}`);
   else say(note, `${voicemail.new} new, ${voicemail.old} old${voicemail.playing ? "; one is being played" : ""}`);
   for (const item of find("voicemail").children) {
     const playing = voicemail.playing === item.dataset.key;
@@ -449,6 +478,7 @@ function show(now) {
   find("questions").hidden = !now.questions.length;
   keyed(find("questions").querySelector(".cards"), now.questions, (each) => each.number, makeQuestion, () => {});
   showCalls(now.calls);
+  showSignIn(now.sign_in);
   showAccounts(now.accounts, now.services);
   showCertificates(now.certificates);
   showChat(now.chat, now.services);
@@ -479,6 +509,7 @@ find("text").addEventListener("keydown", (event) => {
     find("send").requestSubmit();
   }
 });
+find("sign-in-again").addEventListener("click", () => ask("sign-in", {}));
 find("told-close").addEventListener("click", () => tell(""));
 setInterval(() => { if (state) showCalls(state.calls); }, 1000);
 

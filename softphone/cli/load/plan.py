@@ -59,16 +59,9 @@ def plan_of(options: LoadOptions) -> LoadPlan:
     if options.allow_exec:
         raise ConfigurationError("--allow-exec: that is for a SIPp scenario (--sipp)")
     scenario = load_scenario(options.scenario, BUILTIN_SCENARIOS)
-    if options.sockets not in ("per-call", "shared"):
-        raise ConfigurationError(f"--sockets {options.sockets}: expected per-call or shared")
-    if options.media not in ("inline", "worker"):
-        raise ConfigurationError(f"--media {options.media}: expected inline or worker")
+    _check_values(options)
     if scenario.callee is None and not scenario.once and not options.target:
         raise ConfigurationError(f"--target: scenario {scenario.name} needs somebody to call")
-    if not 0.0 <= options.tolerate_late < 100.0:
-        raise ConfigurationError(
-            f"--tolerate-late {options.tolerate_late:g}: expected a share from 0 to below 100 %"
-        )
     faults = FaultSpec()
     for text in options.fault or ():
         faults = parse_fault(text, faults)
@@ -93,7 +86,7 @@ def plan_of(options: LoadOptions) -> LoadPlan:
         checks=options.checks,
         answer_timeout=options.answer_timeout,
         tolerate_late=options.tolerate_late,
-        hep=None if options.hep is None else parse_collector(options.hep),
+        hep=_collector(options),
         faults=faults,
     )
     plan.schedule()
@@ -102,6 +95,21 @@ def plan_of(options: LoadOptions) -> LoadPlan:
     if plan.target:
         account.target_uri(plan.target)
     return plan
+
+
+def _check_values(options: LoadOptions) -> None:
+    if options.sockets not in ("per-call", "shared"):
+        raise ConfigurationError(f"--sockets {options.sockets}: expected per-call or shared")
+    if options.media not in ("inline", "worker"):
+        raise ConfigurationError(f"--media {options.media}: expected inline or worker")
+    if not 0.0 <= options.tolerate_late < 100.0:
+        raise ConfigurationError(
+            f"--tolerate-late {options.tolerate_late:g}: expected a share from 0 to below 100 %"
+        )
+
+
+def _collector(options: LoadOptions) -> tuple[str, int] | None:
+    return None if options.hep is None else parse_collector(options.hep)
 
 
 _OF_SIPP = ("inf", "inf_index", "sipp_key", "total_calls", "listen")
@@ -143,7 +151,7 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
         host=options.host,
         answer_timeout=options.answer_timeout,
         tolerate_late=options.tolerate_late,
-        hep=None if options.hep is None else parse_collector(options.hep),
+        hep=_collector(options),
         sipp=SippSpec(
             str(path),
             tuple(map(str, options.inf or ())),

@@ -29,10 +29,9 @@ from softphone_codecs import codec_name
 class MediaStreamRow:
     """A row and its keys.  `spec` is what it was last opened with; None before that.
 
-    `host` is our own address; the far end's must be of the same family.  `dscp` is the code point
-    of what is sent.  `clear_latching` lists
-    the networks from which media in clear may be adopted.  `only_host` is the only host that
-    anything is sent to until `send_anywhere`; None: any.
+    `dscp` is the code point of what is sent.  `clear_latching` lists the networks from which media
+    in clear may be adopted.  `only_host` is the only host that anything is sent to until
+    `send_anywhere`; None: any.
     """
 
     def __init__(
@@ -43,7 +42,6 @@ class MediaStreamRow:
         *,
         cname: str,
         reports: RtcpXrDemand = DEFAULT_XR_DEMAND,
-        host: str,
         dscp: int = 0,
         clear_latching: tuple[str, ...] = (),
         only_host: str | None = None,
@@ -55,7 +53,6 @@ class MediaStreamRow:
         self._backend = port
         self._cname = cname
         self._reports = reports
-        self._host = host
         self._dscp = dscp
         self._clear_latching = clear_latching
         self._only_host = only_host
@@ -96,7 +93,6 @@ class MediaStreamRow:
     def rebind(self, host: str) -> None:
         """Move the row to new ports at another address of ours.  Raises NoPortFree, MediaError."""
         self.local = self._backend.rebind_stream(self.local.handle, host)
-        self._host = host
 
     def _reopen_stream(self, spec: StreamSpec) -> None:
         if self._silent:

@@ -860,7 +860,6 @@ class Negotiation:
                 ),
                 cname=setup.cname,
                 reports=setup.reports,
-                host=setup.host,
                 dscp=setup.dscp[media == "video"],
                 clear_latching=setup.clear_latching if self._may_be_clear else (),
                 only_host=self.only_host,

@@ -37,7 +37,6 @@ def row_of(port):
         port.allocate_stream(),
         plan,
         cname="us",
-        host="192.0.2.1",
     )
 
 

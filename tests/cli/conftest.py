@@ -26,22 +26,25 @@ from softphone.security import KeyMaterial
 from softphone.sip.auth import DigestAlgorithm
 from softphone.sip.auth.digest_server import DigestVerified, DigestVerifier, VerifierConfig
 from softphone.sip.message import parse_datagram
+from tests.support.json_lines import check_lines, command_of, definition_of
 
 SOFTPHONE = [sys.executable, "-m", "softphone"]
 
 
 @dataclass
 class Outcome:
-    """How a command ended."""
+    """How a command ended; each line for scripts is one that the schema of `--json` describes."""
 
     code: int
     out: str
     err: str
+    arguments: tuple = ()
     events: list[dict] = field(default_factory=list)
 
     def __post_init__(self):
         if self.out.startswith("{"):
             self.events = [json.loads(line) for line in self.out.splitlines()]
+            check_lines(definition_of(command_of(self.arguments)), self.events)
 
     @property
     def summary(self):
@@ -64,7 +67,7 @@ def cli(capsys, monkeypatch):
         with pytest.raises(SystemExit) as left:
             commands.main()
         seen = capsys.readouterr()
-        return Outcome(int(left.value.code or 0), seen.out, seen.err)
+        return Outcome(int(left.value.code or 0), seen.out, seen.err, arguments)
 
     return run
 
@@ -73,6 +76,7 @@ class Process:
     """A command as a process of its own, with its output in pipes."""
 
     def __init__(self, *arguments, **environment):
+        self.arguments = arguments
         self.process = subprocess.Popen(
             [*SOFTPHONE, *map(str, arguments)],
             stdout=subprocess.PIPE,
@@ -99,7 +103,7 @@ class Process:
     def outcome(self):
         """Wait for the end."""
         out, err = self.process.communicate(timeout=90)
-        return Outcome(self.process.returncode, "".join(self.read) + out, err)
+        return Outcome(self.process.returncode, "".join(self.read) + out, err, self.arguments)
 
 
 @pytest.fixture

@@ -7,77 +7,123 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from copy import deepcopy
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from jsonschema import Draft202012Validator
 
 from softphone.cli.call.summary import BLANK, audio_fields, video_fields
+from softphone.discovery import ServicePath, StepOutcome
 from softphone.events import StreamStatistics
 from softphone.load.result import BLANK_LOAD_SUMMARY
+from softphone.messaging import Availability, EncryptionScope, MessageDirection
+from softphone.phone.user_sign_in import ServiceOutcome, UserService
+from softphone.provisioning import StepKind
+from softphone.trust import CapfOperation, FileRefusalReason, ListKind, TrustBasis
+from softphone.trust.certificate.public_roots import AuthorityState
+from softphone.trust.verification.checklist import CheckOutcome
 from tests.docs.test_blocks import beside_a_lab  # noqa: F401 - a fixture
+from tests.support.json_lines import (
+    NAMES,
+    PROJECT,
+    SCHEMA,
+    check_lines,
+    definition_of,
+    described,
+    forms,
+    validator,
+)
 
-PROJECT = Path(__file__).resolve().parents[2]
-SCHEMA = json.loads((PROJECT / "docs" / "json-lines.schema.json").read_text())
-DETAILED = ("agent", "call", "register", "watch", "load", "lab", "ui", "campaign")
-TRUNK = ("console/trunk_text.py",)
-SHARED = {"error", "certificate_accepted"}
+PRINTS = ("output.event", "output.done", "output.summary")
+SHARED = {"error", "summary", "certificate_accepted", "fips"}
+"""What any command may print."""
+REGISTER = ("call/register.py", "console/trunk_text.py")
+CALL = (
+    *("call/call.py", "call/answer.py", "call/call_session.py", "call/monitoring.py"),
+    *("call/event_text.py", "call/ready.py", "console/trunk_text.py"),
+    "diagnose/explain.py:show_findings",
+)
+LINE = ("call/ready.py", "call/monitoring.py", *REGISTER)
+PLACES = {
+    "agent": ("agent", *LINE),
+    "boot": ("device/boot.py", *REGISTER),
+    "call": CALL,
+    "campaign": ("campaign", *LINE),
+    "compliance": ("messaging/compliance.py",),
+    "config": ("device/config.py",),
+    "contacts": ("messaging/contacts.py",),
+    "csr": ("trust/csr.py",),
+    "demo": ("demo",),
+    "devices": ("diagnose/devices.py",),
+    "discover": ("discovery/discover.py",),
+    "doctor": ("diagnose/doctor.py",),
+    "enroll": ("device/enroll.py",),
+    "explain": ("diagnose/explain.py",),
+    "fips": ("fips",),
+    "im": ("messaging/im.py",),
+    "lab": ("lab.py",),
+    "load": ("load",),
+    "register": REGISTER,
+    "sign-in": ("discovery/sign_in.py", "messaging/im.py:show_message", *REGISTER),
+    "sso": ("sso",),
+    "trust": ("trust/lists.py", "trust/roots.py", "trust/verify.py"),
+    "ui": ("ui",),
+    "voicemail": ("voicemail", *CALL),
+    "watch": ("call/watch.py",),
+}
+"""Where the lines of each command are printed, below `softphone/cli`."""
+ALWAYS = ("console/certificate_prompt.py", "console/fips_mode.py")
+ENUMERATIONS = [
+    ("boot", "step", "step", StepKind),
+    ("boot", "step", "basis", TrustBasis),
+    ("config", "file", "basis", TrustBasis),
+    ("discover", "step", "outcome", StepOutcome),
+    ("discover", "summary", "reason", ServicePath),
+    ("enroll", "summary", "operation", CapfOperation),
+    ("im", "message", "direction", MessageDirection),
+    ("im", "message", "security", EncryptionScope),
+    ("im", "presence", "show", Availability),
+    ("sign-in", "service_state", "name", UserService),
+    ("sign-in", "service_state", "outcome", ServiceOutcome),
+    ("trust", "trust_list", "kind", ListKind),
+    ("trust", "trust_list", "refusal", FileRefusalReason),
+    ("trust", "accepted", "basis", TrustBasis),
+    ("trust", "check", "outcome", CheckOutcome),
+    ("trust", "authority", "state", AuthorityState),
+]
 
 
-def closed(schema):
-    """The schema without room for fields that it does not name."""
-    if isinstance(schema, list):
-        return [closed(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    found = {key: closed(value) for key, value in schema.items()}
-    if isinstance(schema.get("properties"), dict) and "required" in schema:
-        found.setdefault("additionalProperties", False)
-    return found
+def nodes_of(place: str) -> Iterator[ast.AST]:
+    """The code of a place below `softphone/cli`: of a folder, a file, or `FILE:FUNCTION`."""
+    name, _, function = place.partition(":")
+    top = PROJECT / "softphone" / "cli" / name
+    for path in top.rglob("*.py") if top.is_dir() else [top]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not function:
+                yield node
+            elif getattr(node, "name", "") == function:
+                yield from ast.walk(node)
 
 
-def validator(command: str) -> Draft202012Validator:
-    """What refuses a line of a command that the schema does not describe in full."""
-    schema = closed(deepcopy({"$defs": SCHEMA["$defs"]}))
-    return Draft202012Validator({**schema, "$ref": f"#/$defs/{command}"})
+def called(node: ast.AST) -> str:
+    """What a call of the output's is to print: `output.event`, `output.done` and so on."""
+    return ast.unparse(node.func).removeprefix("self._") if isinstance(node, ast.Call) else ""
 
 
-def forms(schema: dict) -> Iterator[dict]:
-    """The lines that a schema describes, those of the schemas to which it refers among them."""
-    if "$ref" in schema:
-        yield from forms(SCHEMA["$defs"][schema["$ref"].rpartition("/")[2]])
-    elif "anyOf" in schema:
-        for each in schema["anyOf"]:
-            yield from forms(each)
-    else:
-        yield schema
-
-
-def described(command: str) -> dict[str, list[set[str]]]:
-    """The fields of each event of a command, for each of its forms."""
-    found: dict[str, list[set[str]]] = {}
-    for form in forms(SCHEMA["$defs"][command]):
-        fields = set(form["properties"]) - {"event"}
-        found.setdefault(form["properties"]["event"]["const"], []).append(fields)
-    return found
-
-
-def printed(*folders: str) -> dict[str, set[str]]:
-    """The events that the code of commands prints, each with the fields named in the calls."""
-    found: dict[str, set[str]] = {}
-    for folder in folders:
-        top = PROJECT / "softphone" / "cli" / folder
-        for path in top.rglob("*.py") if top.is_dir() else [top]:
-            for node in ast.walk(ast.parse(path.read_text())):
-                if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
-                    continue
-                if node.func.attr != "event" or not node.args:
-                    continue
-                name = ast.literal_eval(node.args[0])
-                fields = {each.arg for each in node.keywords if each.arg is not None}
-                found.setdefault(name, set()).update(fields)
+def printed(*places: str) -> list[tuple[str, set[str]]]:
+    """The calls that print an event or a summary, each with the fields that it names."""
+    found = []
+    for node in (node for place in places for node in nodes_of(place)):
+        if called(node) not in PRINTS:
+            continue
+        fields = {each.arg for each in node.keywords if each.arg is not None}
+        match called(node):
+            case "output.event":
+                found.append((ast.literal_eval(node.args[0]), fields))
+            case "output.done":
+                found.append(("summary", {*fields, "result", "status", "reason"}))
+            case _:
+                found.append(("summary", fields))
     return found
 
 
@@ -91,9 +137,8 @@ def lines_of(*command: str) -> list[dict]:
 def hold(command: str, lines: list[dict]) -> None:
     """Every line is as the schema says."""
     assert lines
-    checker = validator(command)
+    check_lines(command, lines)
     for line in lines:
-        assert list(checker.iter_errors(line)) == [], line
         Draft202012Validator(SCHEMA).validate(line)
 
 
@@ -102,40 +147,40 @@ def test_it_is_a_schema_of_draft_2020_12():
     Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize(
-    ("command", "folders"),
-    [
-        (
-            "call",
-            (
-                *("call/call.py", "call/answer.py", "call/call_session.py", "call/monitoring.py"),
-                *("call/event_text.py", "call/ready.py", *TRUNK),
-            ),
-        ),
-        ("register", ("call/register.py", *TRUNK)),
-        ("agent", ("agent", "call/ready.py", "call/monitoring.py", "call/register.py", *TRUNK)),
-        (
-            "campaign",
-            ("campaign", "call/ready.py", "call/monitoring.py", "call/register.py", *TRUNK),
-        ),
-        ("watch", ("call/watch.py",)),
-        ("load", ("load",)),
-        ("lab", ("lab.py",)),
-        ("ui", ("ui",)),
-    ],
-)
-def test_every_event_of_the_code_is_described_with_its_fields(command, folders):
-    found = printed(*folders)
+def test_every_command_is_described():
+    assert {definition_of(name) for name in NAMES} - set(SCHEMA["$defs"]) == set()
+    assert set(PLACES) == {definition_of(name) for name in NAMES}
+
+
+@pytest.mark.parametrize("command", PLACES)
+def test_every_event_of_the_code_is_described_with_its_fields(command):
+    found = printed(*PLACES[command])
     assert found
     known = described(command)
-    assert set(found) <= set(known)
-    lacking = {
-        name: fields
-        for name, fields in found.items()
-        if not any(fields <= form for form in known[name])
-    }
-    assert lacking == {}
-    assert set(known) - set(found) <= SHARED | {"summary", "finding"}
+    for name, fields in found:
+        assert any(fields <= form for form in known.get(name, ())), (name, fields)
+    assert set(known) - {name for name, _ in found} <= SHARED
+
+
+def test_no_code_that_prints_is_left_out():
+    def calls(*places):
+        nodes = (node for place in places for node in nodes_of(place))
+        return {(node.lineno, ast.unparse(node)) for node in nodes if called(node) in PRINTS}
+
+    known = {place for places in PLACES.values() for place in places}
+    assert calls(".") - calls(*known, *ALWAYS) == set()
+
+
+@pytest.mark.parametrize(("definition", "event", "field", "kind"), ENUMERATIONS)
+def test_the_words_of_a_field_are_those_of_the_code(definition, event, field, kind):
+    (form,) = (
+        form
+        for form in forms(SCHEMA["$defs"][definition])
+        if form["properties"]["event"]["const"] == event
+        and "enum" in form["properties"].get(field, {})
+    )
+    words = [each for each in form["properties"][field]["enum"] if each is not None]
+    assert words == [each.value for each in kind]
 
 
 def test_a_registration_is_as_the_schema_says(beside_a_lab):  # noqa: F811

@@ -109,7 +109,7 @@ async def run_chat(output: CommandOutput, options: ChatOptions) -> int:
     """Print received messages, and send each typed line, until the end of input."""
     async with _signed_in(output, options) as messages:
         if output.stdout_console.is_terminal:
-            output.event("", f"Talking with {options.to}. Ctrl-D ends it.")
+            output.copyable(f"Talking with {options.to}. Ctrl-D ends it.")
         listening = asyncio.ensure_future(_print_incoming(output, messages))
         typing = asyncio.ensure_future(_send_typed_lines(output, messages, options.to))
         try:
@@ -134,8 +134,7 @@ async def show_history(output: CommandOutput, options: HistoryOptions) -> int:
     _show_archived(output, messages)
     count = len(messages)
     sentence = "" if messages else "nothing was said"
-    output.summary(sentence, result="completed", status=0, messages=count)
-    return DONE
+    return output.done(sentence, reason="", messages=count)
 
 
 async def search_history(output: CommandOutput, options: SearchMessagesOptions) -> int:
@@ -153,15 +152,7 @@ async def search_history(output: CommandOutput, options: SearchMessagesOptions) 
     sentence = f"{count} found, {page.method}"
     if page.next is not None:
         sentence += f"; more of it with --before {page.next}"
-    output.summary(
-        sentence,
-        result="completed",
-        status=0,
-        messages=count,
-        method=page.method,
-        next=page.next,
-    )
-    return DONE
+    return output.done(sentence, reason="", messages=count, method=page.method, next=page.next)
 
 
 def _archive(file: ImFile) -> MessageArchive:

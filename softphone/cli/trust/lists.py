@@ -59,14 +59,14 @@ async def show_store(output: CommandOutput, options: ShowStoreOptions) -> int:
         | certificate_facts(pin.certificate)
         for pin in store.all_pins
     ]
-    for name, title, found in (
-        ("anchor", "Trust anchors", anchors),
-        ("pin", "Pinned certificates", pins),
-    ):
-        for facts in found:
-            output.event(name, **facts)
-        if found:
-            show_certificates(output, title, found)
+    for facts in anchors:
+        output.event("anchor", **facts)
+    if anchors:
+        show_certificates(output, "Trust anchors", anchors)
+    for facts in pins:
+        output.event("pin", **facts)
+    if pins:
+        show_certificates(output, "Pinned certificates", pins)
     sentence = f"trust lists: {len(lists)}, anchors: {len(anchors)}, pins: {len(pins)}; in {folder}"
     return output.done(sentence, lists=[each.trust_list.kind for each in lists])
 

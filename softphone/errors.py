@@ -118,7 +118,6 @@ __all__ = [
     "TrustRefused",
     "VoicemailError",
     "VoicemailRefused",
-    "copy_error",
 ]
 
 

@@ -361,6 +361,17 @@ def logged_sentence(call: ast.Call) -> tuple[str, str] | None:
     return level, text
 
 
+def icons() -> Iterator[str]:
+    """Each icon of the package, drawn, with its words."""
+    from softphone.icons import Icon
+
+    drawn = (each.svg.replace("<svg ", '<svg width="24" height="24" ', 1) for each in Icon)
+    yield table(
+        ("", "icon", "label"),
+        [(svg, f"`{each}`", each.label) for svg, each in zip(drawn, Icon, strict=True)],
+    )
+
+
 def presets() -> Iterator[str]:
     """The rules of each carrier, from the table that fills and judges accounts."""
     from softphone.config.presets import PRESETS, RuleKind
@@ -523,6 +534,7 @@ GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
     "events": events,
     "errors": errors,
     "json": json,
+    "icons": icons,
     "layers": layers,
     "loggers": loggers,
     "lock": lock,

@@ -167,6 +167,7 @@ GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
             "verify": "VerifyServerOptions",
             "requirements": "RequirementsOptions",
             "roots": "CloudRootsOptions",
+            "accepted": "AcceptedOptions",
         },
     ),
     (

@@ -66,7 +66,7 @@ class Icon(StrEnum):
 
 _LABELS = {
     Icon.LOCK: "encrypted",
-    Icon.LOCK_OPEN: "not secure",
+    Icon.LOCK_OPEN: "no lock",
     Icon.UNKNOWN: "not known yet",
     Icon.KEY: "encrypted client to client",
     Icon.FIPS: "FIPS mode",

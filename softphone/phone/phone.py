@@ -53,10 +53,11 @@ class Phone:
     """An async context manager that owns accounts, media and resolver; one loop may hold several.
 
     `policy` applies to every account's calls, in place of the policies of the accounts'
-    configurations; `trust` is used by accounts that name no certificate authority of their own.
-    `unknown_certificate` is asked about a server's certificate that cannot be verified: it may
-    wait for the answer without limit, and True keeps the certificate in `trust` (or the account's
-    own store) for that service, host and port.  Without it such a server is refused.  `clock`
+    configurations; `trust` has the authorities for accounts that name none of their own, and what
+    was accepted for all but those with a store of their own.  `unknown_certificate` is asked about
+    a server's certificate that cannot be verified: it may wait for the answer without limit, and
+    True keeps the certificate in `trust` (or the account's own store) for that service, host and
+    port.  Without it such a server is refused.  `clock`
     returns monotonic seconds and `entropy` random bytes; both have working defaults.  `tap`
     receives everything on the wire.  `fips` is a bootstrap setting: the phone opens only in a
     process that runs in the resulting mode (`softphone.trust.fips.mode`).

@@ -170,6 +170,22 @@ class TrustStore:
             if folder is not None:
                 write_private(folder / _PINS, _pins_json(self._pins.values()))
 
+    def remove_pin(self, pin: Pin) -> None:
+        """Take a pin away, from `keep` if there is one: the certificate is unknown again.
+
+        A pin that is not there is no error.  Raises ConfigurationError when the store cannot be
+        written.
+        """
+        if self._keep is not None:
+            self._keep.remove_pin(pin)
+            return
+        with self._changing() as folder:
+            left = [each for each in self._pins.pop(pin.place, ()) if each != pin]
+            if left:
+                self._pins[pin.place] = left
+            if folder is not None:
+                write_private(folder / _PINS, _pins_json(self._pins.values()))
+
     @contextmanager
     def _changing(self) -> Iterator[Path | None]:
         """Hold the lock, read the files, run the change; read them again if the change fails.

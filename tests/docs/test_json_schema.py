@@ -66,7 +66,7 @@ PLACES = {
     "register": REGISTER,
     "sign-in": ("discovery/sign_in.py", "messaging/im.py:show_message", *REGISTER),
     "sso": ("sso",),
-    "trust": ("trust/lists.py", "trust/roots.py", "trust/verify.py"),
+    "trust": ("trust/accepted.py", "trust/lists.py", "trust/roots.py", "trust/verify.py"),
     "ui": ("ui",),
     "voicemail": ("voicemail", *CALL),
     "watch": ("call/watch.py",),

@@ -149,6 +149,21 @@ class CloudRootsOptions(CommandOptions):
     json: JsonOption = False
 
 
+@option_dataclass
+class AcceptedOptions(CommandOptions):
+    """Show the certificates that were accepted, and take one away: it is asked about again."""
+
+    carried_out_by = "softphone.cli.trust.accepted:show_accepted"
+    examples = ("softphone trust accepted",)
+    store: Annotated[
+        Path | None, option("--store", "The store, else that of the command line.", "DIR")
+    ] = None
+    remove: Annotated[
+        list[str] | None, option("--remove", "Take away what has this; repeatable.", "SHA256")
+    ] = None
+    json: JsonOption = False
+
+
 ProfileOption = Annotated[
     str,
     option(

@@ -5,9 +5,9 @@
 
 `programs` are those for Qt and FastAPI: their packages are installed into a folder that this
 interpreter sees beside its own.  `home-assistant` runs the integration's own tests with the newest
-Home Assistant that has a pytest plugin.  It needs Python 3.14: one on the path, or else that of the
-real peers' root folder (`PEERS=install make test` makes it).  Each run writes what it saw to
-`bench/results/examples.json`.
+Home Assistant, whatever release its pytest plugin demands.  It needs Python 3.14: one on the path,
+or else that of the real peers' root folder (`PEERS=install make test` makes it).  Each run writes
+what it saw to `bench/results/examples.json`.
 """
 
 from __future__ import annotations
@@ -85,18 +85,31 @@ def pip(*words: str) -> None:
     run([sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", *words])
 
 
+FOR_THE_PLUGIN = (
+    # Home Assistant puts its own httpx in place, before a plugin of pytest may import another.
+    "import homeassistant; "
+    # The plugin is of the release before, and looks for this where it was then.
+    "from homeassistant.components import logger; "
+    "from homeassistant.components.logger import helpers; "
+    "logger._clear_logger_overwrites = helpers._clear_logger_overwrites; "
+)
+
+
 def install_home_assistant(site: Path, version: str) -> None:
     """Install it for another interpreter than this one, by wheels and what `PURE_SDISTS` names."""
     tools, wheels = CACHE / "tools", CACHE / "wheels"
     pip("install", "--upgrade", "--target", str(tools), "uv")
     pip("wheel", "--no-deps", "--wheel-dir", str(wheels), *PURE_SDISTS)
     own = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    newest = CACHE / "newest.txt"
+    newest.write_text("homeassistant\n")
     certificates = {"SSL_CERT_FILE": os.environ["PIP_CERT"]} if "PIP_CERT" in os.environ else {}
     target = ["--target", str(site), "--python-version", version, "--only-binary", ":all:"]
     run(
         [
             str(tools / "bin" / "uv"),
             *("pip", "install", "--quiet", "--find-links", str(wheels), *target),
+            *("--override", str(newest)),
             *("--python", sys.executable, "--python-platform", "x86_64-manylinux_2_40"),
             *HOME_ASSISTANT,
             *own["dependencies"],
@@ -162,7 +175,8 @@ def home_assistant() -> dict[str, object]:
     ]
     options += [f"--rootdir={own}/{INTEGRATION}", f"--junitxml={python.folder}/report.xml"]
     start = f"import sys; sys.path[:0] = {places!r}; import os; os.environ['PYTHONPATH'] = "
-    start += f"{':'.join(places)!r}; import pytest; sys.exit(pytest.main(sys.argv[1:]))"
+    start += f"{':'.join(places)!r}; {FOR_THE_PLUGIN}import pytest; "
+    start += "sys.exit(pytest.main(sys.argv[1:]))"
     command = python.argv(["-c", start, *options, f"{own}/{INTEGRATION}/tests"])
     clean = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
     subprocess.run(command, env=clean, check=False)

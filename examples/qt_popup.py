@@ -88,6 +88,7 @@ class Popup(QWidget):
         self.who.setText(number if name == number else f"{name} {number}".strip())
         security = self.incoming.security
         level = security.level
+        # The sign needs a font with emoji; softphone.icons.icon_of_call(security) has a picture.
         lock = "🔒 " if security.lock else ""  # encrypted to the far end, not only to the server
         known = level is not SecurityLevel.UNKNOWN  # it is not while the call only rings
         self.lock.setText(f"{lock}{level.value}" if known else "")

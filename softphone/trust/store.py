@@ -171,13 +171,15 @@ class TrustStore:
                 write_private(folder / _PINS, _pins_json(self._pins.values()))
 
     def remove_pin(self, pin: Pin) -> None:
-        """Take a pin away, from `keep` if there is one: the certificate is unknown again.
+        """Take a pin away, also from `keep`: the certificate is unknown again.
 
-        A pin that is not there is no error.  Raises ConfigurationError when the store cannot be
+        A pin that is not there is no error.  Raises ConfigurationError when a store cannot be
         written.
         """
         if self._keep is not None:
             self._keep.remove_pin(pin)
+        self._refresh()
+        if pin not in self._pins.get(pin.place, ()):
             return
         with self._changing() as folder:
             left = [each for each in self._pins.pop(pin.place, ()) if each != pin]

@@ -1,8 +1,8 @@
 """The XMPP side of the lab's edge: a stream of a client, passed on to the node inside.
 
 TLS ends here on both sides: the client gets the edge's certificate, and the node's is verified as
-by an Expressway-C.  What passes is not looked at.  How an edge knows whose stream it is is not
-known: whoever the node signs in is served.
+by an Expressway-C.  What passes is not looked at.  How a real edge ties a
+stream to its user is not known: whoever the node signs in is served.
 
 RFC 6120 section 5 (STARTTLS).
 """

@@ -1,10 +1,10 @@
 """Searches the local archive: by the full-text index of SQLite (FTS5), or text by text.
 
 The index is made with the first search, in the archive's own file, and triggers keep it from then
-on.  A text counts there that has a word that begins with each word that is searched for.  In other
-databases, and without FTS5, the database compares the newest texts (`ILIKE`): one counts that
-contains each word.  Texts under a key are decrypted one by one and compared in the same way, and
-nothing of them is ever put into an index.  Each page of a search compares a bounded number of
+on.  There a text matches if it has, for each word searched for, a word that begins with it.  In
+other databases, and without FTS5, the database compares the newest texts (`ILIKE`): one matches
+that contains each word.  Texts under a key are decrypted one by one and compared in the same way,
+and nothing of them is ever put into an index.  Each page of a search compares a bounded number of
 texts, and says where the next one begins.
 """
 

@@ -68,7 +68,8 @@ def test_a_pin_is_taken_from_the_store_that_keeps_it_and_from_memory():
     store.add_pin(pin)
     assert store.pins(*pin.place) == (MINE,)
     before = store.revision
-    store.remove_pin(pin)
-    assert store.pins(*pin.place) == keep.all_pins == ()
+    own = TrustStore(pins=[pin], keep=store)
+    own.remove_pin(pin)
+    assert own.pins(*pin.place) == store.pins(*pin.place) == keep.all_pins == ()
     assert store.revision > before
     store.remove_pin(pin)

@@ -48,8 +48,8 @@ class TrustContext:
     certificates that cannot be verified; `fetcher` fetches CRLs and OCSP responses for all
     accounts.  `lists` are a cluster's trust lists, which name its call servers; `tvs` is asked
     about a server that they do not name.  `admit`, if given, judges each verified server of
-    messages, directories and voicemail before anything is sent to it.  A `tunnel` carries the
-    requests of UDS, voicemail and IM and Presence.
+    accounts, messages, directories and voicemail before anything is sent to it.  A `tunnel` carries
+    the requests of UDS, voicemail and IM and Presence.
     """
 
     trust: TrustStore | None = None
@@ -140,6 +140,7 @@ def driver_config(
         fetcher=trust_context.fetcher,
         source=source,
         dscp=dscp,
+        admit=trust_context.admit,
     )
 
 

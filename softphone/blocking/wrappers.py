@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from softphone.call.leg import DigitMethod
     from softphone.config import AccountConfig, UnregisterOrder
     from softphone.contacts import Contact
-    from softphone.device import RenewalTimes
+    from softphone.device import DeviceTokens, RenewalTimes
     from softphone.events import (
         AccountEvent,
         CallEnded,
@@ -140,17 +140,24 @@ class Phone(Wrapper[AsyncPhone]):
         """
         return Account(self._loop, self._wait(lambda: self._inner.register(config)))
 
-    def boot(self, plan: BootPlan, *, renewal: RenewalTimes | None = None) -> list[Account]:
+    def boot(
+        self,
+        plan: BootPlan,
+        *,
+        renewal: RenewalTimes | None = None,
+        tokens: DeviceTokens | None = None,
+    ) -> list[Account]:
         """Boot a device from its name alone, and register its lines.
 
-        Call servers are verified by the trust lists only.  While the phone is open, the device's
+        Call servers are verified by the trust lists only; `tokens` are for a device that registers
+        with them.  While the phone is open, the device's
         certificate is renewed before it expires, and its configuration is fetched again when its
         server asks for that: `accounts` then follows its lines.  Raises what
         `provisioning.boot_device` and `register` raise; then no line stays registered.
         """
         return [
             Account(self._loop, each)
-            for each in self._wait(lambda: self._inner.boot(plan, renewal=renewal))
+            for each in self._wait(lambda: self._inner.boot(plan, renewal=renewal, tokens=tokens))
         ]
 
     @property

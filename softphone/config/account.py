@@ -58,6 +58,7 @@ from softphone.sip import (
     parse_target,
     parse_uri,
 )
+from softphone.sip.auth import FetchBearer
 from softphone.value_types import check_names, settle_types
 from softphone_codecs import CodecUnavailable, codec_names, find_codec
 
@@ -617,9 +618,13 @@ class OAuthConfig:
     tls: TlsConfig | None = None
     """The trust anchors for the authorization server; `[oauth.tls]`, else `[tls]` without its
     pin."""
+    source: FetchBearer | None = field(default=None, repr=False)
+    """An async callback that keeps its token fresh itself, as `TokenKeeper.bearer` does: it is
+    asked every 45 seconds, and told when the server does not accept the token; in Python only."""
 
     def __post_init__(self) -> None:
-        given = [one for one in (self.token_file, self.command, self.fetch) if one is not None]
+        sources = (self.token_file, self.command, self.fetch, self.source)
+        given = [one for one in sources if one is not None]
         if self.client_id is not None:
             self._check_sign_on(len(given))
         elif len(given) != 1:
@@ -635,7 +640,7 @@ class OAuthConfig:
             raise ConfigurationError(f"oauth.{alone[0]}: it needs a client_id")
 
     def _check_sign_on(self, given: int) -> None:
-        if given > 1:
+        if given > 1 or self.source is not None:
             raise ConfigurationError("oauth.token_file: give one source of the first token at most")
         if self.issuer is None and self.token_endpoint is None:
             raise ConfigurationError("oauth.issuer: give the issuer, or the token_endpoint")

@@ -7,6 +7,7 @@ tables of its file that have no password.
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +26,19 @@ if TYPE_CHECKING:
     from softphone.net.http import HttpsEnvironment
     from softphone.oauth import TokenKeeper, TokenStore
 
-_READ_APART = ("token_file", "command", "fetch", "expires_in", "store", "passphrase", "tls")
+_ASK_AGAIN = 90.0
+"""What a token of a source that keeps it fresh is told to last: it is asked again at half of that,
+which is before the token of a `TokenKeeper` can have ended."""
+_READ_APART = (
+    "token_file",
+    "command",
+    "fetch",
+    "source",
+    "expires_in",
+    "store",
+    "passphrase",
+    "tls",
+)
 OAUTH_KEYS = (
     *("token_file", "command", "expires_in", "store", "passphrase_file", "tls"),
     *field_names(OAuthConfig, *_READ_APART),
@@ -109,17 +122,25 @@ def account_keeper(
 def account_tokens(
     config: AccountConfig, trust: TrustStore | None = None, policy: SecurityPolicy | None = None
 ) -> FetchTokenBytes | None:
-    """Return the source of an account's tokens; None without a single sign-on.
+    """Return the source of an account's tokens; None without a single sign-on or `source`.
 
     It raises AuthenticationFailed where there is no token.
     """
+    source = None if config.oauth is None else config.oauth.source
     keeper = account_keeper(config, trust, policy)
-    if keeper is None:
+
+    async def ask_source(refused: bool) -> str:
+        assert source is not None
+        token = (await source(refused)).reveal().decode("latin-1")
+        return json.dumps({"access_token": token, "expires_in": _ASK_AGAIN})
+
+    ask = keeper.fetch if keeper is not None else ask_source if source is not None else None
+    if ask is None:
         return None
 
     async def fetch(refused: bool) -> bytes:
         try:
-            return (await keeper.fetch(refused)).encode()
+            return (await ask(refused)).encode()
         except SingleSignOnError as error:
             raise AuthenticationFailed(str(error), status=407) from error
 

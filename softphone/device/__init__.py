@@ -14,10 +14,11 @@ from __future__ import annotations
 from softphone.device.certificate_expiry import RenewalTimes
 from softphone.device.edge_account_file import write_edge_account
 from softphone.device.edge_accounts import edge_access, edge_accounts
-from softphone.device.maintenance import DeviceMaintenance, MaintenanceActions
+from softphone.device.maintenance import DeviceMaintenance, DeviceTokens, MaintenanceActions
 
 __all__ = [
     "DeviceMaintenance",
+    "DeviceTokens",
     "MaintenanceActions",
     "RenewalTimes",
     "edge_access",

@@ -14,6 +14,7 @@ from softphone.config import (
     CredentialConfig,
     DscpConfig,
     MediaPreferences,
+    OAuthConfig,
     TlsConfig,
 )
 from softphone.errors import ConfigurationError
@@ -30,21 +31,31 @@ _UDP = 2
 
 
 def device_accounts(
-    booted: Booted, *, persona: str = PERSONA, model: int = 503, take_over: bool = False
+    booted: Booted,
+    *,
+    persona: str = PERSONA,
+    model: int = 503,
+    take_over: bool = False,
+    oauth: OAuthConfig | None = None,
 ) -> list[AccountConfig]:
     """Make an account for each line; `model` is the product number (503: a CSF phone).
 
-    `take_over` is as in `DeviceIdentity`.  Raises EnrollmentNeeded for a device that needs a
-    certificate and has none, ConfigurationError for a device that registers by OAuth: that needs
-    an account file with the token.
+    `take_over` is as in `DeviceIdentity`; `oauth` is the source of the token, for a device that
+    registers with one.  Raises EnrollmentNeeded for a device that needs a certificate and has none,
+    ConfigurationError for a device that registers with a token, without `oauth`.
     """
     config = booted.config
-    if config.oauth:
+    if config.oauth and oauth is None:
         raise ConfigurationError(
-            f'{booted.device} registers by OAuth: make an account file with persona = "oauth"'
+            f"{booted.device} registers with a token (OAuth): sign in with tokens, or make an"
+            ' account file with persona = "oauth"'
         )
-    tls = _tls(booted)
+    tls = TlsConfig() if config.oauth else _tls(booted)
     accounts = [line_account(booted, line, tls, persona, model) for line in config.lines]
+    if config.oauth:
+        accounts = [
+            replace(one, persona="oauth", oauth=oauth, credentials=None) for one in accounts
+        ]
     if not take_over:
         return accounts
     return [
@@ -106,6 +117,8 @@ def _nodes(config: DeviceConfig, line: DeviceLine) -> tuple[str, ...]:
     servers = config.call_managers[:_MOST_NODES]
     if line.proxy:
         servers = (CallManager(0, line.proxy, line.port, line.port),)
+    if config.oauth:
+        return tuple(f"sips:{_bracketed(one.host)}:{one.oauth_port}" for one in servers)
     if config.tls_required:
         return tuple(f"sips:{_bracketed(one.host)}:{one.secured_sip_port}" for one in servers)
     transport = "udp" if config.transport == _UDP else "tcp"

@@ -16,7 +16,7 @@ from datetime import timedelta
 
 from softphone.account import CHECK_VERSION, Account, OnService, TrustContext
 from softphone.account.context import BackgroundTasks
-from softphone.config import AccountConfig
+from softphone.config import AccountConfig, OAuthConfig
 from softphone.device.accounts import device_accounts
 from softphone.device.certificate_expiry import (
     RenewalTimes,
@@ -58,8 +58,23 @@ class MaintenanceActions:
     fetcher: Fetcher | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceTokens:
+    """The tokens of a device that registers with them (CUCM's SIP OAuth mode).
+
+    Its call servers show an ordinary certificate at the port for tokens, which the trust lists need
+    not name: `servers` verifies them, and judges who may get a token.
+    """
+
+    oauth: OAuthConfig
+    servers: TrustContext
+
+
 class DeviceMaintenance:
-    """Maintains one device; `accounts` are its lines, and change with its configuration."""
+    """Maintains one device; `accounts` are its lines, and change with its configuration.
+
+    `tokens` are for a device that registers with them.
+    """
 
     def __init__(
         self,
@@ -68,12 +83,14 @@ class DeviceMaintenance:
         *,
         on_step: OnBootStep,
         times: RenewalTimes | None = None,
+        tokens: DeviceTokens | None = None,
     ) -> None:
         self.accounts: list[Account] = []
         self._plan = plan
         self._actions = actions
         self._on_step = on_step
         self._times = times or RenewalTimes()
+        self._tokens = tokens
         self._identities = IdentityStore(plan.store, passphrase=plan.passphrase)
         self._booted: Booted | None = None
         self._closings = 0
@@ -121,11 +138,17 @@ class DeviceMaintenance:
 
     def _lines(self, booted: Booted) -> list[AccountConfig]:
         """Make the lines' configurations.  Raises what `device_accounts` raises."""
-        plan = self._plan
-        return device_accounts(booted, model=plan.product, take_over=plan.take_over)
+        plan, tokens = self._plan, self._tokens
+        oauth = None if tokens is None else tokens.oauth
+        return device_accounts(booted, model=plan.product, take_over=plan.take_over, oauth=oauth)
 
     def _trust_context(self, booted: Booted) -> TrustContext:
-        """Make a trust context in which the trust lists (and TVS) alone verify call servers."""
+        """Make a trust context in which the trust lists (and TVS) alone verify call servers.
+
+        Those at the port for tokens are verified as `DeviceTokens` says.
+        """
+        if booted.config.oauth and self._tokens is not None:
+            return self._tokens.servers
         return TrustContext(fetcher=self._actions.fetcher, lists=booted.lists, tvs=booted.tvs)
 
     def remove_account(self, account: Account) -> None:

@@ -88,14 +88,14 @@ class LabConfig:
     * `im_presence`: run an IM and Presence node for the users with a password.
     * `edge`: with the directory, run an edge server (Expressway) in front of all of this, and serve
       the DNS records that users outside see.
-    * `sign_on`: run an authorization server for the users with a password, whose tokens the other
-      services take.
+    * `sign_on`: run an authorization server for the users, whose tokens the other services take.
     * `chat`: start Prosody for the users.
     * `delayed_offer`: send INVITEs to users without a session description, as CUCM does.
     * `vouches`: have the registrar state that it vouches for the far ends of calls.
     * `alerting_patience`: the seconds that a callee is alerted.
     * `nodes`: the number of servers, side by side and over TLS.
-    * `oauth`: listen on one more port, for bearer tokens.
+    * `oauth`: listen on one more port, for bearer tokens; with `files`, users who authenticate by a
+      token have devices that register there.
     * `clear_music`: play music on hold from a server without SRTP, which lowers the call's level.
     * `music_suite`: play music on hold from a server that supports this crypto suite only.
     * `shared_lines`: lines that ring at all of their users.
@@ -206,6 +206,9 @@ class LabConfig:
     def user_of_device(self, device: str) -> LabUser | None:
         """The user of a device; None for a user with a password over TLS, as with CUCM."""
         found = next((user for user in self.users if user.device == device), None)
-        if found is None or (found.login.secure and not found.login.certificate):
+        if found is None:
+            return None
+        login = found.login
+        if login.secure and not login.certificate and not (login.token and self.oauth):
             return None
         return found

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 from xml.sax.saxutils import escape, unescape
 
-from softphone.lab.http_server import serve_http
+from softphone.lab.http_server import TokenUser, no_token, serve_http
 from softphone.lab.presence_stream import PresenceStreams
 from softphone.sans_io import Address, Entropy
 from softphone.security import ClientCertificates, KeyMaterial
@@ -57,7 +57,8 @@ class ImPresenceFault(StrEnum):
 class LabImPresence:
     """An async context; `address` and `xmpp_address` are where it listens once it is entered.
 
-    `passwords` maps users to passwords, `tokens` valid bearer tokens to users.  `web_credential` is
+    `passwords` maps users to passwords, `tokens` valid bearer tokens to users; `take_tokens` adds
+    those of an authorization server.  `web_credential` is
     the certificate of HTTPS, `chat_credential` that of XMPP.  `home` are the names of the home node
     and its backup in the features of XMPP.  `asked` records the last 1,000 requests: the path, what
     is asked for, and the user if the password or session key was correct, else None.
@@ -79,6 +80,7 @@ class LabImPresence:
     streams: PresenceStreams = field(init=False)
     _sessions: dict[str, str] = field(default_factory=dict, repr=False)
     _passwords: dict[str, str] = field(default_factory=dict, repr=False)
+    _token_user: TokenUser = no_token
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack, repr=False)
 
     def __post_init__(self) -> None:
@@ -119,6 +121,11 @@ class LabImPresence:
         """Where XMPP is served."""
         return self.streams.address
 
+    def take_tokens(self, token_user: TokenUser) -> None:
+        """Offer OAUTHBEARER from now on, for the tokens that `token_user` knows the user of."""
+        self._token_user = token_user
+        self.streams.bearer = True
+
     def end_sessions(self) -> None:
         """Forget every session key, as a restart of the service does."""
         self._sessions.clear()
@@ -129,7 +136,7 @@ class LabImPresence:
             kept = self.passwords.get(user)
             return kept is not None and hmac.compare_digest(kept.reveal(), secret.encode())
         if mechanism == "OAUTHBEARER":
-            return self.tokens.get(secret) == user
+            return user in (self.tokens.get(secret), self._token_user(secret))
         return self._passwords.pop(secret, None) == user
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:

@@ -38,6 +38,7 @@ from softphone.lab.dns_server import (
 )
 from softphone.lab.edge import LabEdge
 from softphone.lab.folder_lock import locked_folder
+from softphone.lab.http_server import no_token
 from softphone.lab.im_presence import IM_PRESENCE_DOMAIN, LabImPresence
 from softphone.lab.presence_agent import LabPresenceAgent
 from softphone.lab.prosody import LabChatServer
@@ -186,7 +187,7 @@ class LabServer:
         self._carrier = None if carrier is None else CarrierJudge(carrier)
         self._registrar = Registrar(
             RegistrarConfig(
-                domains=(self.config.host,),
+                domains=self._domains,
                 default_expires=self.config.registration_expires,
                 maximum_expires=self.config.registration_expires,
             ),
@@ -297,6 +298,7 @@ class LabServer:
             passwords=files.user_passwords,
             entropy=self._entropy,
             chat=None if node is None else (node.domain, node.xmpp_address),
+            token_user=no_token if self.sign_on is None else self.sign_on.token_user,
         )
         self.edge = await self._stack.enter_async_context(edge)
         zone = outside_zone(edge.web.address[1], config.host)
@@ -339,8 +341,7 @@ class LabServer:
     async def _open_sign_on(self) -> None:
         """Start the authorization server, and write the files with which users sign in there."""
         files, config = self.files, self.config
-        users = [each.name for each in config.users if not each.is_load_user]
-        passwords = {each: files.passwords[each] for each in users if each in files.passwords}
+        passwords = files.user_passwords
         self.sign_on = LabSignOn(
             passwords, files.server, config.host, config.sign_on_port, self._entropy
         )
@@ -348,6 +349,9 @@ class LabServer:
         for service in (self.directory, self.voicemail):
             if service is not None:
                 service.token_user = self.sign_on.token_user
+        self._authenticator.token_user = self.sign_on.token_user
+        if self.im_presence is not None:
+            self.im_presence.take_tokens(self.sign_on.token_user)
         self.sign_on_accounts = {
             each: files.sign_on_file(each, self.sign_on.issuer) for each in passwords
         }
@@ -401,6 +405,7 @@ class LabServer:
         self.capf_address = await capf.start_listening(self.config.capf_port)
         if not self.config.files:
             return
+        token_port = self._authenticator.token_port
         self.cluster = LabCluster(
             self.files,
             self.config,
@@ -408,6 +413,7 @@ class LabServer:
             [{**self.addresses, Transport.TLS: node} for node in self.nodes.addresses],
             entropy=self._entropy,
             records=() if self.tvs is None else (self.tvs.record,),
+            token_port=None if token_port is None else token_port[1],
         )
         self.cluster.tvs = self.tvs_address
         for kind in ListKind:
@@ -640,9 +646,18 @@ class LabServer:
         return None
 
     def _binding_of(self, name: str) -> StoredBinding | None:
-        aor = SipUri("sip", name, None, self.config.host)
-        bindings = self._registrar.bindings(aor, now=self._driver.now)
-        return bindings[0] if bindings else None
+        for domain in self._domains:
+            aor = SipUri("sip", name, None, domain)
+            bindings = self._registrar.bindings(aor, now=self._driver.now)
+            if bindings:
+                return bindings[0]
+        return None
+
+    @property
+    def _domains(self) -> tuple[str, ...]:
+        """The domains of AORs: devices with a token register at the server's name."""
+        named = (DISCOVERY_NODE,) if self.config.oauth and self.config.files else ()
+        return (self.config.host, *named)
 
     def _password(self, username: str, _: DigestAlgorithm) -> KeyMaterial | None:
         return self.files.passwords.get(username)

@@ -121,6 +121,10 @@ class LabSignOn:
         user, until = self._access.get(token, ("", 0.0))
         return user if until > self.wall() else None
 
+    def expire_tokens(self) -> None:
+        """End every access token; the refresh tokens stay good."""
+        self._access.clear()
+
     def withdraw_tokens(self) -> None:
         """Withdraw every token, as an administrator may."""
         self._access.clear()

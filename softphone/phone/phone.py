@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from softphone.account import Account, LegObserver, OnService, TrustContext
     from softphone.config import AccountConfig, UnregisterOrder
     from softphone.contacts import Contact, Contacts, DirectoryConfig
-    from softphone.device import DeviceMaintenance, RenewalTimes
+    from softphone.device import DeviceMaintenance, DeviceTokens, RenewalTimes
     from softphone.events import MessageWaiting
     from softphone.media import AnyEngine, MediaConfig, PortRange
     from softphone.messaging import MessageHook, MessagingClient, MessagingConfig
@@ -146,10 +146,12 @@ class Phone:
         *,
         tell: OnBootStep = lambda step: None,
         renewal: RenewalTimes | None = None,
+        tokens: DeviceTokens | None = None,
     ) -> list[Account]:
         """Boot a device from its name alone, and register its lines; `tell` is called per step.
 
-        Call servers are verified by the trust lists only.  While the phone is open, the device's
+        Call servers are verified by the trust lists only; `tokens` are for a device that registers
+        with them.  While the phone is open, the device's
         certificate is renewed before it expires, and its configuration is fetched again when its
         server asks for that: `accounts` then follows its lines.  Raises what
         `provisioning.boot_device` and `register` raise; then no line stays registered.
@@ -160,7 +162,7 @@ class Phone:
         self._check_open()
         require_mode(self.fips)
         actions = MaintenanceActions(self._register, self.close, self._trust_context.fetcher)
-        maintenance = DeviceMaintenance(plan, actions, on_step=tell, times=renewal)
+        maintenance = DeviceMaintenance(plan, actions, on_step=tell, times=renewal, tokens=tokens)
         await maintenance.boot()
         self._maintenances.append(maintenance)
         return list(maintenance.accounts)
@@ -355,7 +357,7 @@ class Phone:
         reader = "UserSignInConfig(DiscoveryConfig(...), folder)"
         check_config(config, UserSignInConfig, taker="Phone.sign_in_user", reader=reader)
         actions = SignInActions(
-            boot=lambda plan, on_step: self.boot(plan, tell=on_step),
+            boot=lambda plan, on_step, tokens: self.boot(plan, tell=on_step, tokens=tokens),
             register=self._register,
             close=self.close,
             enter=self._enter,

@@ -17,8 +17,10 @@ import pytest
 from softphone import account
 from softphone.account.oauth_token import ASSUMED, TokenRefresher
 from softphone.config import AccountConfig, OAuthConfig
+from softphone.config.oauth_table import account_tokens
 from softphone.config.token_source import fetch_token, read_token
-from softphone.errors import AuthenticationFailed, ConfigurationError
+from softphone.errors import AuthenticationFailed, ConfigurationError, SingleSignOnRefused
+from softphone.security import KeyMaterial
 from softphone.sip import Request, SipUri
 from softphone.sip.auth import bearer_challenge, presented_token
 from tests.support.account_context import account_context
@@ -131,6 +133,29 @@ def test_one_source_is_given_and_one_only(tmp_path):
         OAuthConfig()
     with pytest.raises(ConfigurationError, match="one only"):
         OAuthConfig(tmp_path, ("a",))
+    with pytest.raises(ConfigurationError, match="one only"):
+        OAuthConfig(command=("a",), source=print)
+    with pytest.raises(ConfigurationError, match="at most"):
+        OAuthConfig(client_id="a", issuer="https://b", store="c", source=print)
+
+
+async def test_a_source_that_keeps_its_token_fresh_is_asked_often_and_told_of_a_refusal():
+    asked = []
+
+    async def source(refused):
+        asked.append(refused)
+        if len(asked) == 3:
+            raise SingleSignOnRefused("sign in again")
+        return KeyMaterial(f"token{len(asked)}".encode())
+
+    oauth = OAuthConfig(source=source)
+    fetch = account_tokens(AccountConfig(aor="sip:a@b", registrar="sips:b", oauth=oauth))
+    token = read_token(await fetch(False), wall=0.0)
+    assert (token.value.reveal(), token.lifetime) == (b"token1", 90.0)
+    assert read_token(await fetch(True), wall=0.0).value.reveal() == b"token2"
+    with pytest.raises(AuthenticationFailed, match="sign in again"):
+        await fetch(False)
+    assert asked == [False, True, False]
 
 
 async def test_a_file_a_command_and_a_callback_give_it(tmp_path):

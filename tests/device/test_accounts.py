@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from softphone.account.stack_settings import digest_session
-from softphone.config import DIGEST_ALGORITHMS, CredentialConfig, DscpConfig
+from softphone.config import DIGEST_ALGORITHMS, CredentialConfig, DscpConfig, OAuthConfig
 from softphone.device.accounts import device_accounts
 from softphone.errors import ConfigurationError
 from softphone.provisioning import (
@@ -161,6 +161,19 @@ def test_the_installation_is_the_same_at_every_boot(tmp_path):
     assert account.device.instance(bytes).endswith("-001122334455")
 
 
-def test_oauth_needs_an_account_file(tmp_path):
+def test_oauth_needs_tokens_or_an_account_file(tmp_path):
     with pytest.raises(ConfigurationError, match='persona = "oauth"'):
         only(tmp_path, replace(SECURE, oauth=True))
+
+
+def test_a_device_with_tokens_needs_no_certificate_and_takes_the_port_for_tokens(tmp_path):
+    nodes = (CallManager(0, "cucm1", 5060, 5061, oauth_port=5091), CallManager(1, "cucm2"))
+    config = replace(SECURE, oauth=True, call_managers=nodes)
+    source = OAuthConfig(command=("token",))
+    (account,) = device_accounts(booted(tmp_path, config, known=False), oauth=source)
+    assert account.nodes == ("sips:cucm1:5091", "sips:cucm2:5090")
+    assert (account.persona, account.oauth, account.credentials) == ("oauth", source, None)
+    assert account.tls.certificate is None
+    # A device that registers otherwise does so with tokens there, too.
+    (account,) = device_accounts(booted(tmp_path), oauth=source)
+    assert (account.persona, account.oauth) == ("cisco_phone", None)

@@ -24,6 +24,7 @@ from softphone.net.dns import ResolverConfig
 from softphone.net.stream import CertificatePrompts
 from softphone.sans_io import Address
 from softphone.security import KeyMaterial
+from softphone.sip.auth import FetchBearer
 from softphone.sip.transport import is_numeric
 from softphone.trust import AskUser, Service, TlsSettings, TrustStore
 from softphone.trust.disk import read_whole, readable_by_others
@@ -39,9 +40,12 @@ def default_cache() -> Path:
 
 
 async def make_discovery_config(
-    output: CommandOutput, options: UserOptions, cache: DiscoveryCache
+    output: CommandOutput,
+    options: UserOptions,
+    cache: DiscoveryCache,
+    token: FetchBearer | None = None,
 ) -> DiscoveryConfig:
-    """Make the configuration; it is checked before the password is asked for.
+    """Make the configuration; it is checked before the password is asked for, without a `token`.
 
     Raises ConfigurationError.
     """
@@ -65,11 +69,14 @@ async def make_discovery_config(
             config_file=options.config_file,
             timeout=options.timeout,
             tls=tls,
+            token=token,
         )
 
     plain = made(None, TlsSettings(service=Service.HTTPS))
     kept = cache.load(plain.address).configuration(time.time())
     tls = _tls(output, options, kept)
+    if token is not None:
+        return made(None, tls)
     return made(await _password(output, options, plain.address), tls)
 
 

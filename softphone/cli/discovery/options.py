@@ -140,6 +140,18 @@ class UserSignInOptions(UserOptions):
     take_over: Annotated[
         bool, option("--take-over", "End the registration of this device by another client.")
     ] = False
+    sign_on: Annotated[
+        Path | None,
+        option(
+            "--sign-on",
+            "Sign in with the tokens of this file's [oauth], instead of a password.",
+            "FILE",
+        ),
+    ] = None
+    device_code: Annotated[
+        bool,
+        option("--device-code", "With --sign-on: show a code to type in elsewhere, no browser."),
+    ] = False
     voicemail_password_file: Annotated[
         Path | None,
         option("--voicemail-password-file", "The mailbox's password, if it is another.", "FILE"),
@@ -163,14 +175,16 @@ class SignInOptions(UserSignInOptions):
 
     Finds the services, boots the user's soft phone (CSF) with CAPF and registers it, and stays
     signed in until interrupted.  Outside it signs in at the edge server (Expressway) and goes on
-    through it, without CAPF.  The password goes where that of `softphone discover`
-    goes.
+    through it, without CAPF.  The password goes where that of `softphone discover` goes, and with
+    --sign-on the token goes there in its place: the stored one, or that of a browser or a device
+    code, as `softphone sso sign-in` gets it.
     """
 
     carried_out_by = "softphone.cli.discovery.sign_in:sign_in_user"
     examples = (
         "softphone sign-in alice@example.com --ca ca.pem",
         "softphone sign-in alice@example.com --password-file alice.secret --once --json",
+        "softphone sign-in alice@example.com --ca ca.pem --sign-on sign-on.toml --device-code",
     )
     once: Annotated[bool, option("--once", "Sign in, report, and leave.")] = False
     ladder: LadderOption = False

@@ -23,9 +23,11 @@ from softphone.cli.discovery.discovery_config import (
     read_password,
 )
 from softphone.cli.discovery.options import SignInOptions, UserSignInOptions
+from softphone.cli.sso.sso import open_sign_on, require_token
 from softphone.discovery import DiscoveryCache, DiscoveryStep, JabberConfig, StepOutcome
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.messaging.server_location import TlsMode
+from softphone.oauth import TokenKeeper
 from softphone.phone import Phone
 from softphone.phone.user_sign_in import (
     AskAuthenticationString,
@@ -108,13 +110,16 @@ async def make_user_config(
         )
     bootstrap = bootstrap_of(options.pin or (), first_use=options.first_use)
     string = options.auth_string
-    discovery = await make_discovery_config(output, options, cache)
-    if discovery.password is None:
+    keeper = _token_keeper(output, options)
+    token = None if keeper is None else keeper.bearer
+    discovery = await make_discovery_config(output, options, cache, token)
+    if not discovery.has_credentials:
         raise ConfigurationError(
-            "no password was given: name its file (--password-file), or run this in a terminal"
+            "no password was given: name its file (--password-file), sign in with tokens"
+            " (--sign-on), or run this in a terminal"
         )
     other = options.voicemail_password_file
-    return UserSignInConfig(
+    config = UserSignInConfig(
         discovery,
         options.device_store or _default_device_store(discovery.address),
         only,
@@ -131,6 +136,25 @@ async def make_user_config(
         xmpp_port=options.xmpp_port,
         edge_xmpp=TlsMode(options.edge_xmpp),
     )
+    if keeper is not None:
+        await require_token(
+            output, keeper, device_code=options.device_code, attended=not options.trust.no_prompt
+        )
+    return config
+
+
+def _token_keeper(output: CommandOutput, options: UserSignInOptions) -> TokenKeeper | None:
+    """Return the keeper of the tokens of --sign-on; None without it.
+
+    Raises ConfigurationError.
+    """
+    if options.sign_on is None:
+        if options.device_code:
+            raise ConfigurationError("--device-code goes with --sign-on FILE")
+        return None
+    if options.password_file is not None:
+        raise ConfigurationError("--sign-on: tokens take the place of --password-file")
+    return open_sign_on(output, options.sign_on).keeper
 
 
 def _default_device_store(address: str) -> Path:

@@ -38,6 +38,7 @@ _MODES = {
     CapfAuthentication.CERTIFICATE: 3,
 }
 """The value of capfAuthMode for each authentication mode."""
+_NODE_TRANSPORTS = (Transport.TLS, Transport.UDP)
 
 
 class LabCluster:
@@ -52,12 +53,17 @@ class LabCluster:
         *,
         entropy: Entropy,
         records: Sequence[RecordFields] = (),
+        token_port: int | None = None,
     ) -> None:
-        """`nodes` are the call servers; `records` are added to the lab's own in the trust lists."""
+        """`nodes` are the call servers; `records` are added to the lab's own in the trust lists.
+
+        `token_port` is where devices register with tokens.
+        """
         self._config = config
         self._lab_files = files
         self._capf = capf
         self._nodes = nodes
+        self._token_port = token_port
         self._entropy = entropy
         self.tvs: Address | None = None
         self.changes: dict[str, Mapping[str, Any]] = {}
@@ -115,14 +121,15 @@ class LabCluster:
         content = DeviceFile(
             user.name,
             user.login.transport,
-            self._places(),
+            self._places(by_token=user.login.token),
             self._media_ports(user),
             capf=self._capf.address,
             tvs=self.tvs,
             capf_mode=_mode(known),
             certificate_hash=(certificate and certificate_hash(certificate)) or "",
             encrypted=self._can_encrypt(certificate),
-            password=self._password(user),
+            password="" if user.login.token else self._password(user),
+            oauth=user.login.token,
             expires=self._config.registration_expires,
         )
         return replace(content, **self.changes.get(name, {})), certificate
@@ -137,7 +144,12 @@ class LabCluster:
         found = self.device(name)
         return "" if found is None else found[0].stamp
 
-    def _places(self) -> tuple[LabNode, ...]:
+    def _places(self, *, by_token: bool) -> tuple[LabNode, ...]:
+        """The call servers; a device with a token gets one by its name, as certificates name it."""
+        if by_token:
+            first = self._nodes[0]
+            secure, clear = ((DISCOVERY_NODE, first[each][1]) for each in _NODE_TRANSPORTS)
+            return (LabNode(secure, clear, self._token_port),)
         return tuple(LabNode(each[Transport.TLS], each[Transport.UDP]) for each in self._nodes)
 
     def _media_ports(self, user: LabUser) -> tuple[int, int]:

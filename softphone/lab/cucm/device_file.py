@@ -14,16 +14,21 @@ _TRANSPORTS = {Transport.TCP: 1, Transport.UDP: 2, Transport.TLS: 3}
 
 @dataclass(frozen=True, slots=True)
 class LabNode:
-    """One call server; `secure` and `clear` are its addresses with TLS and without."""
+    """One call server; `secure` and `clear` are its addresses with TLS and without.
+
+    `oauth` is the port for tokens, None without one.
+    """
 
     secure: Address
     clear: Address
+    oauth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceFile:
     """The contents of a device's configuration.
 
+    With `oauth` the device registers with a token, at the `oauth` port of a node.
     `capf` is where the device enrolls, `capf_mode` the pending operation (0: none, 1: by string),
     `certificate_hash` the MD5 of its certificate in hex, "" without one.
     """
@@ -40,6 +45,7 @@ class DeviceFile:
     password: str = field(default="", repr=False)
     expires: int = 120
     display_name: str = ""
+    oauth: bool = False
 
     @property
     def stamp(self) -> str:
@@ -64,6 +70,7 @@ class DeviceFile:
             self._profile(),
             f"<deviceSecurityMode>{3 if self.secure else 1}</deviceSecurityMode>",
             f"<transportLayerProtocol>{_TRANSPORTS[self.transport]}</transportLayerProtocol>",
+            "<sipOAuthMode>1</sipOAuthMode>" if self.oauth else "",
             *self._certificate(),
         ]
         return _document(parts)
@@ -79,6 +86,7 @@ class DeviceFile:
             f"<processNodeName>{_text(node.secure[0])}</processNodeName><ports>"
             f"<sipPort>{node.clear[1]}</sipPort>"
             f"<securedSipPort>{node.secure[1]}</securedSipPort>"
+            f"{'' if node.oauth is None else f'<sipOAuthPort>{node.oauth}</sipOAuthPort>'}"
             "</ports></callManager></member>"
             for priority, node in enumerate(self.nodes)
         )

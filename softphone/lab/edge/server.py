@@ -10,6 +10,7 @@ from softphone.lab.edge.proxy import EdgeProxy, ProxyRefusal
 from softphone.lab.edge.relay import CallRelay
 from softphone.lab.edge.web import EdgeFaults, LabEdgeWeb
 from softphone.lab.edge.xmpp import EdgeXmpp
+from softphone.lab.http_server import TokenUser, no_token
 from softphone.net import LOOPBACK, Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Address, Entropy, Target, Transport
 from softphone.security import ClientCertificates, KeyMaterial
@@ -27,7 +28,7 @@ class LabEdge:
     `sip_address` is the address of the SIP side.  `registrar` is where the lab's registrar takes
     TCP.  `inside` are the servers that may be reached, by name and port, with their addresses;
     `uds` is one of them.  `anchors` vouch for their certificates, `passwords` are those of the
-    users who may sign in.
+    users who may sign in, and `token_user` names the user of a token.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class LabEdge:
         passwords: Mapping[str, KeyMaterial],
         entropy: Entropy,
         chat: tuple[str, Address] | None = None,
+        token_user: TokenUser = no_token,
     ) -> None:
         """`at` is the address of loopback, and the ports of HTTPS and SIP, 0 for free ones."""
         self._host, self._at = host, at
@@ -77,6 +79,7 @@ class LabEdge:
             at=(at[0], at[1]),
             faults=self.faults,
             entropy=entropy,
+            token_user=token_user,
         )
 
     async def __aenter__(self) -> Self:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
@@ -78,7 +78,8 @@ class RegistrationRateLimit:
 class LabAuthenticator:
     """Authenticates users; `tokens` are their valid bearer tokens, accepted at `token_port`.
 
-    `decoy_key` selects the login that an unknown name appears to have.
+    `token_user` names the user of any other token, None for one that is not good.  `decoy_key`
+    selects the login that an unknown name appears to have.
     """
 
     config: LabConfig
@@ -88,6 +89,7 @@ class LabAuthenticator:
     tokens: Mapping[str, str]
     decoy_key: bytes = field(repr=False)
     token_port: Address | None = field(default=None)
+    token_user: Callable[[str], str | None] = field(default=lambda token: None, repr=False)
     rate_limit: RegistrationRateLimit = field(init=False)
     _users: dict[str, LabUser] = field(init=False, repr=False)
 
@@ -147,9 +149,10 @@ class LabAuthenticator:
         if login.token is not (flow.local == self.token_port):
             return forbidden(PORT_MISMATCH)
         if login.token:
-            shown = (presented_token(request) or "").encode("utf-8", "surrogateescape")
-            good = self.tokens.get(user.name, "").encode()
-            if not hmac.compare_digest(shown, good) or not good:
+            token = presented_token(request) or ""
+            shown, good = token.encode("utf-8", "surrogateescape"), self.tokens.get(user.name, "")
+            by_list = bool(good) and hmac.compare_digest(shown, good.encode())
+            if not by_list and self.token_user(token) != user.name:
                 return LabResponse(407, "", (bearer_challenge(REALM),))
             return None
         carrier = self.config.carrier

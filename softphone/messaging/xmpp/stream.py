@@ -482,7 +482,8 @@ class XmppStream(ClientXMPP):
                 f"{domain} offers {listed}, and no {CISCO_VTG_TOKEN}: the password is not shown to"
                 " it in its place"
             )
-        plain = " PLAIN would show it the password: im.allow_plain." if PLAIN in offered else ""
+        shows = PLAIN in offered and self._config.password is not None
+        plain = " PLAIN would show it the password: im.allow_plain." if shows else ""
         return SignInRefused(
             f"{domain} offers {listed}: none that may be used with what is configured (SCRAM with a"
             f" password, EXTERNAL with a certificate, OAUTHBEARER with a token).{plain}"

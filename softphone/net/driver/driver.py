@@ -24,6 +24,7 @@ from softphone.net.driver.drain import Drain
 from softphone.net.driver.flows import DriverFlows
 from softphone.net.limits import TransportLimits
 from softphone.net.stream import (
+    AdmitTarget,
     CertificateGate,
     Dialer,
     Fetcher,
@@ -84,6 +85,8 @@ class DriverConfig:
     `resolve(host)` gives the addresses of a name; numeric hosts are not resolved.  `fetcher` gets
     CRLs and OCSP answers, by default over HTTP.  `source` is the local address of all flows that we
     open; None leaves it to the system.  `dscp` is the code point that all packets of flows carry.
+    `admit`, if given, judges each server that we connect to, after the gate and before anything is
+    sent; servers without TLS are refused then.
     """
 
     limits: TransportLimits = field(default_factory=TransportLimits)
@@ -93,6 +96,7 @@ class DriverConfig:
     fetcher: Fetcher | None = None
     source: str | None = None
     dscp: int = 0
+    admit: AdmitTarget | None = None
 
 
 class Driver(Generic[E]):
@@ -142,6 +146,7 @@ class Driver(Generic[E]):
             resolve=config.resolve,
             source=config.source,
             dscp=config.dscp,
+            admit=config.admit,
         )
         self.tap = tap
         self._flows = DriverFlows(

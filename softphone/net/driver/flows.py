@@ -175,6 +175,7 @@ class DriverFlows(Generic[E]):
 
     async def _linked(self, target: Target) -> tuple[Flow, FlowSocket]:
         if target.transport is Transport.UDP:
+            self._dialer.judge_server(target, None)
             return await self._reach_datagram(target)
         return await self._reach_stream(target)
 

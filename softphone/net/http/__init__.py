@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from softphone.net.http.client import (
     AdmitServer,
-    AdmitTarget,
     Downloader,
     HttpsClient,
     HttpsEnvironment,
@@ -33,6 +32,7 @@ from softphone.net.http.repository_fetcher import (
     is_public_address,
 )
 from softphone.net.http.revocation_fetcher import RevocationFetcher
+from softphone.net.stream import AdmitTarget
 
 __all__ = [
     "AdmitServer",

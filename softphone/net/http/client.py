@@ -23,6 +23,7 @@ from softphone.net.http.backend import HTTP_FAILURES, GatedNetwork
 from softphone.net.http.revocation_fetcher import RevocationFetcher
 from softphone.net.limits import TransportLimits
 from softphone.net.stream import (
+    AdmitTarget,
     CertificateGate,
     Dialer,
     Fetcher,
@@ -40,9 +41,6 @@ OnBodyChunk: TypeAlias = Callable[[bytes], None]
 
 AdmitServer: TypeAlias = Callable[[PeerIdentity], None]
 """Judges a server that has passed the gate; the SoftphoneError that it raises ends the request."""
-
-AdmitTarget: TypeAlias = Callable[[Target, PeerIdentity], None]
-"""Judges a target whose server has passed the gate, as `AdmitServer` does."""
 
 
 _SET_COOKIE = b"set-cookie"

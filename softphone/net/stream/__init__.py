@@ -19,6 +19,7 @@ from softphone.net.stream.connection import (
     connect_socket,
 )
 from softphone.net.stream.dialer import (
+    AdmitTarget,
     Dialer,
     HostResolver,
     PrepareSocket,
@@ -38,6 +39,7 @@ from softphone.net.stream.tls_handshake import (
 )
 
 __all__ = [
+    "AdmitTarget",
     "CertificateGate",
     "CertificatePrompts",
     "ConnectionOwner",

@@ -13,7 +13,7 @@ import socket
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from softphone.errors import HostNotFound, TransportError, TransportTimeout
+from softphone.errors import HostNotFound, SoftphoneError, TransportError, TransportTimeout
 from softphone.net.limits import TransportLimits
 from softphone.net.stream.address_race import connect_first, interleave_families
 from softphone.net.stream.connection import StreamConnection, connect_socket
@@ -22,6 +22,9 @@ from softphone.sans_io import Address, PeerIdentity, Target, Transport
 
 PrepareSocket: TypeAlias = Callable[[socket.socket], Awaitable[None]]
 """`await prepare(sock)`: does the protocol's exchange in clear before TLS, non-blocking."""
+
+AdmitTarget: TypeAlias = Callable[[Target, PeerIdentity], None]
+"""Judges a target whose server has passed the gate, before anything of ours is sent to it."""
 
 HostResolver: TypeAlias = Callable[[str], Awaitable[Sequence[str]]]
 """`await resolve(host)`: the addresses of a name, best first.  Raises TransportError."""
@@ -69,7 +72,8 @@ class Dialer:
     """Resolves targets and makes stream connections; it keeps none of them.
 
     `source` is the local address to connect from; None leaves it to the system.  `dscp` is the code
-    point of the packets (RFC 2474).
+    point of the packets (RFC 2474).  `admit`, if given, judges each server after the gate, before
+    its owner gets the connection; the SoftphoneError that it raises ends the connection.
     """
 
     def __init__(
@@ -80,8 +84,10 @@ class Dialer:
         resolve: HostResolver,
         source: str | None = None,
         dscp: int = 0,
+        admit: AdmitTarget | None = None,
     ) -> None:
         self._limits = limits
+        self._admit = admit
         self.source = source
         self.dscp = dscp
         self.tls = tls
@@ -105,16 +111,33 @@ class Dialer:
         """Open a connection to `target`, through handshake and gate; `make(credential)` makes it.
 
         `prepare` gets the bare socket before TLS, to ask the far end for it (STARTTLS); what it
-        raises ends the attempt.  Raises TransportError, CertificateError, ConfigurationError.
+        raises ends the attempt.  Raises TransportError, CertificateError, ConfigurationError, and
+        what `admit` raises.
         """
         if target.transport is Transport.TCP:
             sock = await self._dial(target, "TCP")
             connection = make(False)
             await asyncio.get_running_loop().create_connection(lambda: connection, sock=sock)
-            return connection, None
-        return await self.tls.open_verified(
-            target, ConnectionOpener(lambda: self.connect_for_tls(target, prepare), make)
-        )
+            identity = None
+        else:
+            connection, identity = await self.tls.open_verified(
+                target, ConnectionOpener(lambda: self.connect_for_tls(target, prepare), make)
+            )
+        try:
+            self.judge_server(target, identity)
+        except SoftphoneError as refusal:
+            connection.abort(refusal)
+            await connection.finished
+            raise
+        return connection, identity
+
+    def judge_server(self, target: Target, identity: PeerIdentity | None) -> None:
+        """Call `admit`, if there is one.  Raises what it raises, TransportError without TLS."""
+        if self._admit is None:
+            return
+        if identity is None:
+            raise TransportError(f"{target.host} showed no certificate: nothing was sent")
+        self._admit(target, identity)
 
     async def connect_for_tls(
         self, target: Target, prepare: PrepareSocket | None = None

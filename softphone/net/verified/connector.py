@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from softphone.errors import SoftphoneError, TransportError
+from softphone.errors import TransportError
 from softphone.net.limits import TransportLimits
 from softphone.net.stream import (
+    AdmitTarget,
     CertificateGate,
     ConnectionOwner,
     Dialer,
@@ -27,7 +28,7 @@ from softphone.net.stream import (
     TlsClient,
     system_addresses,
 )
-from softphone.sans_io import Flow, PeerIdentity, Target
+from softphone.sans_io import Flow, Target
 from softphone.trust import TlsSettings
 
 _READ = 4096
@@ -63,7 +64,7 @@ class ConnectorConfig:
     resolve: HostResolver = system_addresses
     limits: TransportLimits = field(default_factory=TransportLimits)
     wall: Callable[[], datetime] = _utc
-    admit: Callable[[Target, PeerIdentity], None] | None = None
+    admit: AdmitTarget | None = None
 
 
 class Connector:
@@ -72,7 +73,6 @@ class Connector:
     def __init__(self, tls: TlsSettings, config: ConnectorConfig) -> None:
         limits = config.limits
         self._limits = limits
-        self._admit = config.admit
         self.gate = CertificateGate(
             limits=limits,
             slots=HandshakeSlots.within(limits),
@@ -80,7 +80,7 @@ class Connector:
             fetcher=config.fetcher,
         )
         client = TlsClient(self.gate, {"": tls})
-        self._dialer = Dialer(limits=limits, tls=client, resolve=config.resolve)
+        self._dialer = Dialer(limits=limits, tls=client, resolve=config.resolve, admit=config.admit)
 
     async def open_connection(
         self,
@@ -101,23 +101,9 @@ class Connector:
         connection, identity = await self._dialer.open_connection(
             target, make, starttls_prepare(starttls)
         )
-        try:
-            self._judge_server(target, identity)
-        except SoftphoneError as refusal:
-            connection.abort(refusal)
-            await connection.finished
-            raise
         flow = Flow(0, target.transport, connection.local, connection.remote, identity)
         connection.attach(flow)
         return connection
-
-    def _judge_server(self, target: Target, identity: PeerIdentity | None) -> None:
-        """Call `admit`, if there is one.  Raises what it raises, TransportError without TLS."""
-        if self._admit is None:
-            return
-        if identity is None:
-            raise TransportError(f"{target.host} showed no certificate: nothing was sent")
-        self._admit(target, identity)
 
 
 def starttls_prepare(starttls: Callable[[], StarttlsNegotiation] | None) -> PrepareSocket | None:

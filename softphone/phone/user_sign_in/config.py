@@ -93,7 +93,8 @@ class UserSignInConfig:
     """The user who signs in, and how.  Raises ConfigurationError."""
 
     discovery: DiscoveryConfig
-    """The user, the password, and how the services are found and verified."""
+    """The user, the password or the source of tokens, and how the services are found and
+    verified."""
     device_store: str | os.PathLike[str]
     """The folder of the device's trust lists, identity and configuration: one for each cluster."""
     services: frozenset[UserService] = frozenset(UserService)
@@ -112,7 +113,8 @@ class UserSignInConfig:
     voicemail_password: KeyMaterial | None = None
     """The password of the mailbox; by default the user's."""
     presence_domain: str | None = None
-    """The domain of the user's chat address; by default the IM and Presence node tells it."""
+    """The domain of the user's chat address; by default the IM and Presence node tells it, and with
+    tokens, for which it tells nothing, it is that of the mail address."""
     inside: tuple[str, ...] = ()
     """Outside: further domains, hosts or IP addresses that may be reached behind the edge."""
     xmpp_port: int = 5222
@@ -121,8 +123,8 @@ class UserSignInConfig:
     """Outside: how TLS begins at the XMPP port of the edge servers."""
 
     def __post_init__(self) -> None:
-        if self.discovery.password is None:
-            raise ConfigurationError("a user's password is needed to sign in")
+        if not self.discovery.has_credentials:
+            raise ConfigurationError("a user's password, or a source of tokens, is needed")
         if self.presence_domain is not None:
             parse_domain(self.presence_domain)
         if not 0 < self.xmpp_port < 65536:

@@ -21,6 +21,7 @@ from softphone.discovery.records import is_host_name
 from softphone.errors import DiscoveryError
 from softphone.provisioning import FileServerAddress
 from softphone.security import KeyMaterial
+from softphone.sip.auth import FetchBearer
 from softphone.trust import Service, TlsSettings, TrustStore
 from softphone.voicemail import VoicemailConfig
 
@@ -159,9 +160,15 @@ def directory_servers(found: FoundUser) -> tuple[ServiceTarget, ...]:
 
 
 def voicemail_config(
-    found: FoundUser, password: KeyMaterial, tls: TlsSettings, timeout: float
+    found: FoundUser,
+    credential: KeyMaterial | FetchBearer,
+    tls: TlsSettings,
+    timeout: float,
 ) -> VoicemailConfig:
-    """Make the configuration of the mailbox.  Raises NoService."""
+    """Make the configuration of the mailbox; `credential` is the password or the source of tokens.
+
+    Raises NoService.
+    """
     if not found.cluster_known:
         raise NoService("only IM and Presence was found: no service profile names voicemail")
     if not found.settings.voicemail:
@@ -178,10 +185,11 @@ def voicemail_config(
     return VoicemailConfig(
         servers[0],
         found.user_id,
-        password,
+        credential if isinstance(credential, KeyMaterial) else None,
         tuple(dict.fromkeys(servers[1:])),
         timeout=timeout,
         tls=replace(tls, service=Service.HTTPS),
+        token=None if isinstance(credential, KeyMaterial) else credential,
     )
 
 

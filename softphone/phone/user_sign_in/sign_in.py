@@ -1,9 +1,9 @@
 """Signs a user in from a mail address: discovery, then phone, chat, directory and voicemail.
 
 The services are signed in to concurrently, and the failure of one affects no other.  Every server
-that would get the user's password is judged by the one `CredentialGate` of the discovery, on the
-connection itself, before a byte is sent.  Outside that is the edge server: the services are behind
-it, and are reached through the session there.
+that would get the user's password or token is judged by the one `CredentialGate` of the discovery,
+on the connection itself, before a byte is sent.  Outside that is the edge server: the services are
+behind it, and are reached through the session there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from softphone.account import Account, TrustContext
-from softphone.config import AccountConfig
+from softphone.config import AccountConfig, OAuthConfig
 from softphone.contacts import Contacts, DirectoryConfig, UdsConfig
-from softphone.device import edge_accounts
+from softphone.device import DeviceTokens, edge_accounts
 from softphone.discovery import (
     ClientSettings,
     DiscoveryEnvironment,
@@ -31,7 +31,7 @@ from softphone.discovery import (
 )
 from softphone.discovery.records import is_host_name
 from softphone.edge import EdgeOptions, EdgeSignIn, sign_in_at_edge
-from softphone.errors import ConfigurationError, DiscoveryError, SoftphoneError, TransportError
+from softphone.errors import DiscoveryError, SoftphoneError, TransportError
 from softphone.messaging.config import HistoryConfig, MessagingConfig
 from softphone.messaging.encryption_policy import EncryptionPolicy
 from softphone.messaging.im_presence import (
@@ -71,7 +71,7 @@ from softphone.provisioning import (
     file_client_for,
 )
 from softphone.sans_io import Entropy, PeerIdentity, Target
-from softphone.security import KeyMaterial, SrtpPolicy
+from softphone.security import SrtpPolicy
 from softphone.trust import Bootstrap, Service, TrustLists, TrustListStore
 from softphone.voicemail import VoicemailClient, VoicemailConfig
 
@@ -81,6 +81,10 @@ if TYPE_CHECKING:
 
 OnUserStep: TypeAlias = Callable[[DiscoveryStep], None]
 """Called with each step of discovery and sign-in, once it has ended."""
+_NO_TOKEN_THERE = (
+    "it is that of the mail address: the client configuration service of IM and Presence, which"
+    " knows, takes a password and no token; if it is another, name it (presence_domain)"
+)
 _BEYOND_EDGE = "the edge server decrypts: beyond it, nothing is known to be encrypted"
 
 
@@ -88,7 +92,9 @@ _BEYOND_EDGE = "the edge server decrypts: beyond it, nothing is known to be encr
 class SignInActions:
     """What the phone does for a sign-in: it opens the services, and closes them at its end."""
 
-    boot: Callable[[BootPlan, Callable[[BootStep], None]], Awaitable[list[Account]]]
+    boot: Callable[
+        [BootPlan, Callable[[BootStep], None], DeviceTokens | None], Awaitable[list[Account]]
+    ]
     register: Callable[[AccountConfig, TrustContext], Awaitable[Account]]
     close: Callable[[Account], Awaitable[None]]
     enter: Callable[[AbstractAsyncContextManager[EdgeSignIn]], Awaitable[EdgeSignIn]]
@@ -244,7 +250,9 @@ class UserSignIn:
         context = replace(self._environment.trust_context, trust=self._tls.store)
         accounts: list[Account] = []
         try:
-            for line in edge_accounts(edge, device.name, document, installation=digits):
+            oauth = self._oauth if document.config.oauth else None
+            lines = edge_accounts(edge, device.name, document, oauth=oauth, installation=digits)
+            for line in lines:
                 account = await self._actions.register(line, context)
                 accounts.append(account)
         except BaseException:
@@ -254,7 +262,15 @@ class UserSignIn:
         return _phone_state(device, accounts)
 
     async def _boot(self, plan: BootPlan) -> list[Account]:
-        return await self._actions.boot(plan, self._tell_boot)
+        oauth = self._oauth
+        tokens = None if oauth is None else DeviceTokens(oauth, self._call_server_context())
+        return await self._actions.boot(plan, self._tell_boot, tokens)
+
+    @property
+    def _oauth(self) -> OAuthConfig | None:
+        """The source of tokens as a device's lines take it; None without one."""
+        token = self._config.discovery.token
+        return None if token is None else OAuthConfig(source=token)
 
     async def _boot_plan(self, found: FoundUser, device: UserDevice) -> BootPlan:
         """Make the plan of the boot.
@@ -330,11 +346,12 @@ class UserSignIn:
         jid = await self._jid(presence, found, context)
         config = MessagingConfig(
             jid,
-            self._password,
+            self._config.discovery.password,
             tls=replace(self._tls, service=Service.XMPP),
             encryption=_encryption(found.settings),
             history=HistoryConfig(disable_history=found.settings.disable_history),
             im_presence=presence,
+            token=self._config.discovery.token,
         )
         client = await self._gate.run(lambda: self._actions.sign_in(config, context))
         kept = "no history after a chat" if found.settings.disable_history else ""
@@ -358,16 +375,22 @@ class UserSignIn:
         self, presence: ImPresenceConfig, found: FoundUser, context: TrustContext
     ) -> str:
         """Return the user's chat address: the presence domain is that of the configuration, else
-        the one that a node tells after the login, else that of the mail address."""
-        domain = self._config.presence_domain
-        if domain is None:
+        the one that a node tells after the login, else that of the mail address.
+
+        A node tells it by the client configuration service, whose login takes a password only.
+        """
+        domain, password = self._config.presence_domain, self._config.discovery.password
+        if domain is None and password is None:
+            domain = self._config.discovery.domain
+            self._tell("presence domain", StepOutcome.CHOSEN, domain, _NO_TOKEN_THERE)
+        elif domain is None and password is not None:
             resolve = self._environment.resolver.resolve
             https = HttpsEnvironment(
                 resolve, fetcher=context.fetcher, tunnel=context.tunnel, admit=context.admit
             )
             asking = replace(presence, check_domain=False)
             service = ClientConfigurationService(
-                asking, self._config.discovery.address, self._password, https
+                asking, self._config.discovery.address, password, https
             )
             try:
                 domain = await self._gate.run(service.presence_domain)
@@ -395,7 +418,15 @@ class UserSignIn:
 
     async def _directory_at(self, server: ServiceTarget, user: str) -> ServiceState:
         seen = _Seen()
-        config = UdsConfig("uds", str(server), user, self._password, tls=self._tls)
+        given = self._config.discovery
+        config = UdsConfig(
+            "uds",
+            str(server),
+            None if given.password is None else user,
+            given.password,
+            tls=self._tls,
+            token=given.token,
+        )
         contacts = self._actions.open_directory(config, self._context(seen))
         try:
             people = await self._gate.run(lambda: contacts.search(user, limit=5))
@@ -406,8 +437,10 @@ class UserSignIn:
         return self._signed_in(UserService.DIRECTORY, seen, "" if own is None else own.name)
 
     async def _voicemail(self, found: FoundUser) -> ServiceState:
-        password = self._config.voicemail_password or self._password
-        config = voicemail_config(found, password, self._tls, self._config.discovery.timeout)
+        given = self._config.discovery
+        credential = self._config.voicemail_password or given.password or given.token
+        assert credential is not None  # as UserSignInConfig demands
+        config = voicemail_config(found, credential, self._tls, given.timeout)
         seen = _Seen()
         mailbox = self._actions.open_voicemail(config, self._context(seen))
         try:
@@ -425,13 +458,6 @@ class UserSignIn:
         return replace(state, why="; ".join(filter(None, (state.why, mailbox.tls_reason))))
 
     # What the services share
-
-    @property
-    def _password(self) -> KeyMaterial:
-        password = self._config.discovery.password
-        if password is None:
-            raise ConfigurationError("a user's password is needed to sign in")
-        return password
 
     def _context(self, seen: _Seen, ports: frozenset[int] = frozenset()) -> TrustContext:
         """Make the trust context of one service.
@@ -464,6 +490,17 @@ class UserSignIn:
             tunnel=None if edge is None else edge.session,
         )
 
+    def _call_server_context(self) -> TrustContext:
+        """Make the trust context of call servers that get a token.
+
+        Judged is the name that the certificate was verified for: the target is its address.
+        """
+
+        def admit(target: Target, identity: PeerIdentity) -> None:
+            self._gate.admit(replace(target, host=target.server_name or target.host), identity)
+
+        return replace(self._context(_Seen()), admit=admit)
+
     def _signed_in(self, service: UserService, seen: _Seen, detail: str) -> ServiceState:
         return ServiceState(
             service,
@@ -491,7 +528,8 @@ def _phone_state(device: UserDevice, accounts: Sequence[Account]) -> ServiceStat
         media = "media are in clear" if clear else "media are encrypted with a secure far end"
         if by_edge:
             media = f"media are encrypted to the edge; {_BEYOND_EDGE}"
-        why = f"{identity.protocol}, verified by {identity.verdict}; {media}"
+        token = "; it registers with a token" if line.config.oauth is not None else ""
+        why = f"{identity.protocol}, verified by {identity.verdict}{token}; {media}"
     lines = ", ".join(each.aor for each in accounts)
     return ServiceState(
         UserService.PHONE,

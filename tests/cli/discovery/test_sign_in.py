@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,48 @@ def test_a_failure_is_told_with_its_reason_and_hides_nothing(cli, options, lab, 
     (error,) = (each for each in ended.events if each["event"] == "error")
     assert "401" in error["message"]
     assert "guessed-password" not in ended.out + ended.err
+
+
+@pytest.fixture
+def by_token(options):
+    """The options with the tokens of a file in place of the password."""
+
+    def of(user, folder, *more):
+        words = options(user, *more)
+        at = words.index("--password-file")
+        account = folder / f"sign-on-{user}.toml"
+        return (*words[:at], *words[at + 2 :], "--sign-on", account)
+
+    return of
+
+
+def test_tokens_sign_in_and_the_browser_is_opened_only_without_one(cli, by_token, lab, monkeypatch):
+    """The first sign-in opens a browser (curl), the second uses the stored token."""
+    folder = lab["carol"].parent
+    secret = (folder / "bob.secret").read_text().strip()
+    curl = ("curl", "-sSL", "--cacert", f"{folder}/ca.crt", "-u", f"bob:{secret}", "%s")
+    monkeypatch.setattr(webbrowser, "open", webbrowser.GenericBrowser(list(curl)).open)
+    only = ("--only", "chat", "--only", "directory", "--presence-domain", "presence.lab.test")
+    words = by_token("bob", folder, "--once", "--json", *only, "--no-prompt")
+    alone = cli(*words)
+    assert alone.code == 1
+    assert "there is no token" in alone.err
+    words = tuple(each for each in words if each != "--no-prompt")
+    for browsers in (1, 0):
+        ended = cli(*words)
+        assert ended.code == 0, ended.err
+        assert ended.names().count("browser") == browsers
+        assert services(ended) == {
+            "phone": "left out",
+            "chat": "signed in",
+            "directory": "signed in",
+            "voicemail": "left out",
+        }
+        chat = ended.summary["services"]["chat"]
+        assert "by OAUTHBEARER" in chat["detail"]
+    stored = json.loads((folder / "tokens" / "bob.json").read_text())
+    for each in ("access_token", "refresh_token"):
+        assert stored[each] not in ended.out + ended.err
 
 
 def test_a_device_that_has_to_enroll_says_what_it_needs(cli, options):
@@ -212,6 +255,8 @@ async def test_a_service_that_is_lost_is_told_with_its_reason(capsys):
         ("--voicemail-password-file", "/nonexistent"),
         ("--xmpp-port", "0"),
         ("--edge-xmpp", "never"),
+        ("--device-code",),
+        ("--sign-on", "sign-on.toml"),
     ],
 )
 def test_what_cannot_be_meant_is_exit_code_2(cli, options, more):

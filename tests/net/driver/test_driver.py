@@ -5,7 +5,12 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.errors import ConfigurationError, LocalProtocolError, TransportError
+from softphone.errors import (
+    ConfigurationError,
+    CredentialsWithheld,
+    LocalProtocolError,
+    TransportError,
+)
 from softphone.lab import Authority
 from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Target, Transport
@@ -51,6 +56,35 @@ async def test_bytes_go_both_ways_over_every_transport(transport, tmp_path):
         assert (flow.identity is not None) == (transport is Transport.TLS)
     assert near.flows == far.flows == ()
     assert ours.seen(Down)[-1].reason is None
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+async def test_a_server_that_is_not_admitted_gets_nothing(transport, tmp_path):
+    """Nor one without TLS, which cannot be judged; one that is admitted gets what waits for it."""
+    ours, theirs, near, far, target = await open_pair(transport, tmp_path)
+    judged, admitted = [], []
+
+    def admit(at, identity):
+        judged.append((at, identity.verdict))
+        if not admitted:
+            raise CredentialsWithheld("not that one")
+
+    tls = {"": settings(tmp_path, alice(), "alice")}
+    config = DriverConfig(LIMITS, admit=admit)
+    careful = Driver(ours, on_event=ours.on_event, config=config, tls=tls)
+    async with near, far, careful:
+        with careful.change():
+            ours.send(b"secret", target)
+        await until(lambda: ours.seen(Down))
+        error = CredentialsWithheld if transport is Transport.TLS else TransportError
+        assert isinstance(careful.failure_of(target), error)
+        assert theirs.received() == b""
+        assert judged == ([(target, "chain")] if transport is Transport.TLS else [])
+        if transport is Transport.TLS:
+            admitted.append(target)
+            with careful.change():
+                ours.send(b"hello", target)
+            await until(lambda: theirs.received() == b"hello")
 
 
 @pytest.mark.parametrize("transport", list(Transport))

@@ -53,7 +53,7 @@ def edge_accounts(
             tls=tls or TlsConfig(),
             media=replace(inside.media, srtp=None),
         )
-        if oauth is not None:
+        if config.oauth:
             account = replace(account, persona="oauth", oauth=oauth, credentials=None)
         accounts.append(account)
     return accounts

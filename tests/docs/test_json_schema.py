@@ -64,10 +64,13 @@ PLACES = {
     "lab": ("lab.py",),
     "load": ("load",),
     "register": REGISTER,
-    "sign-in": ("discovery/sign_in.py", "messaging/im.py:show_message", *REGISTER),
+    "sign-in": (
+        *("discovery/sign_in.py", "messaging/im.py:show_message", "sso/sso.py:_sign_on"),
+        *REGISTER,
+    ),
     "sso": ("sso",),
     "trust": ("trust/accepted.py", "trust/lists.py", "trust/roots.py", "trust/verify.py"),
-    "ui": ("ui",),
+    "ui": ("ui", "sso/sso.py:_sign_on"),
     "voicemail": ("voicemail", *CALL),
     "watch": ("call/watch.py",),
 }

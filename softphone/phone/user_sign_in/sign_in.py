@@ -250,9 +250,9 @@ class UserSignIn:
         context = replace(self._environment.trust_context, trust=self._tls.store)
         accounts: list[Account] = []
         try:
-            oauth = self._oauth if document.config.oauth else None
-            lines = edge_accounts(edge, device.name, document, oauth=oauth, installation=digits)
-            for line in lines:
+            for line in edge_accounts(
+                edge, device.name, document, oauth=self._oauth, installation=digits
+            ):
                 account = await self._actions.register(line, context)
                 accounts.append(account)
         except BaseException:

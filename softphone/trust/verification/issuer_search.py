@@ -103,7 +103,23 @@ def _read(der: bytes) -> x509.Certificate | None:
 
 
 def _is_self_issued(certificate: x509.Certificate) -> bool:
-    return certificate.issuer == certificate.subject
+    """Whether issuer and subject are one name to OpenSSL, which would take it for an anchor.
+
+    It compares without regard to case and blanks (RFC 5280 section 7.1).
+    """
+    return _prepared(certificate.issuer) == _prepared(certificate.subject)
+
+
+def _prepared(name: x509.Name) -> list[frozenset[tuple[x509.ObjectIdentifier, str | bytes]]]:
+    return [
+        frozenset(
+            (each.oid, " ".join(each.value.split()).casefold())
+            if isinstance(each.value, str)
+            else (each.oid, each.value)
+            for each in part
+        )
+        for part in name.rdns
+    ]
 
 
 def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from softphone.errors import ConfigurationError, LocalProtocolError
+from softphone.errors import ConfigurationError, LocalProtocolError, RegistrationTimeout
 from softphone.net import DnsResolver
 from softphone.net.driver import LazyFetcher
 from softphone.net.stream import CertificatePrompts
@@ -156,16 +157,42 @@ class Phone:
         server asks for that: `accounts` then follows its lines.  Raises what
         `provisioning.boot_device` and `register` raise; then no line stays registered.
         """
+        return await self._boot(plan, tell, renewal, tokens, self._register)
+
+    async def _boot(
+        self,
+        plan: BootPlan,
+        tell: OnBootStep,
+        renewal: RenewalTimes | None,
+        tokens: DeviceTokens | None,
+        register: Callable[[AccountConfig, TrustContext, OnService], Awaitable[Account]],
+    ) -> list[Account]:
         # Imported here because most phones boot no device: TFTP, CAPF and trust lists are left out.
         from softphone.device import DeviceMaintenance, MaintenanceActions
 
         self._check_open()
         require_mode(self.fips)
-        actions = MaintenanceActions(self._register, self.close, self._trust_context.fetcher)
+        actions = MaintenanceActions(register, self.close, self._trust_context.fetcher)
         maintenance = DeviceMaintenance(plan, actions, on_step=tell, times=renewal, tokens=tokens)
         await maintenance.boot()
         self._maintenances.append(maintenance)
         return list(maintenance.accounts)
+
+    async def _register_within(
+        self,
+        seconds: float,
+        config: AccountConfig,
+        trust_context: TrustContext,
+        on_service: OnService | None = None,
+    ) -> Account:
+        """Register; over UDP, SIP itself would wait for 32 s.  Raises RegistrationTimeout."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._register(config, trust_context, on_service)
+        except TimeoutError as exc:
+            raise RegistrationTimeout(
+                f"{config.server_uri} was not reached within {seconds:g} s", status=408
+            ) from exc
 
     async def _register(
         self,
@@ -356,9 +383,10 @@ class Phone:
         require_mode(self.fips)
         reader = "UserSignInConfig(DiscoveryConfig(...), folder)"
         check_config(config, UserSignInConfig, taker="Phone.sign_in_user", reader=reader)
+        register = partial(self._register_within, config.discovery.timeout)
         actions = SignInActions(
-            boot=lambda plan, on_step, tokens: self.boot(plan, tell=on_step, tokens=tokens),
-            register=self._register,
+            boot=lambda plan, on_step, tokens: self._boot(plan, on_step, None, tokens, register),
+            register=register,
             close=self.close,
             enter=self._enter,
             sign_in=self._sign_in,

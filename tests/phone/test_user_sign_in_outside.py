@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from unittest.mock import Mock
@@ -11,6 +12,7 @@ import pytest
 
 from softphone import Phone
 from softphone.account import TrustContext
+from softphone.config import AccountConfig
 from softphone.contacts import LdapConfig, open_directories
 from softphone.discovery import DiscoveryConfig, ServicePath, UserDevice
 from softphone.errors import (
@@ -184,3 +186,16 @@ def test_ldap_does_not_go_around_the_tunnel():
         open_directories(
             [LdapConfig("people", "ldap.example.test", base="dc=x")], object(), tunnel=object()
         )
+
+
+async def test_a_registrar_that_is_silent_over_udp_is_waited_for_as_long_as_for_any_request():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        registrar = f"sip:127.0.0.1:{silent.getsockname()[1]};transport=udp"
+        config = AccountConfig(aor="sip:alice@127.0.0.1", registrar=registrar)
+        async with Phone() as phone:
+            with pytest.raises(RegistrationTimeout, match=r"was not reached within 0\.3 s"):
+                await phone._register_within(0.3, config, TrustContext())
+            assert not phone.accounts
+        silent.settimeout(10)
+        assert silent.recv(4096).startswith(b"REGISTER ")

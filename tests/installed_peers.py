@@ -93,6 +93,7 @@ APART = {
     "tests/cli/load/test_lost_server.py": "kills the lab under load; that it starts is test_lab's",
     "tests/cli/voicemail/test_voicemail.py": "puts a sounddevice of its own in place",
     "tests/docs/test_blocks.py": "runs every command of the documentation: a quarter of an hour",
+    "tests/docs/test_json_schema.py": "runs commands of the page beside a lab, as test_blocks does",
     "tests/end_to_end/test_another_address.py": "needs ip and unshare, which no package here has",
     "tests/end_to_end/test_recordings_and_detection.py": "puts a sounddevice of its own in place",
     "tests/peers": "real peers run in a root folder of their own",

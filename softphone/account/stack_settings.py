@@ -36,7 +36,8 @@ from softphone.trust import (
 from softphone.trust.verification import AskTvs
 
 if TYPE_CHECKING:
-    from softphone.net.http import AdmitTarget, HttpsTunnel
+    from softphone.net.http import HttpsTunnel
+    from softphone.net.stream import AdmitTarget
 
 
 @dataclass(frozen=True, slots=True)

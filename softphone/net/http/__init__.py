@@ -32,11 +32,9 @@ from softphone.net.http.repository_fetcher import (
     is_public_address,
 )
 from softphone.net.http.revocation_fetcher import RevocationFetcher
-from softphone.net.stream import AdmitTarget
 
 __all__ = [
     "AdmitServer",
-    "AdmitTarget",
     "Downloader",
     "HttpsClient",
     "HttpsEnvironment",

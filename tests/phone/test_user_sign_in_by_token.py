@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import time
 
@@ -14,11 +13,11 @@ from softphone.diagnostics.capture import Capture
 from softphone.errors import SingleSignOnRefused
 from softphone.lab import LabServer
 from softphone.phone.user_sign_in import ServiceOutcome, UserService
-from softphone.trust.fips import random_bytes
 from tests.support.user_sign_in import (
     BY_TOKEN,
     callbacks_of,
     password_of,
+    recorded_secrets,
     resolver_of,
     signed_on,
     token_config_of,
@@ -30,19 +29,6 @@ CHAT_ONLY = frozenset({UserService.CHAT})
 
 def outcomes(user):
     return {each.service: each.outcome for each in user.services}
-
-
-def recorded_secrets(lab):
-    """Every token and code that the lab's authorization server issues from now on."""
-    issued = []
-
-    def entropy(size):
-        drawn = random_bytes(size)
-        issued.append(base64.urlsafe_b64encode(drawn).rstrip(b"=").decode())
-        return drawn
-
-    lab.sign_on.entropy = entropy
-    return issued
 
 
 def refreshes(lab):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import itertools
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -31,6 +32,29 @@ HOME, BACKUP = f"imp1.{DOMAIN}", f"imp2.{DOMAIN}"
 PASSWORD = "the secret <of> alice & co"
 PASSWORDS = {"alice": KeyMaterial(PASSWORD.encode()), "bob": KeyMaterial(b"bob's own secret")}
 TOKEN = "a-bearer-token-of-alice"
+
+
+class Given:
+    """An entropy that keeps what the node makes of it: session keys and one-time passwords."""
+
+    def __init__(self, entropy):
+        self.entropy = entropy
+        self.made = set()
+
+    def __call__(self, count):
+        data = self.entropy(count)
+        if count == 16:
+            text = data.hex()
+            self.made.add("-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:])))
+        return data
+
+
+def forms(secret):
+    """How a secret may stand in a text: itself, and in Base64 at each offset."""
+    data = secret.encode()
+    yield secret
+    for pad in range(3):
+        yield base64.b64encode(b"\0" * pad + data).decode()[4:-4]
 
 
 class NoDns:

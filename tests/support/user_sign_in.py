@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ssl
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +29,19 @@ EVERYTHING = LabConfig(
 ERIN = LabUser("erin", Login(Transport.TLS, token=True), "oauth")
 """A user whose device registers with a token (SIP OAuth mode)."""
 BY_TOKEN = replace(EVERYTHING, sign_on=True, oauth=True, edge=True, users=(*EVERYTHING.users, ERIN))
+
+
+def recorded_secrets(lab: LabServer) -> list[str]:
+    """Every token and code that the lab's authorization server issues from now on."""
+    issued: list[str] = []
+
+    def entropy(size: int) -> bytes:
+        drawn = random_bytes(size)
+        issued.append(base64.urlsafe_b64encode(drawn).rstrip(b"=").decode())
+        return drawn
+
+    lab.sign_on.entropy = entropy
+    return issued
 
 
 async def signed_on(lab: LabServer, user: str) -> TokenKeeper:

@@ -13,6 +13,7 @@ from softphone.security import KeyMaterial
 from softphone.trust.fips import random_bytes
 from softphone.ui import PageConfig, PhonePage
 from tests.support.browser_tab import PATIENCE, tab
+from tests.support.im_presence import Given
 from tests.support.phone_page import VALIDATOR
 from tests.support.user_sign_in import EVERYTHING, config_of, password_of, resolver_of
 
@@ -40,6 +41,7 @@ def page_of(config, resolver, callbacks):
 async def test_a_person_signs_in_from_an_address_inside_and_outside(tmp_path):
     everything = replace(EVERYTHING, edge=True)
     async with LabServer(tmp_path / "lab", everything) as lab, tab(tmp_path) as seen:
+        lab.im_presence.entropy = Given(lab.im_presence.entropy)
         await _inside(seen, lab, tmp_path)
         assert set(lab.registered) == set()
         await _outside(seen, lab, tmp_path)
@@ -78,11 +80,22 @@ async def _inside(seen, lab, folder):
         assert "Disable_IM_History: applies: true" in await seen.run(TEXT.format("#steps"))
         assert "registered, encrypted" in await seen.run(TEXT.format("#accounts li"))
         assert VALIDATOR.is_valid(page.state())
-        said = str(page.state()) + await seen.run("document.documentElement.outerHTML")
-        for secret in (password_of(lab, "alice").reveal().decode(), *lab.capf.strings.values()):
-            assert secret not in said
+        await _shows_no_secret(seen, page, lab, "alice")
         await _fits(seen)
         await _loses_the_chat(seen, lab)
+
+
+async def _shows_no_secret(seen, page, lab, user):
+    """Nothing that signed the user in is on the page, nor in what it was told."""
+    # Session keys, to find the domain and to sign in, and a one-time password that was taken.
+    given = lab.im_presence.entropy.made
+    assert len(given) >= 3
+    assert lab.im_presence.streams.mechanisms[-1] == "CISCO-VTG-TOKEN"
+    password = password_of(lab, user).reveal().decode()
+    said = str(page.state()) + await seen.run("document.documentElement.outerHTML")
+    secrets = (password, *lab.capf.strings.values(), *given, *lab.edge.web.tickets)
+    assert [each for each in secrets if each in said] == []
+    given.clear()
 
 
 async def _loses_the_chat(seen, lab):
@@ -110,13 +123,15 @@ async def _outside(seen, lab, folder):
         await seen.do("Page.navigate", url=page.address)
         await seen.until(f"{TEXT.format('#sign-in-state')} === 'carol@example.test: signed in'")
         # The edge is verified, and decrypts: nobody gets a lock.
-        await seen.until(f"{LOCKS}.filter((e) => e === '#lock-open').length > 2")
+        await seen.until(f"{LOCKS}.filter((e) => e === '#lock-open').length === 4")
         assert "#lock" not in await seen.run(LOCKS)
         rows = await seen.run(ROWS)
         assert len(rows) == 4
         for each in rows:
-            assert "encrypted as far as the edge server" in each or "left out" in each
+            assert "encrypted as far as the edge server" in each
         assert "the edge server decrypts" in await seen.run(TEXT.format("#accounts li"))
         assert VALIDATOR.is_valid(page.state())
         assert set(lab.registered) == {"carol"}
+        assert lab.edge.web.tickets
+        await _shows_no_secret(seen, page, lab, "carol")
         await _fits(seen)

@@ -5,7 +5,6 @@ Measured at the node, in octets and requests, and in every log line, repr and ex
 
 from __future__ import annotations
 
-import base64
 import logging
 import traceback
 
@@ -18,7 +17,7 @@ from softphone.security import KeyMaterial
 from tests.security.test_secrets_do_not_reach_logs import everything_of
 from tests.support.certificates import authority, foreign
 from tests.support.chat import DOMAIN
-from tests.support.im_presence import HOME, PASSWORD, TOKEN, running_site
+from tests.support.im_presence import HOME, PASSWORD, TOKEN, Given, forms, running_site
 
 
 @pytest.fixture
@@ -60,29 +59,6 @@ async def test_a_wrong_certificate_of_xmpp_gets_0_octets(site, chat, token):
     node = await site.start(chat=chat(), tokens={TOKEN: "alice"})
     await refused(site, account=account)
     assert (node.asked, node.streams.octets) == ([], 0)
-
-
-class Given:
-    """An entropy that keeps what the node makes of it: session keys and one-time passwords."""
-
-    def __init__(self, entropy):
-        self.entropy = entropy
-        self.made = set()
-
-    def __call__(self, count):
-        data = self.entropy(count)
-        if count == 16:
-            text = data.hex()
-            self.made.add("-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:])))
-        return data
-
-
-def forms(secret):
-    """How a secret may stand in a text: itself, and in Base64 at each offset."""
-    data = secret.encode()
-    yield secret
-    for pad in range(3):
-        yield base64.b64encode(b"\0" * pad + data).decode()[4:-4]
 
 
 @pytest.mark.parametrize(

@@ -190,8 +190,9 @@ class ServiceDiscovery:
             why = "servers are configured by their full names, which certificates can name"
             self._tell(name, StepOutcome.LEFT_OUT, each, why)
         outcome = StepOutcome.FOUND if answer.targets else StepOutcome.NOTHING
-        meaning = f"these servers mean: {RECORD_ORDER[record]}" if answer.targets else ""
-        self._tell(name, outcome, ", ".join(map(str, answer.targets)), meaning)
+        means = "these servers mean" if answer.targets else "no usable server; one would mean"
+        shown = ", ".join(map(str, answer.targets))
+        self._tell(name, outcome, shown, f"{means}: {RECORD_ORDER[record]}")
         return answer.targets
 
     def _kept_records(self, failure: TransportError, left_out: frozenset[ServiceRecord]) -> _Found:
@@ -271,10 +272,9 @@ class ServiceDiscovery:
         answer = await self._servers.ask_as(name, nodes, path)
         user = await self._read(answer, parse_user)
         self._tell("user", StepOutcome.FOUND, _user_text(user), self._reason_of_credentials(answer))
-        devices = await self._read(
-            await self._servers.ask_as(name, nodes, f"{path}/devices"), parse_devices
-        )
-        self._tell_devices(devices)
+        answer = await self._servers.ask_as(name, nodes, f"{path}/devices")
+        devices = await self._read(answer, parse_devices)
+        self._tell_devices(answer.target, devices)
         profile = await self._profile(user)
         config = await self._configuration(user)
         return replace(result, user=user, devices=devices, profile=profile, config=config)
@@ -350,9 +350,11 @@ class ServiceDiscovery:
         reason = self._rule.reason(answer.target, answer.identity, _FIRST)
         return f"credentials went to {answer.target}: {reason}"
 
-    def _tell_devices(self, devices: Sequence[UserDevice]) -> None:
+    def _tell_devices(self, server: ServiceTarget, devices: Sequence[UserDevice]) -> None:
         outcome = StepOutcome.FOUND if devices else StepOutcome.NOTHING
-        self._tell("devices", outcome, ", ".join(each.name for each in devices))
+        meaning = "the user may register these" if devices else "the user has none to register"
+        shown = ", ".join(each.name for each in devices)
+        self._tell("devices", outcome, shown, f"{server} says so: {meaning}")
 
     # Files
 
@@ -431,7 +433,7 @@ class ServiceDiscovery:
     async def _read(self, answer: ServerAnswer, parse: Callable[..., T], *arguments: object) -> T:
         return await run_by_size(len(answer.body), parse, answer.body, *arguments)
 
-    def _tell(self, name: str, outcome: StepOutcome, detail: str, why: str = "") -> None:
+    def _tell(self, name: str, outcome: StepOutcome, detail: str, why: str) -> None:
         self._environment.on_step(DiscoveryStep(name, outcome, str(detail), why))
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 
 from softphone import Phone
-from softphone.discovery import DiscoveryConfig, JabberConfig
+from softphone.discovery import DiscoveryConfig, JabberConfig, ServicePath
 from softphone.discovery.jabber_config import ConfigSetting
 from softphone.errors import ConfigurationError, DiscoveryRefused, LocalProtocolError
 from softphone.lab import LabServer
 from softphone.lab.cucm.user_files import CONFIG_NAME, PROFILE_NAME
+from softphone.lab.dns_server import DISCOVERY_DOMAIN, DISCOVERY_NODE, LabDns
 from softphone.lab.im_presence import IM_PRESENCE_DOMAIN, ImPresenceFault
 from softphone.lab.unity_connection import VoicemailFault
 from softphone.phone.user_sign_in import (
@@ -20,8 +22,9 @@ from softphone.phone.user_sign_in import (
     UserService,
     UserSignInCallbacks,
     UserSignInConfig,
+    sign_in,
 )
-from softphone.provisioning import AuthenticationStringNeeded
+from softphone.provisioning import AuthenticationStringNeeded, StepKind
 from softphone.security import KeyMaterial
 from softphone.trust import TrustBasis, TrustListStore
 from tests.support.user_sign_in import (
@@ -76,6 +79,7 @@ async def test_from_an_address_to_every_service_and_out_again(tmp_path, caplog):
     assert user.state(UserService.CHAT).server.startswith("cucm.example.test:")
     names = {each.name for each in steps}
     assert {"trust list", "boot", "presence domain", *UserService} <= names
+    assert [each for each in steps if not each.why] == []
     # The file forbids history, which makes the client stricter.
     assert "no history" in user.state(UserService.CHAT).detail
 
@@ -161,6 +165,46 @@ async def test_settings_of_the_site_turn_services_off(tmp_path):
         assert "not enabled" in whys[UserService.CHAT]
         assert "names no voicemail" in whys[UserService.VOICEMAIL]
         assert user.account == "dave@example.test"
+
+
+async def test_with_im_and_presence_alone_there_is_chat_and_no_file_is_asked_for(tmp_path):
+    """The file that forbids a history is there, but nobody names its server."""
+    steps = []
+    async with LabServer(tmp_path / "lab", replace(EVERYTHING, tvs=False)) as lab:
+        lab.cluster.documents = Mock(wraps=lab.cluster.documents)
+        zone = {
+            (f"_cuplogin._tcp.{DISCOVERY_DOMAIN}", "SRV"): (
+                f"0 0 {lab.im_presence.address[1]} {DISCOVERY_NODE}.",
+            ),
+            (DISCOVERY_NODE, "A"): ("127.0.0.1",),
+        }
+        async with LabDns(zone) as dns, Phone(resolver=resolver_of(lab, dns)) as phone:
+            user = await phone.sign_in_user(config_of(lab, tmp_path), tell=steps.append)
+            assert user.discovery.path is ServicePath.IM_AND_PRESENCE
+            assert outcomes(user) == {
+                UserService.PHONE: OUT,
+                UserService.CHAT: IN,
+                UserService.DIRECTORY: OUT,
+                UserService.VOICEMAIL: OUT,
+            }
+            whys = [each.why for each in user.services if each.outcome is OUT]
+            assert all(why.startswith("only IM and Presence was found: ") for why in whys)
+            chat = user.state(UserService.CHAT)
+            assert chat.lock
+            assert chat.detail == f"alice@{IM_PRESENCE_DOMAIN} by CISCO-VTG-TOKEN"
+            messages = phone.messages
+            await messages.send(messages.jid, "to myself")
+            assert (await anext(aiter(messages))).body == "to myself"
+            messages.close_conversation(messages.jid)
+            assert {each.body for each in messages.history(messages.jid)} == {"to myself"}
+        assert (user.discovery.config, lab.cluster.documents.get.mock_calls) == (None, [])
+        assert lab.directory.asked == lab.voicemail.asked == []
+    assert [each for each in steps if not each.why] == []
+
+
+def test_each_step_of_a_boot_that_is_told_has_a_reason():
+    quiet = {StepKind.ENROLLMENT_PROGRESS, StepKind.LIST_UNCHANGED}
+    assert set(sign_in._BOOT_REASONS) == set(StepKind) - quiet
 
 
 async def test_a_closed_phone_and_another_configuration_are_refused(tmp_path):

@@ -79,6 +79,7 @@ async def test_from_an_address_through_the_edge_and_out_again(tmp_path, caplog):
         assert lab.dns.asked == []
         # Session keys, to find the domain and to sign in, and the one-time password, by the tunnel.
         assert len(given.made) >= 3
+        assert [each for each in steps if not each.why] == []
         await refused(lab, tmp_path)
 
         await without_a_password_of_the_phone(lab, tmp_path)

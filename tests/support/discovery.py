@@ -121,11 +121,12 @@ class SilentDns:
 
 @asynccontextmanager
 async def running_site(tmp_path) -> AsyncIterator[Site]:
-    """A site without servers: only its DNS runs."""
+    """A site without servers: only its DNS runs.  At the end each step has to have said why."""
     async with AsyncExitStack() as stack:
         site = Site(tmp_path, stack)
         await site.start()
         yield site
+        assert [each for each in site.steps if not each.why] == []
 
 
 def self_serving(host: str, port: int) -> dict[str, bytes]:

@@ -177,7 +177,7 @@ def _sentence(found: DiscoveryResult) -> str:
             return f"outside: the edge is {found.edge}; without a password nothing was sent"
         return f"outside, through {found.edge}: {_inside_text(found)}"
     if found.path is ServicePath.IM_AND_PRESENCE:
-        return "inside, with IM and Presence only: signing in there is not built"
+        return "inside, with IM and Presence only: a sign-in has chat, and no phone"
     return f"inside: {_inside_text(found)}"
 
 

@@ -85,6 +85,24 @@ _NO_TOKEN_THERE = (
     "it is that of the mail address: the client configuration service of IM and Presence, which"
     " knows, takes a password and no token; if it is another, name it (presence_domain)"
 )
+_BOOT_REASONS = {
+    StepKind.LIST_ACCEPTED: "a trust list names the servers and signers that the device believes",
+    StepKind.LIST_MISSING: "a server may have one kind of trust list, or none",
+    StepKind.LIST_REFUSED: "nothing that a refused list names is believed",
+    StepKind.UNPROTECTED: "without a signature anybody on the path can have written a file",
+    StepKind.SERVER_AWAY: "what was accepted before stays while no server answers",
+    StepKind.CONFIGURATION_VERIFIED: "the device's lines and call servers are in this file",
+    StepKind.CONFIGURATION_REPLAYED: "an older file could bring back what was withdrawn",
+    StepKind.CONFIGURATION_KEPT: "it was verified when it was stored",
+    StepKind.CONFIGURATION_AWAITED: "the server makes the file again for a new certificate",
+    StepKind.STRING_WANTED: "the string shows CAPF that the device is the user's",
+    StepKind.ENROLLING: "CAPF issues the certificate that the device shows to call servers",
+    StepKind.ENROLLED: "call servers know a secure device by its certificate from CAPF",
+    StepKind.CERTIFICATE_REVERTED: "a certificate that no server accepts is of no use",
+    StepKind.READY: "the device's configuration says so",
+    StepKind.REGISTERED: "calls come to where a line is registered",
+}
+"""Why each step of a boot is taken; the kinds that are not here are not told."""
 _BEYOND_EDGE = "the edge server decrypts: beyond it, nothing is known to be encrypted"
 
 
@@ -323,11 +341,11 @@ class UserSignIn:
 
     def _tell_boot(self, step: BootStep) -> None:
         # A boot begins again after an enrollment: what it says again is told once.
-        quiet = (StepKind.ENROLLMENT_PROGRESS, StepKind.LIST_UNCHANGED)
-        if step.kind not in quiet and step.sentence not in self._booted:
+        if step.kind in _BOOT_REASONS and step.sentence not in self._booted:
             self._booted.add(step.sentence)
             outcome = StepOutcome.FAILED if step.kind.worrying else StepOutcome.FOUND
-            self._tell("boot", outcome, step.sentence, "; ".join(step.notes))
+            why = "; ".join((_BOOT_REASONS[step.kind], *step.notes))
+            self._tell("boot", outcome, step.sentence, why)
 
     # Chat
 
@@ -512,7 +530,7 @@ class UserSignIn:
             by_edge=self._edge is not None,
         )
 
-    def _tell(self, name: str, outcome: StepOutcome, detail: str, why: str = "") -> None:
+    def _tell(self, name: str, outcome: StepOutcome, detail: str, why: str) -> None:
         self._on_step(DiscoveryStep(name, outcome, detail, why))
 
 

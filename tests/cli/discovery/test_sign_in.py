@@ -15,7 +15,7 @@ import pytest
 from softphone.cli.console.options import CertificateOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.discovery.options import SignInOptions
-from softphone.cli.discovery.sign_in import _string_prompt, _watched, sign_in_user
+from softphone.cli.discovery.sign_in import _print_messages, _string_prompt, _watched, sign_in_user
 from softphone.discovery.jabber_config import SECURITY_KEYS
 from softphone.errors import AuthenticationFailed
 from softphone.phone.user_sign_in import UserService
@@ -57,6 +57,7 @@ def test_a_script_gets_each_step_and_each_service(cli, options):
     assert [name for name in states if states[name]["lock"]] == ["chat", "directory", "voicemail"]
     steps = [each for each in ended.events if each["event"] == "step"]
     assert {"home cluster", "boot", "presence domain", "phone"} <= {each["name"] for each in steps}
+    assert [each for each in steps if not each["why"]] == []
     settings = {each["key"]: each["applies"] for each in ended.events if each["event"] == "setting"}
     assert settings["Disable_IM_History"] is True
 
@@ -229,6 +230,27 @@ def test_without_the_extra_of_the_chat_the_other_services_are_signed_in_to(optio
     }
     assert "instant messages need slixmpp: " in summary["services"]["chat"]["why"]
     assert ended.returncode == 1
+
+
+class EndedChat:
+    """A phone whose chat has ended, by itself or by an error."""
+
+    def __init__(self, error=None):
+        self.messages = self
+        self.error = error
+
+    async def __aiter__(self):
+        for each in ():
+            yield each
+
+
+async def test_a_chat_that_has_ended_is_lost_by_its_error_if_it_has_one():
+    output = CommandOutput(json=True)
+    await _print_messages(output, EndedChat())
+    with pytest.raises(AuthenticationFailed, match="the server wants another password"):
+        await _print_messages(
+            output, EndedChat(AuthenticationFailed("the server wants another password"))
+        )
 
 
 async def test_a_service_that_is_lost_is_told_with_its_reason(capsys):

@@ -253,7 +253,9 @@ class ServiceDiscovery:
                 )
             why = f"its certificate names it{f', and {domain}' if edge else ''}; nothing was sent"
             self._tell("server", StepOutcome.FOUND, str(target), why)
-            return replace(result, edge=target if edge else None, nodes=() if edge else (target,))
+            if edge:
+                return replace(result, edge=target)
+            return replace(result, nodes=(target,), config=self._kept_configuration())
         raise NoServerAnswered("; ".join(failures))
 
     async def _follow_inside(

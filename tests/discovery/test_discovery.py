@@ -439,6 +439,14 @@ async def test_settings_that_made_the_client_stricter_stay_while_the_file_is_mis
     held["jabber-config.xml"] = b"<!DOCTYPE config><config/>"
     damaged = (await site.discovery(file_ports=ports).discover()).config
     assert damaged.in_force("Disable_IM_History") == {"true"}
+    # Who hides the call servers from us does not make us less strict.
+    record = site.zone.pop((f"{UDS}.{DOMAIN}", "SRV"))
+    node = f"imp.{DOMAIN}"
+    site.name(CUP, (node, (await site.web(node)).port))
+    alone = await site.discovery().discover()
+    assert alone.path is ServicePath.IM_AND_PRESENCE
+    assert alone.config.in_force("Disable_IM_History") == {"true"}
+    site.zone[f"{UDS}.{DOMAIN}", "SRV"] = record
     # A verified server that has the file no more ends it.
     del held["jabber-config.xml"]
     assert (await site.discovery(file_ports=ports).discover()).config.settings == ()

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from softphone.oauth import TokenKeeper, TokenStore
 
 _ASK_AGAIN = 90.0
-"""What a token of a source that keeps it fresh is told to last: it is asked again at half of that,
-which is before the token of a `TokenKeeper` can have ended."""
+"""Seconds that a token is said to last where its source renews it by itself.
+
+The source is asked again after half of them: sooner than the token of a `TokenKeeper` ends.
+"""
 _READ_APART = (
     "token_file",
     "command",

@@ -116,12 +116,12 @@ NODES = f'{TLS}{ALONE}[im.im_presence]\nservers = ["imp1.example.test", "imp2.ex
 
 
 async def test_a_token_comes_from_a_file_or_a_command_alone_or_in_json(read, tmp_path):
-    (tmp_path / "token").write_text('{"access_token": "abc.d", "expires_in": 60}\n')
+    (tmp_path / "token").write_text('{"access_token": "opaque-tok.en", "expires_in": 60}\n')
     (tmp_path / "token").chmod(0o600)
     alone = f'[im]\njid = "{ALICE}"\n[im.oauth]\n'
     config = read(f'{alone}token_file = "token"\n').config
-    assert ((await config.token(False)).reveal(), config.password) == (b"abc.d", None)
-    assert "abc" not in repr(config)
+    assert ((await config.token(False)).reveal(), config.password) == (b"opaque-tok.en", None)
+    assert "opaque-tok" not in repr(config)
     (tmp_path / "token").write_text("another")
     assert (await config.token(True)).reveal() == b"another"
     (tmp_path / "token").write_text("no token")

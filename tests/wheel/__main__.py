@@ -3,7 +3,8 @@
 Wheel and source distribution are built twice and examined (`distributions.py`).  The wheel is
 installed with wheels only on the oldest and the newest supported interpreter that this machine
 has, may take MOST_MB there, and passes the demo without PyAV, away from the source tree; on the
-newest it does so without the media kernel, too.
+newest it does so without the media kernel, too.  There aiohttp, which the check of revocation
+requires and a server only uses, is removed at the end: an encrypted call is made without it.
 
     python -m tests.wheel --resolve     whether wheels of all dependencies are there for other
                                         platforms, and under Home Assistant's constraints
@@ -20,6 +21,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.support.lab_process import lab_process
 from tests.wheel.distributions import make_distributions, run
 from tests.wheel.resolve import resolve_everywhere
 
@@ -117,6 +119,19 @@ def check(place: Path, wheel: Path, *options: str) -> None:
     )
 
 
+def check_call(place: Path) -> None:
+    """Remove aiohttp from an environment, and call a lab that runs elsewhere."""
+    own = str(place / "bin" / "python")
+    run(own, "-m", "pip", "uninstall", "-q", "-y", "aiohttp", cwd=place.parent)
+    argv = (str(place / "bin" / "softphone"), "call", "600", "--duration", "1", "--json")
+    with lab_process(place.parent / "lab") as lab:
+        shown = run(*argv, "--account", str(lab / "alice.toml"), cwd=place.parent)
+    summary = json.loads(shown.splitlines()[-1])
+    if summary["result"] != "completed" or summary["security"]["level"] != "encrypted":
+        sys.exit(f"without aiohttp there is no encrypted call:\n{shown}")
+    print("  an encrypted call without aiohttp: done", flush=True)
+
+
 def main() -> None:
     """Build once, check on each interpreter; or resolve."""
     with tempfile.TemporaryDirectory(prefix="softphone-wheel-") as name:
@@ -132,6 +147,7 @@ def main() -> None:
             check(make_environment(python, place), built.wheel)
         # In the place of the other one, among the same dependencies.
         check(place, built.pure, "--force-reinstall", "--no-deps")
+        check_call(place)
     return None
 
 

@@ -26,6 +26,7 @@ def press():
         if button is not None and button.isVisible() and button.isEnabled():
             print("pressed", window.who.text(), window.state.text(), flush=True)
             button.click()
+            button.click()  # a user who clicks twice
         words = window.state.text() if hasattr(window, "state") else ""
         if sys.argv[3:] and words.startswith(sys.argv[3]) and window.isVisible():
             print("closed", flush=True)
@@ -82,6 +83,9 @@ async def test_a_window_pops_up_is_answered_and_closes_with_the_call(popup, acco
             call.hangup()
         await program.line("hung up by the caller")
         await program.line("nothing shown")
+        program.stop()
+        assert await program.ended() == 0
+        assert sum(line.startswith("pressed") for line in program.printed) == 1
 
 
 async def test_ctrl_c_ends_it_while_a_call_rings(popup, account_of):

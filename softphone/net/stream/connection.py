@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import threading
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from typing import Protocol, cast
 
@@ -33,18 +34,34 @@ _BLANK = bytes(READ_BUFFER_SIZE)
 
 
 class _ReadBuffer(threading.local):
-    """The read buffer that all connections of a thread share.
+    """The read buffers that all connections of a thread share, one for what TLS has encrypted.
 
-    Without it asyncio allocates 256 KiB for each read and keeps its front as the message; messages
-    that live longer than their neighbors then fragment the C library's heap for good.
+    Without `view` asyncio allocates 256 KiB for each read and keeps its front as the message;
+    messages that live longer than their neighbors then fragment the C library's heap for good.
     """
 
     def __init__(self) -> None:
         self.view = memoryview(bytearray(READ_BUFFER_SIZE))
+        self.encrypted = bytearray(READ_BUFFER_SIZE)
 
 
 _read_buffer = _ReadBuffer()
 _nobody = asyncio.BufferedProtocol()
+
+
+def _share_read_buffer(transport: asyncio.BaseTransport) -> None:
+    """Let asyncio's TLS read into the buffer of the thread.
+
+    It has 256 KiB a connection, which it copies from at once.  These are private parts of CPython
+    3.11 to 3.14; a loop that has others (uvloop's) keeps its own buffer.
+    """
+    tls = getattr(transport, "_ssl_protocol", None)
+    if isinstance(tls, SSLProtocol) and isinstance(getattr(tls, "_ssl_buffer", None), bytearray):
+        shared = _read_buffer.encrypted
+        # It makes a larger buffer where this one is smaller than the size of a read.
+        vars(tls).update(
+            max_size=len(shared), _ssl_buffer=shared, _ssl_buffer_view=memoryview(shared)
+        )
 
 
 class ConnectionOwner(Protocol):
@@ -204,6 +221,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         """Stay paused until `attach`: nothing is read, nothing is written."""
         self._transport = cast("asyncio.Transport", transport)
         self._transport.pause_reading()
+        _share_read_buffer(transport)
 
     def get_buffer(self, _sizehint: int) -> memoryview:
         """The buffer to read into, until `buffer_updated`."""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ssl
+import tracemalloc
 
 import pytest
 
@@ -124,6 +126,39 @@ async def test_more_than_the_room_comes_in_order_over_tcp_and_tls(tmp_path):
         await until(lambda to=owner: to.endings)
         listener.close()
         await listener.wait_closed()
+
+
+async def test_idle_tls_connections_share_their_read_buffer(tmp_path):
+    """asyncio would have 256 KiB for each."""
+    trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+    secure = raw_server_context(certificate().write(tmp_path, "server"))
+    ends = []
+
+    def make(*, client=False):
+        ends.append(StreamConnection(Owner(), TransportLimits(), client=client))
+        return ends[-1]
+
+    loop = asyncio.get_running_loop()
+    listener = await loop.create_server(make, "127.0.0.1", 0, ssl=secure)
+    port = listener.sockets[0].getsockname()[1]
+    tracemalloc.start()
+    try:
+        for _ in range(8):
+            _, client = await loop.create_connection(
+                lambda: make(client=True), "127.0.0.1", port, ssl=trusting, server_hostname="a.test"
+            )
+            client.attach(FLOW)  # before that asyncio does not send the end of the handshake
+        await until(lambda: len(ends) == 16 and all(end.made for end in ends))
+        gc.collect()
+        each = tracemalloc.get_traced_memory()[0] / len(ends)
+    finally:
+        tracemalloc.stop()
+    assert each < 25_000, each
+    for end in ends:
+        end.abort()
+    listener.close()
+    await listener.wait_closed()
 
 
 async def test_nothing_is_read_before_the_flow_is_attached():

@@ -103,6 +103,19 @@ async def test_it_is_refused_by_the_gate_and_asked_for_again():
         assert (await gate.judge_chain(chain, Service.SIP, "pbx.test", rules)).revocation == "good"
 
 
+async def test_a_time_without_a_zone_is_no_time():
+    """RFC 5280 section 4.1.2.5.2 wants a Z: such a time cannot be compared with ours."""
+    case = Case("crl")
+    start = case.answer.rindex(b"\x17\x0d")
+    forged = case.answer[:start] + b"\x18\x0d2030010100.00" + case.answer[start + 15 :]
+    async with WebServer(crl=forged) as web:
+        fetch = Fetch(FetchKind.CRL, web.url("crl"), local=True)
+        assert await RevocationFetcher(wall=lambda: NOW)([fetch], 2.0) == {fetch: forged}
+    assert next_update(fetch, forged) is None
+    with pytest.raises(CertificateUntrusted):
+        case.word(forged)
+
+
 ODD = ["http://pki.example.test/€", "http://exa€mple.test/", "http://h:70000/", "http://h:0/"]
 ODD += ["http://h/a b", "http://h/\r\nHost: other", "http://h/\x00", "http://[::1/"]
 

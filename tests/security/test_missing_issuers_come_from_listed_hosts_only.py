@@ -321,6 +321,24 @@ async def test_who_is_asked_about_unknown_certificates_is_asked_after_a_vain_sea
     assert len(asked) == 1
 
 
+async def test_a_certificate_that_cannot_be_read_is_refused_and_the_server_asked_again(
+    web, tmp_path
+):
+    """The library says so by an exception of its own kind, and the target was never tried again."""
+    x400_address = x509.UnrecognizedExtension(
+        x509.ObjectIdentifier("2.5.29.17"), bytes.fromhex("3004a3023000")
+    )
+    shown = Pki("evil").leaf(Shape("stranger", more=(x400_address,)))
+    scene = Scene(web, missing=0)
+    async with Server(shown.context(tmp_path)) as server:
+        tls = scene.settings(tmp_path)
+        async with client_driver(Recorder(), tls, fetcher=scene.fetcher) as near:
+            for _ in range(2):
+                with pytest.raises(CertificateUnknown):
+                    await near.open_flow(server.target)
+    assert server.seen == b""
+
+
 async def test_a_pinned_certificate_needs_no_issuer(web, tmp_path):
     scene = Scene(web)
     wrong = "0" * 64

@@ -14,6 +14,7 @@ import textwrap
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from datetime import datetime
 from enum import Enum
 from typing import IO, TYPE_CHECKING, Any
 
@@ -64,6 +65,14 @@ def to_json_value(value: Any) -> Any:
 def printable(text: str) -> str:
     """Remove control characters that a terminal would interpret; line breaks stay."""
     return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
+def local_time(at: datetime, form: str = "%F %R") -> str:
+    """Return a time by this machine's clock; by that of `at` where the calendar ends before."""
+    try:
+        return f"{at.astimezone():{form}}"
+    except (OverflowError, ValueError):
+        return f"{at:{form}}"
 
 
 def _shown(text: str) -> str:

@@ -14,7 +14,7 @@ from softphone.cli.console.certificate_prompt import (
     open_trust_store,
 )
 from softphone.cli.console.fips_mode import enter_mode
-from softphone.cli.console.output import CommandOutput
+from softphone.cli.console.output import CommandOutput, local_time
 from softphone.cli.console.runner import DONE, FAILED, checked_seconds, exit_code, hint_of
 from softphone.cli.console.terminal import read_lines
 from softphone.cli.messaging.options import (
@@ -171,7 +171,7 @@ def _show_archived(output: CommandOutput, messages: Sequence[Message]) -> None:
     for message in messages:
         if output.json:
             show_message(output, message)
-        at = f"{message.at.astimezone():%F %R}"
+        at = local_time(message.at)
         sign = SIGN[message.security.sign]
         rows.append((at, sign, message.peer, message.sender, message.body))
     if rows:
@@ -249,7 +249,7 @@ def show_message(output: CommandOutput, message: Message) -> None:
     arrow = "" if message.direction is MessageDirection.RECEIVED else " (sent)"
     output.event(
         "message",
-        f"{SIGN[message.security.sign]} {message.at.astimezone():%R} {who}{arrow}: {body}",
+        f"{SIGN[message.security.sign]} {local_time(message.at, '%R')} {who}{arrow}: {body}",
         id=message.id,
         direction=message.direction,
         peer=message.peer,

@@ -12,7 +12,7 @@ from softphone.cli.call.options import CallOptions
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.fips_mode import enter_mode
 from softphone.cli.console.options import CertificateOptions
-from softphone.cli.console.output import CommandOutput
+from softphone.cli.console.output import CommandOutput, local_time
 from softphone.cli.voicemail.options import (
     DeleteMessageOptions,
     FetchMessageOptions,
@@ -185,7 +185,7 @@ def _fields(message: VoiceMessage) -> dict[str, Any]:
 
 
 def _sentence(message: VoiceMessage) -> str:
-    when = "" if message.arrived is None else f", {message.arrived.astimezone():%F %R}"
+    when = "" if message.arrived is None else f", {local_time(message.arrived)}"
     mark = "" if message.authenticated else " (not verified)"
     return f"{message.peer or 'unknown'}{mark}{when}, {message.duration:.0f} s"
 
@@ -201,7 +201,7 @@ def _row(message: VoiceMessage) -> tuple[str, ...]:
     }
     return (
         message.peer or "unknown",
-        "" if message.arrived is None else f"{message.arrived.astimezone():%F %R}",
+        "" if message.arrived is None else local_time(message.arrived),
         f"{message.duration:.0f} s",
         ", ".join(name for name, given in marks.items() if given),
     )

@@ -27,6 +27,9 @@ from softphone.messaging.xmpp.stream import XmppStream
 
 logger = logging.getLogger("softphone.messaging")
 
+_FIRST_MESSAGE = datetime(1999, 1, 1, tzinfo=UTC)
+"""XMPP is not older."""
+
 
 @dataclass(frozen=True, slots=True)
 class IncomingMessage:
@@ -162,10 +165,20 @@ class Receiver:
         )
 
     def _sent_at(self, stanza: Any) -> datetime:
-        stamp = stanza["delay"]["stamp"] if stanza.get_plugin("delay", check=True) else None
-        if not isinstance(stamp, datetime):
-            return self._wall()
-        return stamp.astimezone(UTC) if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+        """Return when a delayed message (XEP-0203) was sent, else the time now.
+
+        A sender may write any time.  One to come would hide later messages in the archive, and
+        those at the ends of the calendar have no local time.
+        """
+        now = self._wall()
+        try:
+            stamp = stanza["delay"]["stamp"] if stanza.get_plugin("delay", check=True) else None
+            if not isinstance(stamp, datetime):
+                return now
+            sent = stamp.astimezone(UTC) if stamp.tzinfo else stamp.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
+            return now
+        return sent if _FIRST_MESSAGE <= sent <= now else now
 
     def _receipt(self, stanza: Any, peer: str) -> None:
         """Send a receipt (XEP-0184), only to a peer that may see our presence."""

@@ -158,6 +158,12 @@ class DriverFlows(Generic[E]):
         except asyncio.CancelledError:
             self._unreached(attempt, TransportError("the driver was closed"))
             raise
+        except Exception as exc:
+            # A fault of ours ends this attempt: whoever waits for the target would wait for ever.
+            logger.exception("no connection to %s port %d", target.host, target.port)
+            fault = TransportError(f"no connection to {target.host}: {type(exc).__name__}")
+            self._unreached(attempt, fault)
+            return
         del self._attempts[target]
         self._links[flow] = link
         self._open[target] = flow

@@ -36,13 +36,15 @@ HTTP_FAILURES = (
 """The exceptions of httpcore for failures of a peer or the network."""
 
 
-def _has_no_cookie(record: logging.LogRecord) -> bool:
-    """Whether a log record of httpcore holds no cookie: that is a secret, as a password is."""
-    return "set-cookie" not in record.getMessage().lower()
+def _has_no_secret(record: logging.LogRecord) -> bool:
+    """Whether a log record of httpcore holds neither a cookie nor a field that cannot be sent."""
+    text = record.getMessage()
+    return "set-cookie" not in text.lower() and "LocalProtocolError" not in text
 
 
-# At DEBUG httpcore logs the header fields of responses, and nothing else turns that off.
-logging.getLogger("httpcore.http11").addFilter(_has_no_cookie)
+# At DEBUG httpcore logs the header fields of responses, and quotes one of ours that is no HTTP;
+# nothing else turns that off.
+logging.getLogger("httpcore.http11").addFilter(_has_no_secret)
 
 _READ_AHEAD = 1 << 16
 _PIECE = 1 << 15

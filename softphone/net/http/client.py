@@ -18,7 +18,12 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import httpcore
 
-from softphone.errors import ConfigurationError, TransportError, TransportTimeout
+from softphone.errors import (
+    AuthenticationFailed,
+    ConfigurationError,
+    TransportError,
+    TransportTimeout,
+)
 from softphone.net.http.backend import HTTP_FAILURES, GatedNetwork
 from softphone.net.http.revocation_fetcher import RevocationFetcher
 from softphone.net.limits import TransportLimits
@@ -34,6 +39,7 @@ from softphone.net.stream import (
 )
 from softphone.sans_io import PeerIdentity, Target, Transport
 from softphone.security import KeyMaterial
+from softphone.sip.auth import is_bearer_token
 from softphone.trust import Service, TlsSettings
 
 OnBodyChunk: TypeAlias = Callable[[bytes], None]
@@ -109,8 +115,14 @@ def basic_authorization(username: str, password: KeyMaterial) -> tuple[str, str]
 
 
 def bearer_authorization(token: KeyMaterial) -> tuple[str, str]:
-    """The header of a bearer token (RFC 6750 section 2.1)."""
-    return "Authorization", f"Bearer {token.reveal().decode('ascii')}"
+    """The header of a bearer token (RFC 6750 section 2.1).
+
+    Raises AuthenticationFailed for what is no such token, such as one with a line end.
+    """
+    text = token.reveal().decode("latin-1")
+    if not is_bearer_token(text):
+        raise AuthenticationFailed("what was given is not a bearer token", status=401)
+    return "Authorization", f"Bearer {text}"
 
 
 def https_target(url: str) -> Target:
@@ -242,9 +254,10 @@ class HttpClient:
         except TimeoutError as exc:
             raise TransportTimeout(f"{words.late} within {self._limits.within:g} s") from exc
         except HTTP_FAILURES as exc:
-            if network.failure is not None:
-                raise network.failure from exc
-            raise TransportError(f"{words.cut}: {exc or 'cut'}") from exc
+            if isinstance(exc, httpcore.LocalProtocolError):
+                # It quotes what cannot be sent, which may be a credential.
+                raise TransportError(f"{words.cut}: the request is no HTTP") from None
+            raise network.failure or TransportError(f"{words.cut}: {exc or 'cut'}") from exc
 
     def _admission(self, target: Target, own: AdmitServer | None) -> AdmitServer | None:
         """Return what judges a verified server: the client's judgment, then that of the request."""

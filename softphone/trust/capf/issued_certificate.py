@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from softphone.trust.capf.errors import REARM, CapfCertificateRejected
-from softphone.trust.certificate import subject_of
+from softphone.trust.certificate import UNREADABLE, subject_of
 
 _CLIENT = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -28,9 +28,7 @@ def parse_certificate(der: bytes) -> x509.Certificate | None:
         certificate = x509.load_der_x509_certificate(der)
         certificate.public_key()
         list(certificate.extensions)
-    except (ValueError, TypeError, UnsupportedAlgorithm):
-        return None
-    except (x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType):
+    except (x509.InvalidVersion, TypeError, UnsupportedAlgorithm, *UNREADABLE):
         return None
     return certificate
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from softphone.trust.certificate.certificate import (
     SRV_NAME,
+    UNREADABLE,
     XMPP_ADDR,
     Service,
     check_edge_domain,
@@ -42,6 +43,7 @@ from softphone.trust.certificate.purposes import (
 
 __all__ = [
     "SRV_NAME",
+    "UNREADABLE",
     "XMPP_ADDR",
     "Pin",
     "Service",

@@ -24,6 +24,8 @@ from softphone.trust.disk.private_file import read_whole
 
 XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")  # RFC 6120 section 13.7.1.4
 SRV_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")  # RFC 4985
+UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What is raised for a certificate's extensions, all of them, where one cannot be read."""
 _UTF8_STRING, _IA5_STRING = 0x0C, 0x16
 _MOST_SHOWN = 100
 """Most names in an error text, and most characters of each: a peer may present any number."""
@@ -234,7 +236,7 @@ def _read_names(certificate: x509.Certificate) -> _Names:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         return _Names(common=common)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except UNREADABLE:
         # An unreadable subjectAltName gives no name, and still rules out the common name.
         return _Names(common=common, alternative=True)
     general = extension.value

@@ -18,6 +18,7 @@ from cryptography import x509
 from softphone.errors import CertificateUntrusted
 from softphone.trust.certificate.certificate import (
     SRV_NAME,
+    UNREADABLE,
     address_of,
     names_in,
     names_of,
@@ -120,7 +121,7 @@ def _constraints_of(authority: x509.Certificate) -> x509.Extension[x509.NameCons
         extension = authority.extensions.get_extension_for_class(x509.NameConstraints)
     except x509.ExtensionNotFound:
         return None
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
+    except UNREADABLE as exc:
         if _EXTENSION not in authority.tbs_certificate_bytes:
             return None
         raise _unreadable(authority, "they cannot be read") from exc
@@ -160,12 +161,7 @@ def _names_of(leaf: x509.Certificate, reference: str | None) -> _LeafNames:
     wanted += tuple((name, _jid_domain(name)) for name in common if "@" in name)
     try:
         general = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (
-        ValueError,
-        x509.ExtensionNotFound,
-        x509.DuplicateExtension,
-        x509.UnsupportedGeneralNameType,
-    ):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return _LeafNames(wanted)  # its alternative names count for nothing
     uris = tuple(general.get_values_for_type(x509.UniformResourceIdentifier))
     xmpp, srv = names_in(general)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 
 from softphone.errors import CertificateExpired, CertificateUntrusted
 from softphone.security import Relaxation
-from softphone.trust.certificate.certificate import subject_of
+from softphone.trust.certificate.certificate import UNREADABLE, subject_of
 
 _T = TypeVar("_T", bound=x509.ExtensionType)
 
@@ -127,7 +127,7 @@ def strict_violations(path: Sequence[x509.Certificate]) -> tuple[str, ...]:
 def _departures(certificate: x509.Certificate, *, anchor: bool) -> Iterator[str]:
     try:
         extensions = certificate.extensions
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except UNREADABLE:
         yield "its extensions cannot be read"
         return
     identifier = _find(extensions, x509.SubjectKeyIdentifier)

@@ -15,6 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from softphone.errors import CertificateUntrusted
 from softphone.trust.certificate.certificate import (
+    UNREADABLE,
     load_certificate_file,
     peer_identity,
     subject_of,
@@ -85,6 +86,6 @@ def _permits(certificate: x509.Certificate, kind: type[E], judge: Callable[[E], 
         value = certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return True
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except UNREADABLE:
         return False
     return judge(value)

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from softphone.errors import ConfigurationError
-from softphone.trust.certificate import names_in
+from softphone.trust.certificate import UNREADABLE, names_in
 from softphone.trust.csr.profile import CsrProfile
 from softphone.trust.csr.request import (
     Subject,
@@ -69,7 +69,7 @@ def read_certificate_request(data: bytes, *, source: str = "request") -> Certifi
     try:
         extensions = parsed.extensions
         names, purposes = _names_of(extensions), _purposes_of(extensions)
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as exc:
+    except UNREADABLE as exc:
         problems.append(f"its extensions cannot be read: {exc}")
         names, purposes = SubjectAltNames(), TlsPurpose(0)
     return CertificateRequest(

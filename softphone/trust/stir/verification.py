@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.x509 import verification as path_verification
 
 from softphone.errors import ConfigurationError
-from softphone.trust.certificate import load_certificates, subject_of
+from softphone.trust.certificate import UNREADABLE, load_certificates, subject_of
 from softphone.trust.stir.attestation import Attestation, AttestationLevel
 from softphone.trust.stir.passport import InvalidPassport, Passport, parse_identity
 from softphone.trust.stir.telephone_authority import TelephoneAuthority, parse_authority_list
@@ -147,7 +147,7 @@ def _check_path(
             .build_client_verifier()
         )
         verifier.verify(path[0], list(path[1:]))
-    except (path_verification.VerificationError, ValueError) as error:
+    except (path_verification.VerificationError, *UNREADABLE) as error:
         why = str(error).partition(" (encountered")[0][:200]
         raise InvalidPassport(f"its certificate leads to none of our anchors: {why}") from error
 
@@ -156,7 +156,7 @@ def _authorities_of(signer: x509.Certificate) -> tuple[TelephoneAuthority, ...]:
     """Return what the signer's certificate covers; refuse one that constrains claims."""
     try:
         extensions = {each.oid: each.value for each in signer.extensions}
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    except UNREADABLE as error:
         raise InvalidPassport("the extensions of its certificate cannot be read") from error
     if any(oid in extensions for oid in _CONSTRAINTS):
         raise InvalidPassport("its certificate constrains claims in a way that is not known here")

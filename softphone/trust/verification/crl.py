@@ -24,7 +24,8 @@ def crl_next_update(data: bytes) -> datetime | None:
         found = crl.CertificateList.load(data)["tbs_cert_list"]["next_update"].native
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
         return None  # the bytes may be forged, and the library raises all of these for some
-    return found if isinstance(found, datetime) else None
+    # RFC 5280 section 5.1.2.5: in Greenwich time, with a Z.  Without one it is local, somewhere.
+    return found if isinstance(found, datetime) and found.tzinfo is not None else None
 
 
 def crl_about(data: bytes, serial: bytes) -> Any:

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import AuthorityInformationAccessOID
 
-from softphone.trust.certificate import der_of
+from softphone.trust.certificate import UNREADABLE, der_of
 from softphone.trust.verification.revocation import Fetch, FetchFailed, FetchKind
 
 MOST_ISSUERS = 3
@@ -129,11 +129,10 @@ def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
         certificate.verify_directly_issued_by(issuer)
     except (
         x509.ExtensionNotFound,
-        x509.DuplicateExtension,
         InvalidSignature,
         UnsupportedAlgorithm,
         TypeError,  # of a key that signs nothing
-        ValueError,
+        *UNREADABLE,
     ):
         return False
     return basic.ca
@@ -144,7 +143,7 @@ def _places(certificate: x509.Certificate, hosts: Collection[str]) -> Iterator[s
     try:
         kind = x509.AuthorityInformationAccess
         access = certificate.extensions.get_extension_for_class(kind).value
-    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return
     for each in access:
         place = each.access_location

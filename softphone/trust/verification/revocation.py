@@ -30,7 +30,7 @@ from cryptography.x509.oid import AuthorityInformationAccessOID
 
 from softphone.errors import CertificateRevoked, CertificateUntrusted
 from softphone.security import Relaxation, RevocationMode
-from softphone.trust.certificate import der_of, subject_of
+from softphone.trust.certificate import UNREADABLE, der_of, subject_of
 from softphone.trust.verification.crl import crl_about, crl_next_update
 
 T = TypeVar("T")
@@ -108,7 +108,7 @@ def _declared(certificate: x509.Certificate, issuer: x509.Certificate) -> Iterat
 def _responders(certificate: x509.Certificate, issuer: x509.Certificate) -> Iterator[Fetch]:
     try:
         access = certificate.extensions.get_extension_for_class(x509.AuthorityInformationAccess)
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return
     # RFC 5019 section 2.1.1: SHA-1, which every responder supports; its strength does not matter.
     builder = ocsp.OCSPRequestBuilder().add_certificate(certificate, issuer, hashes.SHA1())
@@ -122,7 +122,7 @@ def _responders(certificate: x509.Certificate, issuer: x509.Certificate) -> Iter
 def _lists(certificate: x509.Certificate) -> Iterator[Fetch]:
     try:
         points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints)
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return
     for point in points.value:
         for url in _http_urls(point.full_name or []):

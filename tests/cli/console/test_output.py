@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from rich.console import Console
 from rich.text import Text
 
-from softphone.cli.console.output import CommandOutput, printable, security_line, to_json_value
+from softphone.cli.console.output import (
+    CommandOutput,
+    local_time,
+    printable,
+    security_line,
+    to_json_value,
+)
 from softphone.events import Direction
 from softphone.security import (
     CryptoSuite,
@@ -250,3 +258,19 @@ def test_a_screen_shows_nothing_where_there_is_no_terminal(capsys):
     with CommandOutput(json=False).screen(Text("0 calls up")) as show:
         show(Text("1 call up"))
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("zone", "there"), [("Asia/Tokyo", "09:00"), ("America/New_York", "19:00"), ("UTC", "00:00")]
+)
+def test_a_time_at_the_end_of_the_calendar_is_shown(monkeypatch, zone, there):
+    """Somebody else's message may have any, and an archive may hold one."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert local_time(datetime.max.replace(tzinfo=UTC)).startswith("9999-12-31 ")
+        assert local_time(datetime.min.replace(tzinfo=UTC), "%R")
+        assert local_time(datetime(2026, 1, 1, tzinfo=UTC), "%R") == there
+    finally:
+        monkeypatch.undo()
+        time.tzset()

@@ -101,3 +101,16 @@ async def test_what_the_hook_denies_is_shown_to_nobody(receiving):
         await asyncio.sleep(0)
     assert receiver.counters == {"refused_by_hook": 1}
     assert len(receiver.inbox) == 0
+
+
+FAR = ["9999-12-31T23:59:59Z", "9999-12-31T23:59:59-23:59", "2026-01-01T00:00:01Z"]
+LONG_AGO = ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59", "1998-12-31T23:59:59Z"]
+
+
+@pytest.mark.parametrize("stamp", [*FAR, *LONG_AGO, "", "yesterday", "9" * 10_000])
+async def test_a_time_that_cannot_be_true_is_the_time_now(receiving, stamp):
+    """A time to come would hide later messages, and the ends of the calendar are no local time."""
+    receiver, connection = await receiving()
+    connection.say(message(inner=f"<delay xmlns='urn:xmpp:delay' stamp='{stamp}'/>"))
+    shown = await asyncio.wait_for(receiver.inbox.next_message(), 5)
+    assert (shown.body, shown.at) == ("hello", NOW)

@@ -109,6 +109,23 @@ async def test_a_lost_target_is_opened_anew(pair):
     assert second != first
 
 
+async def test_a_fault_of_ours_ends_the_attempt_and_the_target_is_tried_again(
+    pair, monkeypatch, caplog
+):
+    _ours, _theirs, near, far = pair
+    target = Target(Transport.TCP, *await far.listen(Transport.TCP))
+
+    async def fail(*args):
+        raise LookupError("what the far end wrote")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("softphone.net.stream.Dialer.open_connection", fail)
+        with pytest.raises(TransportError, match=r": LookupError$"):
+            await near.open_flow(target)
+    assert [each.levelname for each in caplog.records] == ["ERROR"]
+    assert (await near.open_flow(target)).transport is Transport.TCP
+
+
 async def test_failures_are_remembered_up_to_a_bound(pair, unused_tcp_port):
     _ours, _theirs, near, _far = pair
     targets = [

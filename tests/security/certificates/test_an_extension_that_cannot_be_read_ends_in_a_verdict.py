@@ -1,0 +1,68 @@
+"""A certificate with an extension that cannot be read is refused or judged: nothing else is raised.
+
+The library here does not know two of the nine kinds of general names (RFC 5280 section 4.2.1.6),
+and says so by an exception of its own kind, for any extension that is asked for.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from softphone.trust import Service, der_of
+from softphone.trust.stir.attestation import AttestationLevel
+from softphone.trust.stir.passport import InvalidPassport, Passport
+from softphone.trust.stir.verification import load_path, verify_passport
+from softphone.trust.verification.gate import GateRules, examine
+from softphone.trust.verification.issuer_search import IssuerSearch
+from tests.support.pki import Pki, Shape
+
+ALTERNATIVE, ISSUERS = "2.5.29.17", "2.5.29.18"
+UNKNOWN = {"x400Address": "3004a3023000", "ediPartyName": "3007a505a1030c0178"}
+PKI = Pki()
+
+
+@pytest.fixture(params=UNKNOWN)
+def unread(request):
+    """`unread(extension)`: one whose general name is of a kind that is not known."""
+    octets = bytes.fromhex(UNKNOWN[request.param])
+
+    def make(identifier=ALTERNATIVE):
+        return x509.UnrecognizedExtension(x509.ObjectIdentifier(identifier), octets)
+
+    with pytest.raises(x509.UnsupportedGeneralNameType):
+        _ = PKI.leaf(Shape("one", more=(make(),))).certificate.extensions
+    return make
+
+
+def test_the_search_for_issuers_ends_there(unread):
+    sub = PKI.leaf(Shape("sub", authority=True, more=(unread(),)))
+    plain = PKI.make(Shape("leaf", issuer_at="http://pki.test/1"), sub)
+    odd = PKI.make(Shape("leaf", issuer_at="http://pki.test/1", more=(unread(),)), sub)
+    hosts = {"pki.test"}
+    shown = IssuerSearch([der_of(plain.certificate), der_of(sub.certificate)], hosts)
+    assert [each.url for each in shown.wanted] == ["http://pki.test/1"]
+    (wanted,) = shown.wanted
+    assert not shown.receive({wanted: der_of(sub.certificate)})
+    assert IssuerSearch([der_of(odd.certificate)], hosts).wanted == ()
+
+
+@pytest.mark.parametrize("extension", [ALTERNATIVE, ISSUERS])
+def test_a_client_with_one_is_judged_without_addresses_of_revocation(unread, extension):
+    shape = Shape("client", more=(unread(extension),), crl="http://pki.test/crl")
+    chain = [der_of(each.certificate) for each in (PKI.leaf(shape), PKI.root)]
+    rules = GateRules(anchors=frozenset(chain[1:]))
+    found = examine(chain, Service.SIP, None, wall=datetime.now(UTC), rules=rules)
+    assert found.wanted == ()
+    assert "extensions cannot be read" in " ".join(found.relaxations)
+
+
+def test_a_callers_certificate_with_one_is_refused(unread):
+    signer = PKI.leaf(Shape("signer", more=(unread(),))).certificate
+    passport = Passport("https://x", 1, "1", ("2",), AttestationLevel.FULL, "x", b"a.b", bytes(64))
+    path = load_path(signer.public_bytes(Encoding.PEM))
+    with pytest.raises(InvalidPassport):
+        verify_passport(passport, path, [PKI.root.certificate], wall=datetime.now(UTC))

@@ -401,7 +401,7 @@ class AgentServer:
             return
         try:
             async with await incoming.answer() as call:
-                await announce(call, self._config)
+                await announce(call, self._config.announcement)
         except SoftphoneError as error:
             self._tell(ReportKind.FAILED, record, reason=str(error))
 
@@ -475,7 +475,7 @@ class AgentServer:
                     break
         except SoftphoneError as error:
             logger.warning("a call has no bot: %s", error, extra=bot.call.log_fields)
-            await announce(bot.call, self._config)
+            await announce(bot.call, self._config.announcement)
             return str(error)
         return ""
 

@@ -10,7 +10,8 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -178,7 +179,7 @@ class BotCall:
             self._hearing.result()
         elif failure:
             logger.warning("the bot has failed: %s", failure, extra=self.call.log_fields)
-            await announce(self.call, config)
+            await announce(self.call, config.announcement)
         return failure
 
     @property
@@ -322,12 +323,12 @@ class BotCall:
                 playback.clear()
 
 
-async def announce(call: Call, config: BotConfig) -> None:
+async def announce(call: Call, announcement: Path | None) -> None:
     """Play the announcement about a failed bot to its end, if one is configured."""
-    if config.announcement is None:
+    if announcement is None:
         return
     try:
-        sound = WavSource(config.announcement)
+        sound = WavSource(announcement)
     except SoftphoneError as error:
         logger.error("the announcement cannot be played: %s", error)
         return
@@ -339,22 +340,29 @@ async def announce(call: Call, config: BotConfig) -> None:
         sound.close()
 
 
-async def open_unless(
-    opening: Awaitable[BotSocket], halts: Iterable[asyncio.Future[Any]]
-) -> BotSocket | None:
-    """Wait for a socket; None, and nothing is left open, once one of `halts` is done.
+class Closable(Protocol):
+    """What is closed when nobody wants it any more."""
+
+    async def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Closable)
+
+
+async def open_unless(opening: Awaitable[C], halts: Iterable[asyncio.Future[Any]]) -> C | None:
+    """Wait for a socket or session; None, and nothing is left open, once one of `halts` is done.
 
     Raises what `opening` raises.
     """
     task = asyncio.ensure_future(opening)
-    socket: BotSocket | None = None
+    opened: C | None = None
     try:
         await asyncio.wait({task, *halts}, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
-            socket = task.result()
-        return socket
+            opened = task.result()
+        return opened
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        if not task.cancelled() and task.exception() is None and task.result() is not socket:
+        if not task.cancelled() and task.exception() is None and task.result() is not opened:
             await task.result().close()

@@ -1,4 +1,4 @@
-"""The WebSocket to a bot: opened through the certificate gate, signed, and bounded in every way.
+"""The WebSocket to a bot or a service: through the certificate gate, and bounded in every way.
 
 aiohttp speaks RFC 6455 and makes no TLS: over TLS it gets a connection that the gate has passed
 already, lent by a private socket.  No proxy, redirect or cookie is used.
@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import copy
 import socket
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, NoReturn
+from urllib.parse import SplitResult, urlsplit
 
 import aiohttp
 
 from softphone.agents.bot_config import BotConfig
 from softphone.agents.signature import sign_url
+from softphone.agents.web_address import place
 from softphone.backoff import ExponentialBackoff
 from softphone.errors import SoftphoneError, TransportError, TransportTimeout
 from softphone.net.driver import LazyFetcher
@@ -26,6 +28,7 @@ from softphone.net.stream import ConnectionOwner, StreamConnection, system_addre
 from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.net.verified.local_relay import LocalRelay
 from softphone.sans_io import Entropy, Target, Transport
+from softphone.trust import TlsSettings
 
 LARGEST_MESSAGE = 1 << 20
 """Octets of a message of the bot: 60 s of sound in base64 are 640 kB."""
@@ -44,6 +47,30 @@ class _RefusedByBot(TransportError):
     """The bot's server has answered, and does not want the connection: it is not tried again."""
 
 
+@dataclass(frozen=True)
+class SocketTarget:
+    """Where a WebSocket is opened: a checked URL, its TLS, our header fields, and who is there.
+
+    `patience` is the time for all attempts in seconds.  `who` is for sentences.
+    """
+
+    url: str = field(repr=False)  # its path and query may be secret
+    tls: TlsSettings
+    headers: Mapping[str, str] = field(repr=False)
+    patience: float
+    who: str = "the bot"
+
+    @property
+    def parts(self) -> SplitResult:
+        """The URL in parts."""
+        return urlsplit(self.url)
+
+    @property
+    def place(self) -> str:
+        """The URL for logs and sentences: without path and query."""
+        return place(self.url)
+
+
 class BotSocket:
     """One open WebSocket.  `close_code` is why it ended: the bot's or our own; 1006 for lost."""
 
@@ -52,10 +79,12 @@ class BotSocket:
         websocket: aiohttp.ClientWebSocketResponse,
         stack: AsyncExitStack,
         relay: LocalRelay | None,
+        who: str,
     ) -> None:
         self._socket = websocket
         self._stack = stack
         self._relay = relay
+        self._who = who
         self._own_code: int | None = None
 
     @property
@@ -70,17 +99,29 @@ class BotSocket:
         error = None if self._relay is None else self._relay.failure
         return "" if error is None else str(error)
 
-    async def send(self, text: str) -> None:
-        """Send a text message.  Raises TransportError when the socket has ended, or is stuck."""
+    async def send(self, message: str | bytes) -> None:
+        """Send a text message, or octets as a binary one.
+
+        Raises TransportError when the socket has ended, or is stuck.
+        """
+        if isinstance(message, str):
+            sending = self._socket.send_str(message)
+        else:
+            sending = self._socket.send_bytes(message)
         try:
-            await _within(SEND_PATIENCE, self._socket.send_str(text))
+            await _within(SEND_PATIENCE, sending)
         except TimeoutError as error:
-            raise TransportTimeout(f"the bot has not read for {SEND_PATIENCE:g} s") from error
+            raise TransportTimeout(f"{self._who} has not read for {SEND_PATIENCE:g} s") from error
         except (OSError, aiohttp.ClientError) as error:
-            raise TransportError("the connection to the bot has ended") from error
+            raise TransportError(f"the connection to {self._who} has ended") from error
 
     async def receive(self) -> str | None:
-        """Return the next message; "" for a binary one, None at the end.
+        """Return the next message; "" for a binary one, None at the end."""
+        message = await self.receive_any()
+        return "" if isinstance(message, bytes) else message
+
+    async def receive_any(self) -> str | bytes | None:
+        """Return the next message, octets for a binary one, None at the end.
 
         Yields to the event loop before each frame: aiohttp itself would answer and drop control
         frames without that for as long as they come, and hold up every other call.
@@ -92,7 +133,8 @@ class BotSocket:
                 text: str = message.data
                 return text
             if message.type is aiohttp.WSMsgType.BINARY:
-                return ""
+                octets: bytes = message.data
+                return octets
             if message.type is aiohttp.WSMsgType.PONG:
                 continue
             if message.type is not aiohttp.WSMsgType.PING or not await self._answer(message.data):
@@ -141,22 +183,13 @@ async def _within(seconds: float, sending: Coroutine[Any, Any, None]) -> None:
         await asyncio.shield(task)
 
 
-class BotConnector:
-    """Opens WebSockets to one bot.  `entropy` spreads repeated attempts."""
+class SocketConnector:
+    """Opens WebSockets to one target.  `entropy` spreads repeated attempts."""
 
-    def __init__(self, config: BotConfig, network: ConnectorConfig, entropy: Entropy) -> None:
-        self._config = config
-        self._connector = Connector(config.tls, network)
+    def __init__(self, target: SocketTarget, network: ConnectorConfig, entropy: Entropy) -> None:
+        self._target = target
+        self._connector = Connector(target.tls, network)
         self._entropy = entropy
-
-    def at(self, url: str) -> BotConnector:
-        """Return a connector to another URL of this bot.
-
-        Raises ConfigurationError for a URL that `BotConfig` does not take.
-        """
-        other = copy.copy(self)
-        other._config = replace(self._config, url=url)
-        return other
 
     async def open_socket(self) -> BotSocket:
         """Open a WebSocket, within `patience` seconds and some attempts.
@@ -164,8 +197,8 @@ class BotConnector:
         A bot that cannot be reached, or whose server answers 5xx, is tried again.  Raises
         TransportError and its subclasses, CertificateError, CipherRefused, ConfigurationError.
         """
-        loop, config = asyncio.get_running_loop(), self._config
-        deadline = loop.time() + config.patience
+        loop, target = asyncio.get_running_loop(), self._target
+        deadline = loop.time() + target.patience
         failures, failure = 0, ""
         while True:
             try:
@@ -173,7 +206,7 @@ class BotConnector:
                     return await self._open()
             except TimeoutError as error:
                 raise TransportTimeout(
-                    f"{config.place} was not joined within {config.patience:g} s{failure}"
+                    f"{target.place} was not joined within {target.patience:g} s{failure}"
                 ) from error
             except _RefusedByBot:
                 raise
@@ -185,10 +218,10 @@ class BotConnector:
             await asyncio.sleep(delay)
 
     async def _open(self) -> BotSocket:
-        config = self._config
+        target = self._target
         async with AsyncExitStack() as stack:
             relay: LocalRelay | None = None
-            if config.parts.scheme == "wss":
+            if target.parts.scheme == "wss":
                 relay = await stack.enter_async_context(LocalRelay(self._verified))
                 way: aiohttp.BaseConnector = aiohttp.UnixConnector(str(relay.path))
             else:
@@ -198,14 +231,14 @@ class BotConnector:
                     connector=way,
                     cookie_jar=aiohttp.DummyCookieJar(),
                     timeout=aiohttp.ClientTimeout(total=None),
-                    trace_configs=[_without_redirects()],
+                    trace_configs=[_without_redirects(target.who)],
                 )
             )
             try:
                 websocket = await session.ws_connect(
                     # The connection below is one already: what is said on it is plain HTTP.
-                    "ws:" + config.url.partition(":")[2],
-                    headers=self._headers(),
+                    "ws:" + target.url.partition(":")[2],
+                    headers={"Host": target.parts.netloc, **target.headers},
                     heartbeat=HEARTBEAT,
                     max_msg_size=LARGEST_MESSAGE,
                     autoping=False,
@@ -213,25 +246,43 @@ class BotConnector:
                     timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_PATIENCE),
                 )
             except aiohttp.WSServerHandshakeError as error:
-                raise _refusal(config, error.status) from None
+                raise _refusal(target, error.status) from None
             except (OSError, aiohttp.ClientError) as error:
                 failure: SoftphoneError | None = None if relay is None else relay.failure
                 raise failure or TransportError(
-                    f"{config.place} cannot be joined: {_words(error)}"
+                    f"{target.place} cannot be joined: {_words(error)}"
                 ) from None
-            return BotSocket(websocket, stack.pop_all(), relay)
+            return BotSocket(websocket, stack.pop_all(), relay, target.who)
 
     async def _verified(self, owner: ConnectionOwner) -> StreamConnection:
-        parts = self._config.parts
+        parts = self._target.parts
         target = Target(Transport.TLS, parts.hostname or "", parts.port or 443)
         return await self._connector.open_connection(target, owner)
 
-    def _headers(self) -> dict[str, str]:
-        config = self._config
-        headers = {"Host": config.parts.netloc}
-        if config.token is not None:
-            headers["X-Twilio-Signature"] = sign_url(config.url, config.token.reveal())
-        return headers
+
+class BotConnector(SocketConnector):
+    """Opens signed WebSockets to one bot."""
+
+    def __init__(self, config: BotConfig, network: ConnectorConfig, entropy: Entropy) -> None:
+        super().__init__(_target_of(config), network, entropy)
+        self._config = config
+
+    def at(self, url: str) -> BotConnector:
+        """Return a connector to another URL of this bot.
+
+        Raises ConfigurationError for a URL that `BotConfig` does not take.
+        """
+        other = copy.copy(self)
+        other._config = replace(self._config, url=url)
+        other._target = _target_of(other._config)
+        return other
+
+
+def _target_of(config: BotConfig) -> SocketTarget:
+    headers = {}
+    if config.token is not None:
+        headers["X-Twilio-Signature"] = sign_url(config.url, config.token.reveal())
+    return SocketTarget(config.url, config.tls, headers, config.patience)
 
 
 def system_network() -> ConnectorConfig:
@@ -239,10 +290,10 @@ def system_network() -> ConnectorConfig:
     return ConnectorConfig(LazyFetcher(system_addresses))
 
 
-def _refusal(config: BotConfig, status: int) -> TransportError:
-    sentence = f"{config.place} answers the handshake with {status}"
+def _refusal(target: SocketTarget, status: int) -> TransportError:
+    sentence = f"{target.place} answers the handshake with {status}"
     if status == 101:
-        sentence = f"{config.place} speaks no WebSocket"
+        sentence = f"{target.place} speaks no WebSocket"
     return TransportError(sentence) if status >= 500 else _RefusedByBot(sentence)
 
 
@@ -252,13 +303,13 @@ def _words(error: Exception) -> str:
     return (isinstance(system, OSError) and system.strerror) or "it has closed the connection"
 
 
-def _without_redirects() -> aiohttp.TraceConfig:
+def _without_redirects(who: str) -> aiohttp.TraceConfig:
     async def refuse(
         session: aiohttp.ClientSession,
         context: SimpleNamespace,
         params: aiohttp.TraceRequestRedirectParams,
     ) -> NoReturn:
-        raise _RefusedByBot(f"the bot redirects with {params.response.status}: not followed")
+        raise _RefusedByBot(f"{who} redirects with {params.response.status}: not followed")
 
     tracing = aiohttp.TraceConfig()
     tracing.on_request_redirect.append(refuse)

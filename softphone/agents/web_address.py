@@ -26,6 +26,7 @@ class AddressKind:
 
 
 BOT = AddressKind("the bot's URL", "wss", "ws")
+SERVICE = AddressKind("the service's URL", "wss", "ws")
 VOICE = AddressKind("the voice URL", "https", "http")
 WEBHOOK = AddressKind("the webhook's URL", "https", "http")
 
@@ -53,7 +54,7 @@ def check_address(url: str, kind: AddressKind) -> None:
         raise ConfigurationError(
             f"{what} has neither a user nor a fragment: a token signs what is sent"
         )
-    if parts.scheme == clear and not _is_loopback(host):
+    if parts.scheme == clear and not is_loopback(host):
         raise ConfigurationError(
             f"{clear}://{host}: in clear to a loopback address only, such as"
             f" {clear}://127.0.0.1:8765/; use {secure}://"
@@ -73,7 +74,8 @@ def place(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is a numeric loopback address."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -94,9 +94,9 @@ COMMANDS = (
 GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
     (
         "agent",
-        "Calls that a bot behind a WebSocket talks in (Twilio Media Streams).",
+        "Calls that a bot or a realtime speech service talks in.",
         "agent",
-        {"serve": "AgentServeOptions", "call": "AgentCallOptions"},
+        {"serve": "AgentServeOptions", "call": "AgentCallOptions", "run": "AgentRunOptions"},
     ),
     (
         "config",

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,7 +14,7 @@ import pytest
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from softphone import Account
-from softphone.agents import AgentServer, BotConfig, ReportKind
+from softphone.agents import AgentReport, AgentServer, BotConfig, ReportKind
 from softphone.config import load_account
 from softphone.lab import LabServer
 from softphone.phone import Phone
@@ -194,9 +194,9 @@ async def account_of(lab):
     """`await account_of("alice")`: a registered account of the lab, on a phone of its own."""
     async with AsyncExitStack() as stack:
 
-        async def register(name, **media):
+        async def register(name, *, policy=None, **media):
             phone = await stack.enter_async_context(Phone())
-            config = load_account(lab.accounts[name]).config
+            config = replace(load_account(lab.accounts[name]).config, dial_policy=policy)
             return await phone.register(config.with_media(srtp="required", **media))
 
         yield register
@@ -211,7 +211,7 @@ class Serving:
         self.reports = reports
 
     def kinds(self) -> list[ReportKind]:
-        return [each.kind for each in self.reports]
+        return [each.kind for each in self.reports if isinstance(each, AgentReport)]
 
 
 @pytest.fixture

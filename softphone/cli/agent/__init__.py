@@ -1,6 +1,7 @@
-"""The commands `softphone agent serve` and `softphone agent call`.
+"""The commands `softphone agent serve`, `agent call` and `agent run`.
 
-They join the calls of an account with a bot behind a WebSocket, and print what happens to them.
+They join the calls of an account with a bot behind a WebSocket, or with a realtime speech service,
+and print what happens to them.
 Calls, sockets and the messages to the bot are the work of `softphone.agents`; options are defined
 in `softphone.cli.agent.options`, output in `softphone.cli.console`.
 

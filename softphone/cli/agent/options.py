@@ -1,4 +1,4 @@
-"""The commands `softphone agent serve` and `agent call`: their options."""
+"""The commands `softphone agent serve`, `agent call` and `agent run`: their options."""
 
 from __future__ import annotations
 
@@ -184,10 +184,9 @@ class WebhookOptions(OptionGroup):
 
 @option_dataclass
 class AgentOptions(CommandOptions):
-    """What the two commands share."""
+    """What the commands share."""
 
     account: AccountOption
-    bot: BotOptions
     srtp: Annotated[
         str | None, option("--srtp", "required, optional or off, for these calls.", "MODE")
     ] = None
@@ -198,7 +197,14 @@ class AgentOptions(CommandOptions):
 
 
 @option_dataclass
-class AgentServeOptions(AgentOptions):
+class BotAgentOptions(AgentOptions):
+    """What the commands with a bot of the user's share."""
+
+    bot: BotOptions
+
+
+@option_dataclass
+class AgentServeOptions(BotAgentOptions):
     """Join each call that comes in with a bot behind a WebSocket, until interrupted.
 
     The bot is spoken to as Twilio Media Streams has it.  On SIGTERM no more calls are taken, and
@@ -218,7 +224,7 @@ class AgentServeOptions(AgentOptions):
 
 
 @option_dataclass
-class AgentCallOptions(AgentOptions):
+class AgentCallOptions(BotAgentOptions):
     """Reach a bot, call somebody, and join both at the answer."""
 
     carried_out_by = "softphone.cli.agent.agent:call_by_agent"
@@ -232,4 +238,115 @@ class AgentCallOptions(AgentOptions):
     ] = 60.0
     duration: Annotated[
         float | None, option("--duration", "Hang up this long after the answer.", "SECONDS")
+    ] = None
+
+
+@option_dataclass
+class ServiceOptions(OptionGroup):
+    """The realtime service, what it is told, and what it may do."""
+
+    realtime: Annotated[str, option("--realtime", "The service: openai.", "SERVICE")]
+    instructions: Annotated[
+        Path | None,
+        option("--instructions", "Give the model the instructions in this file.", "FILE"),
+    ] = None
+    greeting: Annotated[
+        str | None, option("--greeting", "Have the bot say this first.", "TEXT")
+    ] = None
+    key_file: Annotated[
+        Path | None,
+        option(
+            "--key-file",
+            "Read the service's key from this file, which nobody else can read (0600), and not "
+            "from $OPENAI_API_KEY.",
+            "FILE",
+        ),
+    ] = None
+    model: Annotated[str | None, option("--model", "The model.", "NAME")] = None
+    voice: Annotated[str | None, option("--voice", "The voice.", "NAME")] = None
+    tool: Annotated[
+        list[str] | None,
+        option(
+            "--tool",
+            "Let the model do this: hang_up, send_digits, transfer (where the account has a "
+            "dial policy), or none; repeatable.  Without: hang_up and send_digits.",
+            "NAME",
+        ),
+    ] = None
+    sound: Annotated[
+        str | None,
+        option(
+            "--sound",
+            "How sound goes to the service: pcmu, pcma, pcm.  Without: as the account's first "
+            "codec, if the service takes it.",
+            "CODING",
+        ),
+    ] = None
+    transcript: Annotated[
+        bool, option("--transcript", "Print what is said, as the service understands it.")
+    ] = False
+    service_url: Annotated[
+        str | None,
+        option(
+            "--service-url",
+            "Reach the service here: at its own host, a --service-host, or a numeric loopback "
+            "address.",
+            "URL",
+        ),
+    ] = None
+    service_host: Annotated[
+        list[str] | None,
+        option("--service-host", "Let --service-url name this host; repeatable.", "HOST"),
+    ] = None
+    service_ca: Annotated[
+        list[str] | None,
+        option(
+            "--service-ca",
+            "Trust this authority's certificates there instead of the system's; repeatable.",
+            "PEM",
+        ),
+    ] = None
+    service_timeout: Annotated[
+        float,
+        option("--service-timeout", "Try this long to reach the service.", "SECONDS"),
+    ] = 10.0
+    announcement: Annotated[
+        Path | None,
+        option(
+            "--announcement",
+            "Play this file to a caller whom the service has failed, before we hang up.",
+            "WAV",
+        ),
+    ] = None
+
+
+@option_dataclass
+class AgentRunOptions(AgentOptions):
+    """Let a realtime speech service talk in each call that comes in, or in one that is placed.
+
+    Without TARGET calls are served until interrupted.  On SIGTERM no more are taken, and those that
+    are up have the account's time to end.
+    """
+
+    carried_out_by = "softphone.cli.agent.realtime:run_realtime"
+    examples: ClassVar[tuple[str, ...]] = (
+        "softphone agent run --account lab/bob.toml --realtime openai --instructions bot.txt",
+    )
+    service: ServiceOptions
+    target: Annotated[
+        str | None, typer.Argument(help="Call this SIP URI, or user of the account's domain.")
+    ] = None
+    timeout: Annotated[
+        float | None,
+        option(
+            "--timeout", "With TARGET: wait this long for the server, and for an answer.", "SECONDS"
+        ),
+    ] = 60.0
+    duration: Annotated[
+        float | None,
+        option(
+            "--duration",
+            "Leave after this long; with TARGET, hang up this long after the answer.",
+            "SECONDS",
+        ),
     ] = None

@@ -15,6 +15,7 @@ from softphone.agents.figures import append_agent_figures
 from softphone.agents.realtime.realtime_call import RealtimeCall
 from softphone.agents.realtime.realtime_config import RealtimeConfig
 from softphone.agents.realtime.reports import RealtimeEvent, ToolUsed
+from softphone.agents.realtime.session import RealtimeSession
 from softphone.agents.realtime.tools import Tool
 from softphone.agents.reports import AgentReport, ReportKind
 from softphone.call import Call, IncomingCall, OutgoingCall
@@ -29,7 +30,6 @@ from softphone.extras import require_module
 from softphone.sans_io import Entropy
 
 if TYPE_CHECKING:
-    from softphone.agents.realtime.session import RealtimeSession
     from softphone.net.verified.connector import ConnectorConfig
 
 logger = logging.getLogger("softphone.agents")
@@ -233,8 +233,6 @@ class RealtimeAgent:
 
     async def _open_session(self) -> RealtimeSession:
         """Open a session.  Raises TransportError, CertificateError, ConfigurationError."""
-        from softphone.agents.realtime.session import RealtimeSession
-
         codec = self._account.config.media.codecs[0]
         dialect = self._config.make_dialect(codec)
         session = RealtimeSession(self._config, await self._connector.open_socket(), dialect)

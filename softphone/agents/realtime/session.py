@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from softphone.agents.bot_socket import BotSocket
 from softphone.agents.realtime.dialect import Dialect, ServiceError, ServiceEvent, SessionReady
 from softphone.agents.realtime.realtime_config import RealtimeConfig
 from softphone.errors import TransportError, TransportTimeout
+
+if TYPE_CHECKING:
+    from softphone.agents.bot_socket import BotSocket
 
 logger = logging.getLogger("softphone.agents")
 

@@ -1,9 +1,9 @@
 """Finds how many complete secure calls one core holds: `python bench/load/bench_load_echo.py`.
 
-`softphone load` calls a light echo (`echo_server.py`) on another core, over TLS and with SRTP
-AES_CM_128_HMAC_SHA1_80: jitter buffers, RTCP, statistics and signaling as in any call.  The number
-of calls grows by steps until 1 % of the packets leave more than 5 ms late, or packets are lost,
-twice in a row; then the number between the last two is tried.
+`softphone load` calls a light echo (`softphone.lab.echo_server`) on another core, over TLS and with
+SRTP AES_CM_128_HMAC_SHA1_80: jitter buffers, RTCP, statistics and signaling as in any call.  The
+number of calls grows by steps until 1 % of the packets leave more than 5 ms late, or packets are
+lost, twice in a row; then the number between the last two is tried.
 
 Harder cases start from the number that held and go down until they hold: a reader in every call, so
 that each packet is decoded; and a churn of 100 calls a second, with media in the loop and in a
@@ -78,7 +78,7 @@ class EchoProcess:
 
     def __init__(self, folder: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(HERE / "echo_server.py"), str(folder)],
+            [sys.executable, "-m", "softphone.lab.echo_server", str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

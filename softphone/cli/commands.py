@@ -145,6 +145,7 @@ GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
         {
             "run": "LoadOptions",
             "find-capacity": "CapacityOptions",
+            "calibrate": "CalibrateOptions",
             "compare": "CompareOptions",
             "conformance": "ConformanceOptions",
         },

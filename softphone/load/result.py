@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from softphone.errors import ConfigurationError
+from softphone.load.generator_limit import GeneratorLimit
 from softphone.load.measure.generator_check import GeneratorCheck
 from softphone.load.measure.histogram import Histogram
 from softphone.load.measure.tally import (
@@ -30,6 +31,7 @@ class LoadResult:
     `begun_apart` is the seconds between the starts of the first and the last worker; `lost`
     describes workers that did not finish.  `failed_checks` has the check that each reason of
     `invalid_because` belongs to.  `changes` says what was changed by hand while it ran, and when.
+    `limit` is what the generator holds by itself, if that was measured.
     """
 
     plan: LoadPlan
@@ -42,6 +44,7 @@ class LoadResult:
     begun_apart: float = 0.0
     interrupted: bool = False
     changes: list[str] = field(default_factory=list)
+    limit: GeneratorLimit | None = None
 
     def add_second(self, second: RunSecond) -> None:
         """Add one second of the run."""
@@ -79,8 +82,21 @@ class LoadResult:
                 "lost": list(self.lost),
                 "begun_apart_ms": round(self.begun_apart * 1e3, 1),
             },
+            "generator": _limit_fields(self.limit, self.most_up),
             "verdicts": verdict_fields(verdicts),
         }
+
+
+def _limit_fields(limit: GeneratorLimit | None, most_up: int) -> dict[str, Any] | None:
+    """What the generator holds by itself and how much of that was up, or None if not known."""
+    if limit is None:
+        return None
+    return {
+        "calls": limit.calls,
+        "at_least": limit.at_least,
+        "measured": limit.measured,
+        "most_up_share": round(most_up / limit.calls, 3),
+    }
 
 
 def verdict_fields(verdicts: Sequence[ExpectationVerdict]) -> list[dict[str, Any]]:
@@ -259,6 +275,7 @@ def _all_figures(result: LoadResult) -> list[tuple[str, str]]:
         ("failed", f"{total.failed.total():,}"),
         ("dropped", f"{total.dropped.total():,}"),
         ("most calls up", f"{result.most_up:,}"),
+        *_of_limit(result),
         ("held back by --calls, s", f"{total.held_back:.1f}"),
         ("users registered", _registered(total)),
         ("set-up p50 / p95 / p99, ms", quantiles_text(total.setup_ms, 0.5, 0.95, 0.99)),
@@ -288,6 +305,16 @@ def _all_figures(result: LoadResult) -> list[tuple[str, str]]:
             for name, count in sorted(total.signaling.items())
         ),
     ]
+
+
+def _of_limit(result: LoadResult) -> list[tuple[str, str]]:
+    """The share of the generator's own limit that was up, where that was measured."""
+    limit = result.limit
+    if limit is None:
+        return []
+    calls = f"{'at least ' if limit.at_least else ''}{limit.calls:,}"
+    share = result.most_up / limit.calls
+    return [("of what this machine holds by itself", f"{share:.0%} of {calls}")]
 
 
 def _registered(total: Tally) -> str:
@@ -350,6 +377,7 @@ BLANK_LOAD_SUMMARY: Mapping[str, Any] = MappingProxyType(
         "plan": None,
         **_fields(Tally()),
         "workers": {"started": 0, "lost": [], "begun_apart_ms": 0.0},
+        "generator": None,
         "verdicts": [],
     }
 )

@@ -7,13 +7,13 @@ Accepted certificates are kept in a store and trusted from then on.
 from __future__ import annotations
 
 import asyncio
-import os
 from dataclasses import replace
 from pathlib import Path
 
 from softphone.cli.console.options import CertificateOptions, PassphraseOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.passphrase import read_passphrase
+from softphone.cli.console.state_folder import state_folder
 from softphone.cli.console.terminal import ask_line, is_attended
 from softphone.config import AccountConfig
 from softphone.errors import CertificateUnknown, ConfigurationError
@@ -41,8 +41,7 @@ def accepted_fingerprint(options: CertificateOptions) -> str | None:
 
 def default_store() -> Path:
     """Return the default folder of accepted certificates."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "softphone" / "trust"
+    return state_folder() / "trust"
 
 
 def open_trust_store(store: Path | None = None) -> TrustStore:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.output import CommandOutput
+from softphone.cli.console.state_folder import state_folder
 from softphone.cli.console.terminal import ask_line, is_attended
 from softphone.cli.discovery.options import UserOptions
 from softphone.discovery import (
@@ -35,8 +35,7 @@ _LONGEST_PASSWORD = 1024
 
 def default_cache() -> Path:
     """Return the folder in which discoveries are stored by default."""
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "softphone" / "discovery"
+    return state_folder() / "discovery"
 
 
 async def make_discovery_config(

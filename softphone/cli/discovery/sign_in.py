@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from softphone.cli.call.register import decline_calls, print_account_events
 from softphone.cli.console.output import LOCK, CommandOutput
 from softphone.cli.console.passphrase import passphrase_if_given
 from softphone.cli.console.runner import DONE, FAILED, USAGE, exit_code, hint_of, result_of
+from softphone.cli.console.state_folder import state_folder
 from softphone.cli.console.terminal import ask_line, is_attended
 from softphone.cli.discovery.discovery_config import (
     default_cache,
@@ -158,8 +158,7 @@ def _token_keeper(output: CommandOutput, options: UserSignInOptions) -> TokenKee
 
 
 def _default_device_store(address: str) -> Path:
-    state = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-    return Path(state) / "softphone" / "users" / quote(address, safe="@")
+    return state_folder() / "users" / quote(address, safe="@")
 
 
 def make_callbacks(

@@ -18,7 +18,8 @@ from softphone.cli.load.artifacts import (
     write_no_result_artifacts,
 )
 from softphone.cli.load.compare import Baseline, unjudged_text
-from softphone.cli.load.options import INVALID, CapacityOptions, LoadOptions
+from softphone.cli.load.kept_limits import known_limit
+from softphone.cli.load.options import INVALID, CalibrateOptions, CapacityOptions, LoadOptions
 from softphone.cli.load.plan import expectations_of, plan_of
 from softphone.cli.load.screen import LatenessWarning, LoadScreen, ProgressLines
 from softphone.cli.load.ui import serve_page, ui_access
@@ -84,6 +85,7 @@ async def run_load(output: CommandOutput, options: LoadOptions) -> int:
     access = ui_access(output, options)
     plan = replace(plan_of(options), watched=access is not None)
     baseline = Baseline(options)
+    limit = known_limit(output, plan, options.workers) if options.ray is None else None
     series = SeriesFile(options.series)
     control = RunControl(plan, options.workers)
     async with AsyncExitStack() as stack:
@@ -93,9 +95,11 @@ async def run_load(output: CommandOutput, options: LoadOptions) -> int:
                 output, options, access, plan=plan, control=control, expectations=expectations
             )
             page = await stack.enter_async_context(serving)
-        watcher = await stack.enter_async_context(_watched(output, options, plan, series, control))
+        watching = watched_run(output, options, plan, series, control)
+        watcher = await stack.enter_async_context(watching)
         watcher = watcher if page is None else page.watch(watcher)
         result = await run_plan(plan, options.workers, watcher, ray=options.ray, control=control)
+        result.limit = limit
         verdicts = (*judge_result(result, expectations), *baseline.judge(output, result))
         if page is not None:
             await page.finish(result, verdicts, _sentence(result, verdicts))
@@ -114,25 +118,13 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     expectations = expectations_of(options)
     if not expectations:
         raise ConfigurationError("--expect: say what a target must reach to hold its calls")
-    _check_search(options)
+    check_search(options)
+    _check_runs(options)
     plan = plan_of(options)
     search = CapacitySearch(options.calls, options.most, options.precision, options.confirm)
 
-    def trial(finished: CapacityTrial) -> None:
-        word = "held" if finished.held else "not held" if finished.valid else "invalid"
-        if search.confirmations > 1:
-            word = f"held again ({search.confirmations} times; confirmed by {search.confirm})"
-        output.event(
-            "trial",
-            f"{_calls(finished.calls)}: {word}{': ' if finished.why else ''}{finished.why}",
-            calls=finished.calls,
-            held=finished.held,
-            valid=finished.valid,
-            why=finished.why,
-        )
-
     series = SeriesFile(options.series)
-    async with _watched(output, options, plan, series) as watcher:
+    async with watched_run(output, options, plan, series) as watcher:
         result = await find_capacity(
             plan,
             search,
@@ -140,7 +132,7 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
             workers=options.workers,
             ray=options.ray,
             watcher=watcher,
-            on_trial=trial,
+            on_trial=lambda trial: print_trial(output, search, trial),
         )
     verdicts = judge_result(result, expectations)
     written = write_artifacts(
@@ -153,6 +145,21 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     return code or (DONE if written else FAILED)
 
 
+def print_trial(output: CommandOutput, search: CapacitySearch, trial: CapacityTrial) -> None:
+    """Print how a trial of a search ended."""
+    word = "held" if trial.held else "not held" if trial.valid else "invalid"
+    if search.confirmations > 1:
+        word = f"held again ({search.confirmations} times; confirmed by {search.confirm})"
+    output.event(
+        "trial",
+        f"{_calls(trial.calls)}: {word}{': ' if trial.why else ''}{trial.why}",
+        calls=trial.calls,
+        held=trial.held,
+        valid=trial.valid,
+        why=trial.why,
+    )
+
+
 def _search_code(search: CapacitySearch) -> int:
     if search.interrupted:
         return INTERRUPTED
@@ -161,7 +168,7 @@ def _search_code(search: CapacitySearch) -> int:
     return DONE if search.confirmed else FAILED
 
 
-def _check_search(options: CapacityOptions) -> None:
+def check_search(options: CapacityOptions | CalibrateOptions) -> None:
     """Raise ConfigurationError for a search that cannot begin, or not end."""
     if options.most < options.calls:
         raise ConfigurationError(
@@ -170,16 +177,20 @@ def _check_search(options: CapacityOptions) -> None:
         )
     if options.confirm < 1:
         raise ConfigurationError(f"--confirm {options.confirm}: expected 1 or more")
+    if not 0 < options.precision < 1:
+        raise ConfigurationError(
+            f"--precision {options.precision:g}: expected a share between 0 and 1, such as 0.05"
+        )
+
+
+def _check_runs(options: CapacityOptions) -> None:
+    """Raise ConfigurationError for what only a single run can do."""
     if options.ui is not None:
         raise ConfigurationError("--ui: a search changes the load itself; give it to `load run`")
     if options.baseline is not None or options.fail_on:
         raise ConfigurationError(
             "--baseline and --fail-on: figures of a search are of another number of calls each"
             " time; compare runs with the same"
-        )
-    if not 0 < options.precision < 1:
-        raise ConfigurationError(
-            f"--precision {options.precision:g}: expected a share between 0 and 1, such as 0.05"
         )
 
 
@@ -198,7 +209,7 @@ class _RunListeners:
 
 
 @asynccontextmanager
-async def _watched(
+async def watched_run(
     output: CommandOutput,
     options: LoadOptions,
     plan: LoadPlan,

@@ -323,6 +323,62 @@ class CapacityOptions(LoadOptions):
 
 
 @option_dataclass
+class CalibrateOptions(CommandOptions):
+    """Measure how many calls this machine holds by itself, for later runs to be judged by.
+
+    Calls a light far end on loopback, which has a processor of its own; leave the machine alone
+    meanwhile.
+    """
+
+    carried_out_by = "softphone.cli.load.calibrate:run_calibration"
+    examples: ClassVar[tuple[str, ...]] = (
+        "softphone load calibrate --calls 5 --most 10 --duration 1 --rate 20",
+        "softphone load calibrate --sockets shared --media worker",
+    )
+    epilog = (
+        "Exit codes: 0 found, confirmed and kept, 1 not even --calls were held, 2 wrong usage, "
+        "130 interrupted."
+    )
+
+    calls: Annotated[
+        int, option("--calls", "Calls of the first trial; twice as many after each that holds.")
+    ] = 50
+    most: Annotated[int, option("--most", "Calls that no trial exceeds.")] = 10_000
+    rate: Annotated[float, option("--rate", "Calls that begin in a second.")] = 50.0
+    duration: Annotated[
+        float, option("--duration", "Time after all calls have begun.", "SECONDS")
+    ] = 10.0
+    precision: Annotated[
+        float, option("--precision", "Stop bisecting within this share.", "SHARE")
+    ] = 0.1
+    confirm: Annotated[
+        int, option("--confirm", "Times that the number must hold before it counts.")
+    ] = 2
+    sockets: Annotated[
+        str, option("--sockets", "per-call, or shared by up to 200 calls.", "HOW")
+    ] = "per-call"
+    media: Annotated[str, option("--media", "inline, or in a worker process.", "WHERE")] = "inline"
+    ports: Annotated[str, option("--ports", "Media ports, two a call.", "FIRST-LAST")] = (
+        "30000-49999"
+    )
+    srtp: Annotated[str | None, option("--srtp", "required, optional or off.", "MODE")] = None
+    suite: Annotated[
+        list[str] | None, option("--suite", "Offer only this; repeatable.", "NAME")
+    ] = None
+    codec: Annotated[
+        list[str] | None, option("--codec", "Offer only this; repeatable.", "NAME")
+    ] = None
+    workers: Annotated[int, option("--workers", "Processes on this machine.")] = 1
+    json: JsonOption = False
+
+    def blank_summary(self) -> Mapping[str, Any]:
+        """The fields of a search that has tried nothing."""
+        from softphone.load.capacity import CapacitySearch
+
+        return {"capacity": CapacitySearch(1, 1).summary()}
+
+
+@option_dataclass
 class ConformanceOptions(CommandOptions):
     """Send torture messages and corner cases to a server, and judge its answers by the RFCs.
 

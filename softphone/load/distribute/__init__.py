@@ -11,7 +11,12 @@ exported here: `worker`, the program of `python -m softphone.load.distribute.wor
 
 from __future__ import annotations
 
-from softphone.load.distribute.plan_runner import RunObserver, find_capacity, run_plan
+from softphone.load.distribute.plan_runner import (
+    RunObserver,
+    find_capacity,
+    generator_trial,
+    run_plan,
+)
 from softphone.load.distribute.run_control import RunControl
 
-__all__ = ["RunControl", "RunObserver", "find_capacity", "run_plan"]
+__all__ = ["RunControl", "RunObserver", "find_capacity", "generator_trial", "run_plan"]

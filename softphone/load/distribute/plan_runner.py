@@ -25,6 +25,8 @@ Made = TypeVar("Made")
 MOST_KEPT = 7200
 """Intervals that a run keeps for its report.  Beyond that, neighbors are merged in pairs, so that
 memory stays bounded in runs of days."""
+LEAST_ANSWERED = 0.99
+"""The share of calls to a light far end that must be answered for the generator to have held."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +170,12 @@ async def find_capacity(
     ray: str | None = None,
     watcher: RunObserver | None = None,
     on_trial: Callable[[CapacityTrial], None] = lambda trial: None,
+    judge: Callable[[LoadResult], CapacityTrial] | None = None,
 ) -> LoadResult:
     """Run the search; returns the last run that held at the capacity, or the last run if none held.
 
-    `plan` gives everything but the number of calls.  Raises what `run_plan` does.
+    `plan` gives everything but the number of calls.  `judge` makes the trial of a result, else
+    `trial_of` with the expectations.  Raises what `run_plan` does.
     """
     held: dict[int, LoadResult] = {}
     last = LoadResult(replace(plan, calls=search.first))
@@ -181,12 +185,26 @@ async def find_capacity(
         if watcher is not None:
             watcher.begin(tried)
         result = last = await run_plan(tried, share, watcher, ray=ray)
-        trial = trial_of(result, expectations)
+        trial = trial_of(result, expectations) if judge is None else judge(result)
         search.add_trial(trial)
         on_trial(trial)
         if trial.held:
             held[calls] = result
     return held.get(search.capacity, last)
+
+
+def generator_trial(result: LoadResult) -> CapacityTrial:
+    """Turn the result of a run against a light far end into a trial of the generator.
+
+    Here an invalid run is the answer: the generator did not hold that many calls.
+    """
+    trial = trial_of(result, ())
+    if result.interrupted:
+        return trial
+    if trial.held and trial.answered < LEAST_ANSWERED:
+        why = f"only {trial.answered:.1%} of the calls were answered"
+        return replace(trial, held=False, why=why)
+    return replace(trial, valid=True)
 
 
 def trial_of(result: LoadResult, expectations: Sequence[Expectation]) -> CapacityTrial:

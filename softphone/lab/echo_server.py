@@ -1,12 +1,15 @@
 """A light far end for load: answers every call over TLS and echoes its media under SRTP.
 
-    python bench/load/echo_server.py FOLDER
+    python -m softphone.lab.echo_server FOLDER
 
-The benches start it.  The first line of output has its port and the file of its authority.  It
-answers each line of input with its processor seconds and the number of echoed packets, and ends
-when its input does.  An echoed packet is decrypted, gets the echo's own SSRC and is encrypted under
-the echo's key, since a phone takes its own SSRC for a loop (RFC 3550 section 8.2).  There is no
-jitter buffer, codec or RTCP: it polls every 4 ms, in batches.
+`softphone load calibrate` and the benches start it, on loopback and with a core of its own; a call
+costs it a fraction of what it costs the caller.  The first line of output has its port and the file
+of its authority.  It answers each line of input with its processor seconds and the number of echoed
+packets, and ends when its input does.
+
+An echoed packet is decrypted, gets the echo's own SSRC and is encrypted under the echo's key, since
+a phone takes its own SSRC for a loop (RFC 3550 section 8.2).  There is no jitter buffer, codec or
+RTCP: it polls every 4 ms, in batches.
 
 Calls are spread over many sockets, so that no receive buffer overflows.  Two calls from one source
 address never share one, so that the other end may share sockets, too.
@@ -15,6 +18,7 @@ address never share one, so that the other end may share sockets, too.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import sys
@@ -30,7 +34,6 @@ from softphone.call.leg import MediaProposal, MediaSetup, Negotiation
 from softphone.events import Direction, StreamStatistics
 from softphone.lab import LabConfig
 from softphone.lab.account_files import LabFiles
-from softphone.load.run import relaxed_garbage_collection
 from softphone.media import AllocatedStream, StreamHandle, StreamSpec
 from softphone.net import LOOPBACK, Driver, DriverConfig, TransportLimits
 from softphone.net.datagrams import (
@@ -257,14 +260,21 @@ async def serve(folder: Path) -> None:
             loop.call_later(VISIT, visit)
 
         visit()
-        with relaxed_garbage_collection():
-            print(json.dumps([address[1], str(files.ca)]), flush=True)
-            while await loop.run_in_executor(None, sys.stdin.readline):
-                print(json.dumps([time.process_time(), echo.port.echoed]), flush=True)
+        # Only calls make garbage here, and a look for it would hold up their packets.
+        gc.freeze()
+        gc.set_threshold(10_000, 10, 10)
+        print(json.dumps([address[1], str(files.ca)]), flush=True)
+        while await loop.run_in_executor(None, sys.stdin.readline):
+            print(json.dumps([time.process_time(), echo.port.echoed]), flush=True)
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Serve on the first of our cores, with the certificates that are written to a folder."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if cores:
         os.sched_setaffinity(0, {cores[0]})
     asyncio.run(serve(Path(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""`softphone load calibrate`: what it keeps, and what runs say of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import stat
+import sys
+
+import pytest
+
+from softphone.cli.load.calibrate import _far_end
+from softphone.errors import SoftphoneError
+
+CALIBRATE = ("load", "calibrate", "--calls", "1", "--most", "2", "--rate", "40", "--duration")
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "softphone" / "generator-limits.json"
+
+
+def test_what_is_found_is_kept_and_runs_say_their_share(cli, kept, lab):
+    ended = cli(*CALIBRATE, "0.5", "--confirm", "1", "--json")
+    trials = [event for event in ended.events if event["event"] == "trial"]
+    assert trials, ended.err
+    if not all(trial["held"] for trial in trials):  # a machine that is too busy for two calls
+        assert ended.code == 1 or json.loads(kept.read_text())
+        return
+    assert ended.code == 0, ended.err
+    assert ended.summary["capacity"]["calls"] == 2
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    limits = json.loads(kept.read_text())["limits"]
+    assert [(each["calls"], each["at_least"]) for each in limits] == [(2, True)]
+    limits[0] |= {"calls": 1, "at_least": False}
+    kept.write_text(json.dumps({"limits": limits}))
+    run = ("load", "run", "--account", lab["alice"], "--target", "600", "--calls", "2")
+    ended = cli(*run, "--rate", "40", "--duration", "0.3", "--json", "--tolerate-late", "99")
+    assert "itself held 1 at most when it was calibrated" in ended.err
+    assert ended.summary["generator"]["calls"] == 1
+    kept.write_text("[]")
+    ended = cli(*run, "--rate", "40", "--duration", "0.3", "--json", "--tolerate-late", "99")
+    assert "generator-limits.json holds no limits" in ended.err
+    assert ended.summary["generator"] is None
+
+
+def test_wrong_usage_calls_nobody_and_keeps_nothing(cli, kept):
+    for option, value, words in (
+        ("--most", "0", "--most 0: expected at least 1"),
+        ("--confirm", "0", "--confirm 0: expected 1 or more"),
+        ("--precision", "1", "--precision 1: expected a share"),
+        ("--workers", "0", "--workers 0: expected 1 or more"),
+        ("--suite", "ROT13", "ROT13"),
+        ("--sockets", "some", "--sockets some: expected per-call or shared"),
+    ):
+        ended = cli(*CALIBRATE, "1", option, value)
+        assert (ended.code, words in ended.err) == (2, True), ended.err
+    assert not kept.exists()
+
+
+async def test_a_far_end_that_does_not_start_is_told(monkeypatch, tmp_path):
+    broken = tmp_path / "python"
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(broken))
+    with pytest.raises(SoftphoneError, match="did not start"):
+        async with asyncio.timeout(30), _far_end():
+            pass

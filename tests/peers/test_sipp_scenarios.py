@@ -1,11 +1,12 @@
 """SIPp's own scenarios and ours, run by SIPp and by `softphone load --sipp`: the same on the wire.
 
-The other side is always a SIPp, which logs what it got: the same messages in the same order, with
-the same header fields, once process numbers and ports are masked.
+SIPp calls us, and we call SIPp, which logs what went over each time: the same messages in the same
+order, the whole of them, once process numbers, ports and digests are masked.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 
 import pytest
@@ -13,40 +14,34 @@ import pytest
 from softphone.errors import ConfigurationError
 from softphone.load.sipp import read_scenario
 from softphone.sip.message import AuthValue
-from tests.peers.sipp.same_scenario import DATA, SameScenario, builtin, same_messages
+from tests.load.sipp.exchange import DATA, PAIRS, exchange
+from tests.peers.process import run_inside
+from tests.peers.sipp.many_scenarios import BUILTIN_PAIRS, ManyScenarios, masked_messages
 
 
-@pytest.fixture
-def same(peer_root, tmp_path):
-    return SameScenario(peer_root, tmp_path / "same")
+@pytest.fixture(scope="module")
+def pair_runs(peer_root, tmp_path_factory):
+    """What went over in every pair, with SIPp and with us on each side; all of them run at once."""
+    folder = tmp_path_factory.mktemp("scenarios") / "pairs"
+    return asyncio.run(ManyScenarios(peer_root, folder, (*PAIRS, *BUILTIN_PAIRS)).run())
 
 
-@pytest.fixture
-def of_sipp(peer_root, tmp_path):
-    return lambda name, **more: builtin(peer_root, tmp_path / "builtin", name, **more)
+@pytest.mark.parametrize("pair", [*PAIRS, *BUILTIN_PAIRS], ids=lambda pair: pair.name)
+def test_each_side_sends_what_sipp_sends(pair_runs, pair):
+    """SIPp called us, and we called SIPp: every message of both sides is the same."""
+    runs = pair_runs[pair.name]
+    assert runs.failed == ()
+    assert len(runs.of_client) >= 2
+    assert runs.of_client == runs.of_server
 
 
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
-@pytest.mark.parametrize(
-    ("client", "server"), [("uac", "uas"), ("regexp", "uas"), ("branchc", "branchs")]
-)
-async def test_a_built_in_client_sends_what_sipp_sends(same, of_sipp, client, server, transport):
-    theirs, ours = await same.seen_of_clients(of_sipp(client), of_sipp(server), transport=transport)
-    assert len(theirs) >= 6
-    assert ours == theirs
-
-
-@pytest.mark.parametrize("transport", ["udp", "tcp"])
-@pytest.mark.parametrize(
-    ("client", "server"),
-    [("uac", "uas"), ("branchc", "branchs"), ("uac", "3pcc-A"), ("uac", "3pcc-B")],
-)
-async def test_a_built_in_server_answers_as_sipp_does(same, of_sipp, client, server, transport):
-    # The side that waits outlives the last pause of the other: then no connection breaks in it.
-    waiting = of_sipp(server, pause=600)
-    theirs, ours = await same.seen_of_servers(of_sipp(client), waiting, transport=transport)
-    assert len(theirs) >= 5
-    assert ours == theirs
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
+def test_virtual_time_shows_what_goes_over_the_wire(pair_runs, pair):
+    """So that what is compared on virtual time elsewhere is what SIPp does."""
+    client, server = (read_scenario(DATA / f"{name}.xml") for name in (pair.client, pair.server))
+    done = exchange(client, server, pair)
+    ours = masked_messages([(way, data.decode()) for way, data in done.messages])
+    assert ours == pair_runs[pair.name].of_client
 
 
 @pytest.mark.parametrize(
@@ -57,8 +52,10 @@ async def test_a_built_in_server_answers_as_sipp_does(same, of_sipp, client, ser
         ("uac_pcap", "play_pcap_audio"),
     ],
 )
-def test_what_is_not_supported_of_a_built_in_one_is_named_by_line(of_sipp, tmp_path, name, element):
-    text = of_sipp(name)
+def test_what_is_not_supported_of_a_built_in_one_is_named_by_line(
+    peer_root, tmp_path, name, element
+):
+    text = run_inside(peer_root, tmp_path, ["/usr/bin/sipp", "-sd", name])
     file = tmp_path / "scenario.xml"
     file.write_text(text)
     lines = [number for number, line in enumerate(text.split("\n"), 1) if element[1:-1] in line]
@@ -68,45 +65,15 @@ def test_what_is_not_supported_of_a_built_in_one_is_named_by_line(of_sipp, tmp_p
     assert element in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("client", "server"),
-    [("keywords", "answer_options"), ("variables", "answer_routes")],
-)
-async def test_keywords_and_variables_are_those_of_sipp(same, client, server):
-    theirs, ours = await same.seen_of_clients(
-        (DATA / f"{client}.xml").read_text(), (DATA / f"{server}.xml").read_text()
-    )
-    assert any(name.startswith("X-") for _, _, fields, _ in theirs for name, _ in fields)
-    assert ours == theirs
+def test_a_request_without_an_answer_is_sent_again_by_both(pair_runs):
+    for log in pair_runs["repeated-answer_late-udp"].logs.values():
+        assert 2 <= log.count("\nOPTIONS ") <= 4
 
 
-async def test_two_users_of_an_injection_file_answer_challenges_as_sipp_does(same):
-    """Each by its own name and password; the digests differ only by the URI that they cover."""
-    theirs, ours = await same.seen_of_clients(
-        (DATA / "register.xml").read_text(),
-        (DATA / "challenge.xml").read_text(),
-        calls=2,
-        injection=(DATA / "users.csv").read_text(),
-    )
-    assert sorted(ours) == sorted(theirs)
-
-
-@pytest.mark.parametrize("ours", [False, True])
-async def test_the_digest_of_each_user_is_right(same, ours):
-    server, port = same.start_sipp((DATA / "challenge.xml").read_text(), calls=2)
-    given = {
-        "target": port,
-        "calls": 2,
-        "injection": (DATA / "users.csv").read_text(),
-    }
-    scenario = (DATA / "register.xml").read_text()
-    if ours:
-        result = await same.run_ours(scenario, **given)
-        assert (result.total.registrations, result.total.registered) == (2, 2)
-    else:
-        same.start_sipp(scenario, **given)[0].wait(60)
-    server.wait(60)
-    log = (server.folder / "messages.log").read_text()
+@pytest.mark.parametrize("caller", ["client", "server"])
+def test_the_digest_of_each_user_is_right(pair_runs, caller):
+    """Each by its own name and password; SIPp's log as a server shows what we have sent."""
+    log = pair_runs["register-challenge-udp"].logs[caller]
     values = [
         AuthValue.parse(line.partition(":")[2].strip())
         for line in log.splitlines()
@@ -126,11 +93,22 @@ def _md5(text):
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def test_messages_that_differ_in_a_header_are_not_the_same():
+@pytest.mark.parametrize(
+    "change",
+    [("200", "202"), ("1 BYE", "2 BYE"), ("sip:a", "sip:c"), ("body", "other"), ("tag=1", "tab=1")],
+)
+def test_messages_that_differ_are_not_the_same(change):
     """The comparison sees what it is to see: order, a status, a field, a body."""
-    head = f"{'-' * 47} 2026-11-28 15:32:47.453291\nUDP message sent (9 bytes):\n\n"
-    one = f"{head}SIP/2.0 200 OK\r\nTo: <sip:a@b>;tag=12345\r\nCSeq: 1 BYE\r\n\r\nbody\n"
-    assert same_messages(one) == same_messages(one.replace("12345", "54321"))
-    for change in (("200", "202"), ("1 BYE", "2 BYE"), ("sip:a", "sip:c"), ("body", "other")):
-        assert same_messages(one) != same_messages(one.replace(*change))
-    assert len(same_messages(one + one)) == 2
+    one = (
+        "SIP/2.0 200 OK\r\nTo: <sip:a@b>;tag=12345b1\r\nCall-ID: 1-7@h\r\nCSeq: 1 BYE\r\n\r\nbody\n"
+    )
+    same = masked_messages([("to client", one)])
+    assert same == masked_messages([("to client", one.replace("12345", "54321"))])
+    assert same != masked_messages([("to server", one)])
+    assert same != masked_messages([("to client", one.replace(*change))])
+
+
+def test_messages_are_in_order_by_call_and_numbered_from_the_first():
+    first, second = (f"A b SIP/2.0\r\nCall-ID: {n}-7@h\r\nX: {n}\r\n\r\n" for n in (2, 3))
+    found = masked_messages([("to server", text) for text in (second, first, second)])
+    assert [text.split("Call-ID: ")[1][0] for text in found] == ["1", "2"]

@@ -146,10 +146,12 @@ class ArrivalPacer:
 
     async def _wait(self, seconds: float | None = None) -> None:
         """Wait for `seconds`, or until the run ends or something has changed."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds) as self._pause:
-                await self._over.wait()
-        self._pause = None
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(seconds) as self._pause:
+                    await self._over.wait()
+        finally:
+            self._pause = None
 
     def _wake(self) -> None:
         if self._pause is not None and not self._pause.expired():

@@ -84,16 +84,17 @@ class ActionReader:
             return _NOTHING
 
     def _search(self, element: Element, attributes: AttributeReader) -> Action | None:
-        header = attributes.text("header").strip().rstrip(":").strip()
+        name = attributes.text("header")
+        header = name.strip().rstrip(":").strip()
         search_in = attributes.choice("search_in", ("msg", "hdr", "body", "var"), "msg")
         if search_in == "hdr" and not header:
             attributes.needed("header")
         occurrence = int(attributes.number("occurrence", 1.0))
-        given = attributes.needed("regexp"), attributes.flag("case_indep")
+        attributes.flag("case_indep")  # of the header's name, which is found in any case
         check, inverse = attributes.flag("check_it"), attributes.flag("check_it_inverse")
         names, variable = attributes.names("assign_to"), attributes.text("variable")
         try:
-            pattern, anchored = compile_extended(given[0], ignore_case=given[1])
+            pattern, anchored = compile_extended(attributes.needed("regexp"))
         except ValueError as error:
             self._problems.append(f"{element.line}: <ereg>: {error}")
             return None
@@ -102,6 +103,7 @@ class ActionReader:
             anchored=anchored,
             search_in=search_in,
             header=header,
+            behind_name=name.strip("\n").lstrip().removeprefix(header),
             occurrence=max(1, occurrence),
             variable=variable,
             check=check,

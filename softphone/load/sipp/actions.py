@@ -139,8 +139,9 @@ def _searched(action: SearchAction, state: CallState) -> str:
         return last.body
     if action.search_in == "msg":
         return last.text
-    values = last.values(action.header)
-    return values[action.occurrence - 1] if action.occurrence <= len(values) else ""
+    texts = last.texts(action.header)
+    text = texts[action.occurrence - 1] if action.occurrence <= len(texts) else ""
+    return text.removeprefix(action.behind_name)
 
 
 def _assign(action: AssignAction, state: CallState) -> None:

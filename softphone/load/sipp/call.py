@@ -92,8 +92,7 @@ class SippCall:
             name: file.line_of_call(number - 1, chance)
             for name, file in settings.injections.items()
         }
-        variables = Variables(settings.shared, settings.scenario.global_variables)
-        self.state = CallState(number, call_id, flow, variables, lines)
+        self.state = CallState(number, call_id, flow, _variables(settings, lines), lines)
         self.sent: list[Transmit] = []
         self.events: list[SippEvent] = []
         self.outcome: CallOutcome | None = None
@@ -333,13 +332,14 @@ class SippCall:
         if not isinstance(request, Request):
             raise _Failed("[authentication] in a message that is no request")
         response, flow = challenge
+        values = KeywordValues(self.state, self._settings, now=now)
         found = answers.answer(
             request,
             response,
             flow=flow,
             server=self.state.flow,
-            username=self._argument(asks.argument("username")),
-            password=self._argument(asks.argument("password")),
+            username=asks.argument("username", values),
+            password=asks.argument("password", values),
         )
         if isinstance(found, AuthenticationRefused):
             self.events.append(ScenarioLog(self.state.number, "refused", found.reason))
@@ -358,12 +358,6 @@ class SippCall:
                 if text.startswith(AUTHENTICATION):
                     return parse_authentication(text)
         return None
-
-    def _argument(self, text: str | None) -> str | None:
-        """An argument of a keyword: a text, or `$name` for a variable."""
-        if text is None or not text.startswith("$"):
-            return text
-        return self.state.variables.text(text[1:])
 
     def _filled(self, step: SendStep, now: float, authorization: str) -> bytes:
         values = KeywordValues(self.state, self._settings, now=now, authorization=authorization)
@@ -530,6 +524,18 @@ class SippCall:
             self.state.call_id,
         )
         self.events.append(self.outcome)
+
+
+def _variables(settings: RunSettings, lines: Mapping[str, int]) -> Variables:
+    """The variables of a call; without users those of a user are the call's own."""
+    user = next(
+        (lines[name] for name, file in settings.injections.items() if file.order == "USER"), None
+    )
+    scenario = settings.scenario
+    shared = [(settings.shared, scenario.global_variables)]
+    if user is not None:
+        shared.append((settings.users.setdefault(user, {}), scenario.user_variables))
+    return Variables(*shared)
 
 
 def _element(step: StepBase) -> str:

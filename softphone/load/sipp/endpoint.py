@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict, deque
 
+from softphone.load.sipp.actions import ActionFailed, run_actions
 from softphone.load.sipp.call import SippCall
-from softphone.load.sipp.outcome import CallBegan, CallOutcome, SippEvent
+from softphone.load.sipp.keywords import CallState
+from softphone.load.sipp.outcome import CallBegan, CallOutcome, ScenarioLog, SippEvent, StopWanted
 from softphone.load.sipp.received import ReceivedMessage
 from softphone.load.sipp.scenario import NopStep, ReceiveStep
 from softphone.load.sipp.settings import RunSettings
+from softphone.load.sipp.values import Variables
 from softphone.sans_io import Flow, Target, Timers, Transmit
 from softphone.sip.message import (
     CrlfKeepAlive,
@@ -176,11 +179,25 @@ class SippEndpoint:
         return False
 
     def _begin(self, call_id: str, number: int, flow: Flow, now: float) -> SippCall:
+        if not self._begun:
+            self._run_first_actions(flow, now)
         call = SippCall(number, call_id, self._settings, flow=flow, now=now)
         self._calls[call_id] = call
         self._begun += 1
         self._events.append(CallBegan(number))
         return call
+
+    def _run_first_actions(self, flow: Flow, now: float) -> None:
+        """Run what the scenario does before its first call; an action that fails ends the run."""
+        scenario = self._settings.scenario
+        variables = Variables((self._settings.shared, scenario.global_variables))
+        state = CallState(0, "", flow, variables, {})
+        try:
+            for step in scenario.begins_with:
+                result = run_actions(step.actions, state, self._settings, line=step.line, now=now)
+                self._events += result.events
+        except ActionFailed as failed:
+            self._events += (ScenarioLog(0, "error", str(failed)), StopWanted(now=True))
 
     def _collect(self, call_id: str) -> None:
         """Take out what a call has for us, and arm its timer."""

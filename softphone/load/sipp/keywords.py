@@ -10,7 +10,7 @@ from email.utils import format_datetime
 from softphone.load.sipp.received import ReceivedMessage
 from softphone.load.sipp.settings import RunSettings
 from softphone.load.sipp.template import Keyword
-from softphone.load.sipp.values import Variables
+from softphone.load.sipp.values import Variables, finite_number
 from softphone.sans_io import Flow
 from softphone.sip.message import Response
 
@@ -43,9 +43,8 @@ class CallState:
         """Record the last received message."""
         self.last = received
         message = received.message
-        party = message.to if isinstance(message, Response) else message.from_
-        if party.tag is not None:
-            self.peer_tag = party.tag
+        if isinstance(message, Response) and message.to.tag is not None:
+            self.peer_tag = message.to.tag
 
     def take_routes(self, received: ReceivedMessage) -> None:
         """Record the route set and the remote target (RFC 3261 section 12.1)."""
@@ -77,14 +76,13 @@ class KeywordValues:
     def field_text(self, keyword: Keyword) -> str:
         """Return the text of a field of an injection file."""
         files = self._settings.injections
-        name = keyword.argument("file") or next(iter(files), "")
+        name = keyword.argument("file", self) or next(iter(files), "")
         if name not in files:
             return ""
         line = self._state.lines.get(name, 0)
-        given = keyword.argument("line")
+        given = keyword.argument("line", self)
         if given is not None:
-            number = self._state.variables.number(given[1:]) if given[0] == "$" else float(given)
-            line = int(number)
+            line = int(finite_number(given))
         return files[name].field_text(line, int(keyword.subject))
 
     def _field(self, keyword: Keyword) -> str:

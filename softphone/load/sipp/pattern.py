@@ -28,14 +28,13 @@ _CLASS = re.compile(r"\[:([a-z]+):\]")
 _ANY_FIRST = re.compile(r"\^?\(?\.\*")
 
 
-def compile_extended(text: str, *, ignore_case: bool = False) -> tuple[re.Pattern[str], bool]:
+def compile_extended(text: str) -> tuple[re.Pattern[str], bool]:
     """Return the pattern, and whether it need only be tried at the beginning.
 
     Raises ValueError for what is no extended regular expression.
     """
-    flags = re.DOTALL | (re.IGNORECASE if ignore_case else 0)
     try:
-        compiled = re.compile(_translate(text), flags)
+        compiled = re.compile(_translate(text), re.DOTALL)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"no extended regular expression: {error}") from error
     return compiled, _ANY_FIRST.match(text) is not None

@@ -55,6 +55,8 @@ class _ScenarioReader:
     steps: list[Step] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
     global_variables: set[str] = field(default_factory=set)
+    user_variables: set[str] = field(default_factory=set)
+    begins_with: list[NopStep] = field(default_factory=list)
 
     def read(self, root: Element) -> None:
         """Read all elements below `<scenario>`."""
@@ -73,7 +75,7 @@ class _ScenarioReader:
 
     def _element(self, element: Element) -> None:
         attributes = self._attributes(element)
-        reader = _READERS.get(element.name)
+        reader = ELEMENTS.get(element.name)
         if reader is None:
             self.problems.append(f"{element.line}: <{element.name}> is not supported")
             return
@@ -91,6 +93,20 @@ class _ScenarioReader:
 
     def _global(self, _: Element, attributes: AttributeReader) -> None:
         self.global_variables.update(attributes.names("variables"))
+
+    def _user(self, _: Element, attributes: AttributeReader) -> None:
+        self.user_variables.update(attributes.names("variables"))
+
+    def _init(self, element: Element, _: AttributeReader) -> None:
+        """Actions before the first call, which have no message, and lead nowhere."""
+        for child in element.children:
+            if child.name != "nop":
+                self.problems.append(f"{child.line}: <{child.name}> is not supported here")
+                continue
+            attributes = self._attributes(child)
+            actions = self._actions(child)
+            attributes.done()
+            self.begins_with.append(NopStep(line=child.line, actions=actions))
 
     def _reference(self, _: Element, attributes: AttributeReader) -> None:
         """Names variables that are assigned and not used, which is no mistake here."""
@@ -214,18 +230,21 @@ class _ScenarioReader:
                     self.problems.append(f"{step.line}: there is no label {name!r}")
 
 
-_READERS: Mapping[str, Callable[[_ScenarioReader, Element, AttributeReader], None]] = {
+ELEMENTS: Mapping[str, Callable[[_ScenarioReader, Element, AttributeReader], None]] = {
     "send": _ScenarioReader._send,
     "recv": _ScenarioReader._receive,
     "pause": _ScenarioReader._pause,
     "timewait": _ScenarioReader._time_wait,
     "nop": _ScenarioReader._nop,
     "label": _ScenarioReader._label,
+    "init": _ScenarioReader._init,
     "Global": _ScenarioReader._global,
+    "User": _ScenarioReader._user,
     "Reference": _ScenarioReader._reference,
     "CallLengthRepartition": _ScenarioReader._statistics,
     "ResponseTimeRepartition": _ScenarioReader._statistics,
 }
+"""The elements below `<scenario>`, and what reads each."""
 
 
 def read_scenario(
@@ -248,4 +267,6 @@ def read_scenario(
         tuple(reader.steps),
         reader.labels,
         frozenset(reader.global_variables),
+        frozenset(reader.user_variables),
+        tuple(reader.begins_with),
     )

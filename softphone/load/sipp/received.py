@@ -45,6 +45,14 @@ class ReceivedMessage:
         """The values of a header field, in order, as they came."""
         return list(self.message.headers.get_all(name))
 
+    def texts(self, name: str) -> list[str]:
+        """What is behind the name of a header field in each line that has it, as it came."""
+        key = field_key(name)
+        cut = (line.partition(":") for line in self.text.partition("\r\n\r\n")[0].split("\r\n"))
+        return [
+            colon + text for begin, colon, text in cut if colon and field_key(begin.strip()) == key
+        ]
+
     def header_line(self, name: str) -> str:
         """The field as one line with its name, its values joined by commas; "" without one."""
         values = self.values(name)

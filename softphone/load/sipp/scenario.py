@@ -19,7 +19,9 @@ from softphone.load.sipp.template import MessageTemplate, Template
 class SearchAction:
     """`ereg`, at `line`: search a pattern in a part of the received message, or in a variable.
 
-    `search_in` is msg, hdr, body or var.  `assign_to` takes the whole match and then the groups.
+    `search_in` is msg, hdr, body or var; `header` is the name of the field and `behind_name` the
+    colon and the blanks that are not searched.  `assign_to` takes the whole match and then the
+    groups.
     `check` fails the call without a match, `check_inverse` with one.
     """
 
@@ -27,6 +29,7 @@ class SearchAction:
     anchored: bool
     search_in: str
     header: str
+    behind_name: str
     occurrence: int
     variable: str
     check: bool
@@ -235,12 +238,15 @@ class SippScenario:
     """A scenario that was read whole, and holds nothing that this engine does not do.
 
     `labels` has the number of the step after each label, that of steps in all for one at the end.
+    `begins_with` are actions before the first call.
     """
 
     name: str
     steps: tuple[Step, ...]
     labels: Mapping[str, int]
     global_variables: frozenset[str] = field(default_factory=frozenset)
+    user_variables: frozenset[str] = field(default_factory=frozenset)
+    begins_with: tuple[NopStep, ...] = ()
 
     @property
     def calls(self) -> bool:

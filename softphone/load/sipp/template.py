@@ -12,7 +12,11 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-_KEYWORD = re.compile(r"\[([^\[\]\n]{1,1000})\]")
+_KEYWORD = re.compile(
+    r"\[((?:field[0-9]{1,4}|authentication)\s(?:[^\[\]\n]|\[[^\[\]\n]{1,200}\]){1,1000}"
+    r"|[^\[\]\n]{1,1000})\]"
+)
+"""A keyword; those with arguments may have keywords in them."""
 _OFFSET = re.compile(r"([A-Za-z_]+)([+-][0-9]{1,9})")
 _FIELD = re.compile(r"field([0-9]{1,4})")
 _ARGUMENT = re.compile(r"\s+([A-Za-z_]+)=(\"[^\"]*\"|[^\"\s]\S*)")
@@ -74,11 +78,12 @@ class Keyword:
     name: str
     subject: str = ""
     offset: int = 0
-    arguments: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+    arguments: tuple[tuple[str, Template], ...] = dataclasses.field(default=(), repr=False)
 
-    def argument(self, name: str) -> str | None:
-        """The value of an argument, or None."""
-        return dict(self.arguments).get(name)
+    def argument(self, name: str, value: FillKeyword) -> str | None:
+        """The text of an argument, or None; `value` fills in the keywords in it."""
+        template = dict(self.arguments).get(name)
+        return None if template is None else template.fill(value)
 
 
 Piece: TypeAlias = str | Keyword
@@ -228,10 +233,10 @@ def _parse_keyword(text: str, keys: Collection[str]) -> Keyword:
     moved = _OFFSET.fullmatch(text)
     if moved is not None and moved[1] in OFFSETS:
         return Keyword(moved[1], offset=int(moved[2]))
-    return _parse_arguments(text)
+    return _parse_arguments(text, keys)
 
 
-def _parse_arguments(text: str) -> Keyword:
+def _parse_arguments(text: str, keys: Collection[str]) -> Keyword:
     name = text.split(maxsplit=1)[0] if text.strip() else text
     number = _FIELD.fullmatch(name)
     kind = "field" if number is not None else name
@@ -240,13 +245,22 @@ def _parse_arguments(text: str) -> Keyword:
         # What follows the name may be a password.
         shown = name if name in _ARGUMENT_NAMES else text
         raise ValueError(f"keyword [{shown}] is not supported")
-    arguments = tuple((each[1], each[2].strip('"')) for each in _ARGUMENT.finditer(rest))
-    for given, _ in arguments:
+    arguments: list[tuple[str, Template]] = []
+    for match in _ARGUMENT.finditer(rest):
+        given, value = match[1], match[2].strip('"')
         if given not in _ARGUMENT_NAMES[kind]:
             raise ValueError(f"keyword [{name}]: {given}= is not supported")
-        if given == "line" and not re.fullmatch(r"[0-9]{1,9}|\$.+", dict(arguments)["line"]):
+        if given == "line" and not re.fullmatch(r"[0-9]{1,9}|\$.+|\[.+\]", value):
             raise ValueError(f"keyword [{name}]: line= is a number or a variable")
-    return Keyword(kind, number[1] if number is not None else "", arguments=arguments)
+        arguments.append((given, _parse_value(value, keys)))
+    return Keyword(kind, number[1] if number is not None else "", arguments=tuple(arguments))
+
+
+def _parse_value(text: str, keys: Collection[str]) -> Template:
+    """Read the value of an argument: a text with keywords, or `$name` for a variable."""
+    if text.startswith("$") and len(text) > 1:
+        return Template((Keyword("variable", text[1:]),))
+    return parse_template(text, keys)
 
 
 def parse_authentication(text: str) -> Keyword | None:
@@ -259,7 +273,7 @@ def parse_authentication(text: str) -> Keyword | None:
 
 
 def parse_message(text: str, keys: Collection[str], line: int) -> MessageTemplate:
-    """Read a message: blanks before each line, and line ends around it all, are dropped.
+    """Read a message: blanks around each line, and line ends around it all, are dropped.
 
     `line` is where the text begins in its file.  Raises ValueError with a line in its file.
     """
@@ -268,7 +282,7 @@ def parse_message(text: str, keys: Collection[str], line: int) -> MessageTemplat
     last = next((at for at in range(len(lines), first, -1) if lines[at - 1].strip()), first)
     templates: list[Template] = []
     for number in range(first, last):
-        stripped = lines[number].rstrip("\r").lstrip(" \t")
+        stripped = lines[number].strip(" \t\r")
         try:
             templates.append(parse_template(stripped, keys))
         except ValueError as error:

@@ -20,20 +20,25 @@ COMPARE: Mapping[str, Callable[[float, float], bool]] = {
 
 
 class Variables:
-    """The variables of one call; those that the scenario declares global are all calls'."""
+    """The variables of one call; those that the scenario declares so are all calls' or a user's.
 
-    def __init__(self, shared: MutableMapping[str, Value], shared_names: frozenset[str]) -> None:
+    Each of `shared` has values that outlive the call, and the names that it holds them of.
+    """
+
+    def __init__(self, *shared: tuple[MutableMapping[str, Value], frozenset[str]]) -> None:
         self._own: dict[str, Value] = {}
         self._shared = shared
-        self._shared_names = shared_names
 
     def assign(self, name: str, value: Value) -> None:
         """Give a variable a value."""
-        (self._shared if name in self._shared_names else self._own)[name] = value
+        self._holder(name)[name] = value
 
     def get(self, name: str) -> Value | None:
         """Return a variable's value, None before it has one."""
-        return (self._shared if name in self._shared_names else self._own).get(name)
+        return self._holder(name).get(name)
+
+    def _holder(self, name: str) -> MutableMapping[str, Value]:
+        return next((values for values, names in self._shared if name in names), self._own)
 
     def is_set(self, name: str) -> bool:
         """Whether a test of it succeeds: a text that was matched, True, or a number but 0."""
@@ -53,8 +58,13 @@ class Variables:
 
     def number(self, name: str) -> float:
         """Return it as a finite number; 0.0 for what is none, as a far end may have written it."""
-        try:
-            value = float(self.get(name) or 0.0)
-        except ValueError:
-            return 0.0
-        return value if math.isfinite(value) else 0.0
+        return finite_number(self.get(name) or 0.0)
+
+
+def finite_number(text: Value) -> float:
+    """Read a text as a finite number; 0.0 for what is none."""
+    try:
+        value = float(text)
+    except ValueError:
+        return 0.0
+    return value if math.isfinite(value) else 0.0

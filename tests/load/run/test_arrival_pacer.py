@@ -180,3 +180,25 @@ def test_fewer_calls_keep_others_from_beginning_until_some_have_ended():
 def test_calls_that_last_begin_as_many_as_may_be_up(changes, times):
     seen = changed(*changes, calls=2, rate=10.0, hold=0.2, duration=2.0, lasting=True)
     assert (seen.times, seen.ended) == (times, 2.1)
+
+
+def test_a_call_may_end_after_the_arrivals_were_canceled():
+    """As when a run is interrupted while an arrival waits for a slot."""
+
+    async def canceled():
+        pacer = ArrivalPacer(
+            plan_of(calls=1, rate=10.0),
+            asyncio.Event(),
+            on_late=lambda seconds: None,
+            on_held_back=lambda seconds: None,
+            clock=asyncio.get_running_loop().time,
+        )
+        arriving = asyncio.ensure_future(pacer.begin_calls(lambda number: None, begun=0.0))
+        await asyncio.sleep(1.0)
+        arriving.cancel()
+        await asyncio.gather(arriving, return_exceptions=True)
+        pacer.release_slot()
+        pacer.change(rate=5.0)
+        return arriving.cancelled()
+
+    assert run_virtually(canceled())

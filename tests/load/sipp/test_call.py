@@ -346,3 +346,34 @@ def test_a_request_that_is_not_waited_for_names_what_is(play):
         played.get(head_of("MESSAGE"))
         played.get(head_of("INFO", cseq=2))
         assert played.outcomes[0].cause == "unexpected INFO" + at(played, -1, element)
+
+
+@pytest.mark.parametrize(
+    ("header", "occurrence", "found"),
+    [
+        ("X-N:", 1, " one"),
+        ("X-N: ", 1, "one"),
+        ("X-N", 1, ": one"),
+        ("x-n:", 2, "two"),
+        ("X-N:", 3, ""),
+        ("X-M:", 1, ""),
+    ],
+)
+def test_a_header_is_searched_as_it_came(play, header, occurrence, found):
+    """What is behind the name that the scenario gives, blanks and all, as SIPp has it."""
+    search = f'<ereg regexp=".*" search_in="hdr" header="{header}" occurrence="{occurrence}"'
+    text = send("OPTIONS") + f'<recv response="200"><action>{search} assign_to="n" />'
+    played = play(text + "</action></recv>" + send("INFO", more="X-N: ([$n])"))
+    played.call()
+    played.get(head_of("200", "for OPTIONS", "X-N: one", "X-N:two"))
+    assert f"X-N: ({found})\r\n".encode() in played.sent[-1]
+
+
+def test_the_tag_of_the_far_end_is_that_of_its_answers(play):
+    """A request has it in From, where SIPp does not look."""
+    text = '<recv request="OPTIONS" />' + answer("200") + send("INFO") + OK + send("INFO")
+    played = play(text)
+    played.get(head_of("OPTIONS"))
+    assert b"To: <sip:b@127.0.0.1>\r\n" in played.sent[-1]
+    played.get(head_of("200", "for INFO"))
+    assert b"To: <sip:b@127.0.0.1>;tag=b\r\n" in played.sent[-1]

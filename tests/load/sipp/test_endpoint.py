@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from softphone.load.sipp import read_injection
+from softphone.load.sipp import ScenarioLog, StopWanted, read_injection
 from softphone.sans_io import Flow, Transport
 from tests.load.sipp.conftest import LOCAL, REMOTE, answer, head_of, send
 
@@ -108,3 +108,42 @@ def test_ended_calls_are_remembered_up_to_a_bound(play, monkeypatch):
         played.get(head_of("OPTIONS", call=f"call{number}"))
     assert played.get(head_of("OPTIONS", call="call20")) == []
     assert played.get(head_of("OPTIONS", call="call0")) == ["SIP/2.0 200 Reason"]
+
+
+FIRST = """<Global variables="n" />
+<init><nop><action><assign assign_to="n" value="%s" />
+<test assign_to="ok" variable="n" compare="equal" value="3" check_it="true" />
+</action></nop></init>"""
+
+
+def test_what_comes_before_the_first_call_comes_once(play):
+    text = FIRST % 3 + '<nop><action><add assign_to="n" value="1" /></action></nop>'
+    played = play(text + send("INFO", more="X-N: [$n] [$ok]"))
+    played.call(1)
+    played.call(2)
+    assert [b"X-N: 4.000000 \r" in played.sent[0], b"X-N: 5.000000 \r" in played.sent[1]] == [
+        True
+    ] * 2
+
+
+def test_a_run_whose_first_actions_fail_is_stopped(play):
+    played = play(FIRST % 4 + send("INFO"))
+    played.call(1)
+    stops = [event for event in played.events if isinstance(event, StopWanted | ScenarioLog)]
+    assert [type(event) for event in stops] == [ScenarioLog, StopWanted]
+    assert (stops[0].kind, stops[1].now) == ("error", True)
+    assert stops[0].text == "<test> in line 4"
+
+
+@pytest.mark.parametrize(("order", "values"), [("USER", "1 1 2 2"), ("SEQUENTIAL", "1 1 1 1")])
+def test_a_variable_of_a_user_is_kept_from_call_to_call(play, tmp_path, order, values):
+    users = tmp_path / "users.csv"
+    users.write_text(f"{order}\nalice\nbob\n")
+    text = '<User variables="n" /><nop><action><add assign_to="n" value="1" /></action></nop>'
+    played = play(
+        text + send("INFO", more="X-N: [$n]"), injections={"users.csv": read_injection(users)}
+    )
+    for number in range(1, 5):
+        played.call(number)
+    counted = [data.split(b"X-N: ")[1][:1].decode() for data in played.sent]
+    assert " ".join(counted) == values

@@ -34,11 +34,6 @@ def test_what_is_no_pattern_is_refused(pattern):
         compile_extended(pattern)
 
 
-def test_case_is_ignored_where_asked():
-    compiled, _ = compile_extended("via", ignore_case=True)
-    assert compiled.search("Via: x") is not None
-
-
 @pytest.mark.parametrize(("pattern", "first"), [(".*x", True), ("^(.*)x", True), ("a.*x", False)])
 def test_a_pattern_that_begins_with_anything_is_tried_once(pattern, first):
     assert compile_extended(pattern)[1] is first

@@ -98,6 +98,8 @@ def test_steps_are_typed(scenario):
             "k and theta have to be above 0",
         ),
         ('<scenario><label id="a" /><label id="a" /></scenario>', "label 'a' is there twice"),
+        ('<scenario><init><pause /></init><recv request="A" /></scenario>', "<pause> is not"),
+        ('<scenario><init><nop next="a" /></init></scenario>', 'next="…" is not supported'),
         ('<scenario><recv request="A">text</recv></scenario>', "has text"),
         (
             '<!DOCTYPE scenario [<!ENTITY a "aaaa">]><scenario name="&a;" />',

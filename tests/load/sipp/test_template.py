@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.load.sipp.template import Keyword, parse_message, parse_template
+from softphone.load.sipp.template import Keyword, Template, parse_message, parse_template
 
 
 def filled(text, **values):
@@ -12,9 +12,9 @@ def filled(text, **values):
     return head, body
 
 
-def test_blanks_before_lines_go_and_the_length_is_that_of_the_body():
+def test_blanks_around_lines_go_and_the_length_is_that_of_the_body():
     head, body = filled("\n\n   INFO a SIP/2.0\n\tL: [len]\n   X: b  \n\n  one\n two\n\n")
-    assert head == ["INFO a SIP/2.0", "L: 10", "X: b  "]
+    assert head == ["INFO a SIP/2.0", "L: 10", "X: b"]
     assert body == b"one\r\ntwo\r\n"
 
 
@@ -27,8 +27,12 @@ def test_a_line_of_one_keyword_without_value_goes():
     assert filled(text, last="")[0] == ["INFO a SIP/2.0", "X: ", ";tag=1"]
 
 
+def text(value):
+    return Template((value,))
+
+
 @pytest.mark.parametrize(
-    ("text", "keyword"),
+    ("written", "keyword"),
     [
         ("[call_id]", Keyword("call_id")),
         ("[cseq+1]", Keyword("cseq", offset=1)),
@@ -39,17 +43,30 @@ def test_a_line_of_one_keyword_without_value_goes():
         ("[field2]", Keyword("field", "2")),
         (
             '[field1 file="a b.csv" line=3]',
-            Keyword("field", "1", arguments=(("file", "a b.csv"), ("line", "3"))),
+            Keyword("field", "1", arguments=(("file", text("a b.csv")), ("line", text("3")))),
         ),
         (
             "[authentication username=joe password=schmo]",
-            Keyword("authentication", arguments=(("username", "joe"), ("password", "schmo"))),
+            Keyword(
+                "authentication",
+                arguments=(("username", text("joe")), ("password", text("schmo"))),
+            ),
+        ),
+        (
+            '[authentication username="[field0]" password="[$word]"]',
+            Keyword(
+                "authentication",
+                arguments=(
+                    ("username", Template((Keyword("field", "0"),))),
+                    ("password", Template((Keyword("variable", "word"),))),
+                ),
+            ),
         ),
         ("[own]", Keyword("key", "own")),
     ],
 )
-def test_a_keyword_is_read(text, keyword):
-    assert parse_template(text, ("own",)).pieces == (keyword,)
+def test_a_keyword_is_read(written, keyword):
+    assert parse_template(written, ("own",)).pieces == (keyword,)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import sys
 from contextlib import suppress
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QPixmap
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 from qasync import QEventLoop
 
@@ -38,6 +39,7 @@ from softphone.events import (
     PeerNamed,
     SecurityChanged,
 )
+from softphone.icons import Icon, icon_of_call
 
 LAST_LINE_SECONDS = 3.0
 """How long the window says how the call ended."""
@@ -69,13 +71,17 @@ class Popup(QWidget):
         self.call: Call | None = None
         self.answering: asyncio.Future[None] | None = None
         self.who, self.lock, self.state = QLabel(), QLabel(), QLabel("rings")
+        self.picture = QLabel()
         self.accept = QPushButton("Answer", objectName="answer")
         self.refuse = QPushButton("Decline", objectName="decline")
         self.accept.clicked.connect(self.begin_answer)
         self.refuse.clicked.connect(self.hang_up)
-        column, buttons = QVBoxLayout(self), QHBoxLayout()
-        for label in (self.who, self.lock, self.state):
-            column.addWidget(label)
+        column, security, buttons = QVBoxLayout(self), QHBoxLayout(), QHBoxLayout()
+        security.addWidget(self.picture)
+        security.addWidget(self.lock, 1)
+        column.addWidget(self.who)
+        column.addLayout(security)
+        column.addWidget(self.state)
         column.addLayout(buttons)
         buttons.addWidget(self.accept)
         buttons.addWidget(self.refuse)
@@ -87,13 +93,22 @@ class Popup(QWidget):
         name, number = peer.display_name or "", peer.uri.user or ""
         self.who.setText(number if name == number else f"{name} {number}".strip())
         security = self.incoming.security
-        level = security.level
-        # The sign needs a font with emoji; softphone.icons.icon_of_call(security) has a picture.
-        lock = "🔒 " if security.lock else ""  # encrypted to the far end, not only to the server
-        known = level is not SecurityLevel.UNKNOWN  # it is not while the call only rings
-        self.lock.setText(f"{lock}{level.value}" if known else "")
+        # The closed lock: encrypted to the far end, not only to the server.
+        icon = icon_of_call(security)
+        self.picture.setPixmap(self.draw(icon))
+        self.picture.setAccessibleName(icon.label)
+        known = security.level is not SecurityLevel.UNKNOWN  # it is not while the call only rings
+        self.lock.setText(security.level.value if known else "")
         # Why there is no lock, in sentences that may be shown.
         self.lock.setToolTip("\n".join(each.explanation for each in security.shortfalls))
+
+    def draw(self, icon: Icon) -> QPixmap:
+        """Draw an icon in the color of the text and as high as it."""
+        height = self.fontMetrics().height()
+        color = self.palette().windowText().color().name()
+        picture = QPixmap()
+        picture.loadFromData(icon.svg.replace("currentColor", color).encode(), "SVG")
+        return picture.scaledToHeight(height, Qt.TransformationMode.SmoothTransformation)
 
     def begin_answer(self) -> None:
         """Answer once, however often the button is clicked."""

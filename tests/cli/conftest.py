@@ -27,6 +27,7 @@ from softphone.sip.auth import DigestAlgorithm
 from softphone.sip.auth.digest_server import DigestVerified, DigestVerifier, VerifierConfig
 from softphone.sip.message import parse_datagram
 from tests.support.json_lines import check_lines, command_of, definition_of
+from tests.support.waiting import PATIENCE
 
 SOFTPHONE = [sys.executable, "-m", "softphone"]
 
@@ -118,8 +119,14 @@ def start():
     yield begin
     for process in started:
         if process.process.poll() is None:
+            # A lab that is killed leaves its Prosody, which has a session of its own.
+            process.process.terminate()
+    for process in started:
+        try:
+            process.process.communicate(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
             process.process.kill()
-        process.process.communicate()
+            process.process.communicate()
 
 
 @pytest.fixture(scope="session")

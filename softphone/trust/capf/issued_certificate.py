@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from softphone.trust.capf.errors import REARM, CapfCertificateRejected
-from softphone.trust.certificate import UNREADABLE, subject_of
+from softphone.trust.certificate import UNREADABLE, issuer_of, subject_of
 
 _CLIENT = {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
 CLOCK_TOLERANCE = timedelta(minutes=5)
@@ -28,7 +28,7 @@ def parse_certificate(der: bytes) -> x509.Certificate | None:
         certificate = x509.load_der_x509_certificate(der)
         certificate.public_key()
         list(certificate.extensions)
-    except (x509.InvalidVersion, TypeError, UnsupportedAlgorithm, *UNREADABLE):
+    except (x509.InvalidVersion, UnsupportedAlgorithm, *UNREADABLE):
         return None
     return certificate
 
@@ -37,7 +37,7 @@ def common_name_of(certificate: x509.Certificate) -> str | None:
     """The common name of the subject; None when there is none, or more than one."""
     try:
         found = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:
+    except UNREADABLE:
         return None
     return str(found[0].value) if len(found) == 1 else None
 
@@ -81,7 +81,7 @@ def check_issued(
     _check_purpose(certificate)
     if issued_by(certificate, issuers):
         return ()
-    sentence = f"was issued by {certificate.issuer.rfc4514_string()}, whom we did not expect"
+    sentence = f"was issued by {issuer_of(certificate)}, whom we did not expect"
     if strict:
         raise _rejected(sentence)
     return (f"the certificate {sentence}",) if issuers else ()
@@ -98,7 +98,7 @@ def _check_dates(certificate: x509.Certificate, wall: datetime) -> None:
         raise _rejected(
             f"expired on {certificate.not_valid_after_utc:%F %R} UTC and it is {wall:%F %R} here"
         )
-    if wall < certificate.not_valid_before_utc - CLOCK_TOLERANCE:
+    if wall + CLOCK_TOLERANCE < certificate.not_valid_before_utc:
         raise _rejected(
             f"is not valid before {certificate.not_valid_before_utc:%F %R} UTC and it is"
             f" {wall:%F %R} here (is our clock right?)"

@@ -24,8 +24,9 @@ from softphone.trust.disk.private_file import read_whole
 
 XMPP_ADDR = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.5")  # RFC 6120 section 13.7.1.4
 SRV_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.7")  # RFC 4985
-UNREADABLE = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
-"""What is raised for a certificate's extensions, all of them, where one cannot be read."""
+UNREADABLE = (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+"""What is raised for a name in a certificate that cannot be read, and for all its extensions where
+one cannot be read.  It is a TypeError for an attribute that is a BIT STRING."""
 _UTF8_STRING, _IA5_STRING = 0x0C, 0x16
 _MOST_SHOWN = 100
 """Most names in an error text, and most characters of each: a peer may present any number."""
@@ -133,7 +134,7 @@ def subject_of(certificate: x509.Certificate) -> str:
     """The subject as RFC 4514 text on one line; "(unreadable subject)" if it cannot be read."""
     try:
         return _one_line(certificate.subject.rfc4514_string())
-    except ValueError:
+    except UNREADABLE:
         return "(unreadable subject)"
 
 
@@ -141,7 +142,7 @@ def issuer_of(certificate: x509.Certificate) -> str:
     """The issuer as RFC 4514 text on one line; "(unreadable issuer)" if it cannot be read."""
     try:
         return _one_line(certificate.issuer.rfc4514_string())
-    except ValueError:
+    except UNREADABLE:
         return "(unreadable issuer)"
 
 
@@ -222,7 +223,7 @@ def _bare_jid(text: str) -> str:
 def _common_names(certificate: x509.Certificate) -> tuple[str, ...]:
     try:
         attributes = certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-    except ValueError:
+    except UNREADABLE:
         return ()
     # RFC 6125 section 6.4.4: only the most specific common name counts.
     return tuple(

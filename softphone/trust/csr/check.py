@@ -61,7 +61,7 @@ def read_certificate_request(data: bytes, *, source: str = "request") -> Certifi
     try:
         parsed = x509.load_pem_x509_csr(data) if armored else x509.load_der_x509_csr(data)
         subject = _subject_of(parsed.subject)
-    except ValueError as exc:
+    except UNREADABLE as exc:
         raise ConfigurationError(
             f"{source} is no certificate request in PEM or DER, or it is damaged"
         ) from exc

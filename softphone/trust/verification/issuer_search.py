@@ -97,7 +97,7 @@ def _read(der: bytes) -> x509.Certificate | None:
     try:
         certificate = x509.load_der_x509_certificate(der)
         _is_self_issued(certificate)
-    except (ValueError, x509.InvalidVersion):
+    except (x509.InvalidVersion, *UNREADABLE):
         return None
     return certificate
 
@@ -131,8 +131,7 @@ def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
         x509.ExtensionNotFound,
         InvalidSignature,
         UnsupportedAlgorithm,
-        TypeError,  # of a key that signs nothing
-        *UNREADABLE,
+        *UNREADABLE,  # also of a key that signs nothing
     ):
         return False
     return basic.ca

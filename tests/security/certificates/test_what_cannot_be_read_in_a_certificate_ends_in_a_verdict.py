@@ -1,7 +1,8 @@
-"""A certificate with an extension that cannot be read is refused or judged: nothing else is raised.
+"""A certificate with something that cannot be read is refused or judged: nothing else is raised.
 
 The library here does not know two of the nine kinds of general names (RFC 5280 section 4.2.1.6),
-and says so by an exception of its own kind, for any extension that is asked for.
+and says so by an exception of its own kind, for any extension that is asked for.  An attribute of a
+name that is a BIT STRING is a TypeError.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from softphone.trust import Service, der_of
+from softphone.trust import Service, ServiceEndpoint, der_of, question_about
 from softphone.trust.stir.attestation import AttestationLevel
 from softphone.trust.stir.passport import InvalidPassport, Passport
 from softphone.trust.stir.verification import load_path, verify_passport
@@ -66,3 +67,37 @@ def test_a_callers_certificate_with_one_is_refused(unread):
     path = load_path(signer.public_bytes(Encoding.PEM))
     with pytest.raises(InvalidPassport):
         verify_passport(passport, path, [PKI.root.certificate], wall=datetime.now(UTC))
+
+
+def with_bits(der: bytes) -> bytes:
+    """The certificate (DER) with a BIT STRING for each UTF8String that says "tables"."""
+    assert b"\x0c\x06tables" in der
+    return der.replace(b"\x0c\x06tables", b"\x03\x06\x00able!")
+
+
+@pytest.mark.parametrize("service", [Service.SIP, Service.XMPP_USER])
+def test_a_name_with_a_bit_string_is_shown_as_unreadable(service):
+    sub = PKI.leaf(Shape("sub", authority=True))
+    odd = with_bits(der_of(PKI.make(Shape("leaf", issuer_at="http://pki.test/1"), sub).certificate))
+    with pytest.raises(TypeError):
+        _ = x509.load_der_x509_certificate(odd).subject
+    place = ServiceEndpoint(service, "pbx.test", 5061, "pbx.test")
+    question = question_about(odd, place, reason="nobody knows it", wall=datetime.now(UTC))
+    assert (question.subject, question.issuer) == ("(unreadable subject)", "(unreadable issuer)")
+    assert question.names == ()
+    assert IssuerSearch([odd], {"pki.test"}).wanted == ()
+    assert IssuerSearch([der_of(sub.certificate), odd], {"pki.test"}).found == ()
+
+
+def test_a_directory_name_with_a_bit_string_is_an_extension_that_cannot_be_read():
+    name = x509.DirectoryName(PKI.root.certificate.subject)
+    shape = Shape("client", more=(x509.IssuerAlternativeName([name]),), crl="http://pki.test/crl")
+    odd = with_bits(der_of(PKI.leaf(shape).certificate))
+    found = examine(
+        [odd, der_of(PKI.root.certificate)],
+        Service.SIP,
+        None,
+        wall=datetime.now(UTC),
+        rules=GateRules(anchors=frozenset({der_of(PKI.root.certificate)})),
+    )
+    assert found.wanted == ()

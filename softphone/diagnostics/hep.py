@@ -1,4 +1,4 @@
-"""SIP messages as a Homer server takes them: HEP version 3 over UDP, secrets masked.
+"""SIP messages as a Homer server takes them: HEP version 3 over UDP, secrets and texts masked.
 
 What a capture node beside a server cannot read under TLS is sent from here, in clear: to a
 collector on this host or in a network that may see who calls whom.  Media are not sent.
@@ -142,8 +142,12 @@ class HepSender:
         source, destination = flow.local, flow.remote
         if not outgoing:
             source, destination = destination, source
+        masked = mask(message.decode("latin-1"), evenly=True).encode("latin-1")
+        if item.cseq.method == "MESSAGE":
+            # What people write to one another is no signaling, and goes on in clear from here.
+            masked = masked[: len(masked) - len(item.body)] + b"*" * len(item.body)
         packet = encode_hep(
-            mask(message.decode("latin-1"), evenly=True).encode("latin-1"),
+            masked,
             source=source,
             destination=destination,
             transport=flow.transport,

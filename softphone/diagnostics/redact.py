@@ -42,7 +42,7 @@ _SECRETS = tuple(
         # a=ice-pwd:asd88fgpdd777uzjYhagZg (RFC 8839); the ufrag is public
         r"(\bice-pwd[ \t]{0,99}:[ \t]{0,99})[^\s\\\"]++",
         # Digest ... response="...", nonce="...", cnonce=...
-        r"(\b(?:response|nonce|cnonce|nextnonce|rspauth|opaque|ha1)\s{0,9}=\s{0,9})"
+        r"(\b(?:response|nonce|cnonce|nextnonce|rspauth|opaque|ha1)\s*+=\s*+)"
         rf"(?:{_DOUBLE}|[^\s,;\"]++)",
         # Authorization: Bearer eyJ..., and any scheme but Digest, whose parameters are above
         rf"(^(?:proxy-)?authorization[ \t]{{0,9}}:{_FOLD}{{0,9}}(?!digest\b)[^\s]{{1,40}}+"
@@ -64,8 +64,8 @@ _SECRETS = tuple(
         # A JSON Web Token under any name: its Base64 header begins with these letters.
         r"(\beyJ)[A-Za-z0-9_\-]{8,}+(?:\.[A-Za-z0-9_\-]*+)++",
         # password = "...", access_token=..., "secret": "..."
-        r"((?:password|passwd|passphrase|secret|token|client_assertion|device_code|code_verifier|api_?key|auth_?string"
-        rf"|jsessionid(?:sso)?)[\"']?\s{{0,9}}[=:]{{1,2}}\s{{0,9}}b?)(?:{_DOUBLE}|{_SINGLE}|[^\s,;&\"]++)",
+        r"((?:password|passwd|passphrase|secret|token|client_assertion|device_code|code_verifier|api[-_]?key|auth_?string"
+        rf"|jsessionid(?:sso)?)[\"']?\s*+[=:]{{1,2}}\s*+b?)(?:{_DOUBLE}|{_SINGLE}|[^\s,;&\"]++)",
         # https://app/callback?code=... and the body of a token request (RFC 6749 sections 4.1, 4.5)
         r"((?:^|[?&\"'])(?:code|code_verifier|device_code|user_code|assertion|samlresponse)"
         r"(?:=|%3d))[^&\s\"'<>#]++",
@@ -81,13 +81,15 @@ _SECRETS = tuple(
         # sip:user:password@host, https://user:password@host
         r"(\bsips?:[^\s:@<>\"]{1,200}+:)[^\s@<>\"]{1,200}+(?=@)",
         r"(://[^\s:@/<>\"']{0,200}+:)[^\s@/<>\"']{1,200}+(?=@)",
+        # sip:1234;postd=pp4711@host: digits that are dialed after the answer (RFC 2806)
+        r"(;postd=)[^\s;@?&<>\"]++",
         # application/dtmf-relay, also where the text does not name the content type
         rf"({_LINE}signal[ \t]{{0,9}}=[ \t]{{0,9}})[^\r\n\\]++",
         # ... in a message as repr or JSON, where the body follows the content type
         rf"({_DIGITS}[^\r\n\"']{{0,500}}?(?:\\r)?\\n(?:\\r)?\\n)[^\"'\\]++",
         rf"({_DIGITS}[^{{}}\r\n]{{0,200}}?[\"'](?:body|content|data){_ENTRY})[^\"']++",
         # <kpml-response ... digits="4711"/> (RFC 4730)
-        r"(\bdigits\s{0,9}=\s{0,9})(?:\"[^\"<>]*+\"?|'[^'<>]*+'?)",
+        r"(\bdigits\s*+=\s*+)(?:\"[^\"<>]*+\"?|'[^'<>]*+'?)",
         # RFC 7468
         r"(-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----)[^-]++",
     )

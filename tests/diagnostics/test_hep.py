@@ -36,6 +36,11 @@ def chunks(packet):
     return found
 
 
+TEXT = MESSAGE.replace(b"OPTIONS", b"MESSAGE").replace(
+    b"Length: 0\r\n\r\n", b"Length: 15\r\nContent-Type: text/plain\r\n\r\nwe met at nine!"
+)
+
+
 @pytest.fixture
 def collector():
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as listening:
@@ -106,6 +111,13 @@ def test_a_message_arrives_masked_with_its_length_and_its_direction(collector, s
     assert (sent[0x11], sent[9], sent[0xA]) == (b"one@pbx", struct.pack(">I", 1234), b"\0\x07\xa1 ")
     assert (sent[3], sent[4]) == (received[4], received[3])
     assert sender.sent == 2
+
+
+def test_what_people_write_is_masked_with_its_length(collector, sender):
+    tell(sender, TEXT)
+    text = chunks(collector.recv(4096))[0x000F]
+    assert (len(text), text.partition(b"\r\n\r\n")[2]) == (len(TEXT), b"*" * 15)
+    assert b"Call-ID: one@pbx" in text
 
 
 def test_a_stream_is_sent_by_messages_however_it_is_cut(collector, sender):

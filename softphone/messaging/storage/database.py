@@ -83,8 +83,10 @@ def check_address(url: Any, where: str) -> None:
     """Raise ConfigurationError if `url` (`sqlalchemy.engine.URL`) leads to an unverified server.
 
     Only PostgreSQL servers on other machines are verified; `where` is the setting that has the
-    address.
+    address.  An SQLite file is named by its path, since it is made for its owner only beforehand.
     """
+    if url.get_backend_name() == "sqlite" and (url.database or "").lower().startswith("file:"):
+        raise ConfigurationError(f"{where}: name the SQLite file by its path, not by file:")
     if url.get_backend_name() != "postgresql":
         return
     hosts = list(_hosts(url))

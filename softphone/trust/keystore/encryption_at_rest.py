@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import os
 from pathlib import Path
 
@@ -17,10 +18,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from softphone.errors import ConfigurationError
 from softphone.sans_io import Entropy
 from softphone.security import KeyMaterial
-from softphone.trust.disk import write_private
+from softphone.trust.disk import check_file, read_whole, readable_by_others, write_private
 from softphone.trust.fips import random_bytes
 
+logger = logging.getLogger("softphone.trust")
+
 _KEY, _NONCE, _MARK = 32, 12, "v1:"
+_LARGEST = 4096
+"""The most bytes that are read of what is meant to be a key."""
 
 
 class FileCipher:
@@ -58,15 +63,17 @@ def open_file_cipher(
 ) -> FileCipher:
     """Open the cipher with the key in a file; makes the file (0600) with a new key if missing.
 
-    Raises ConfigurationError when the file cannot be read or written, or has not 32 bytes.
+    Raises ConfigurationError when the file cannot be read or written, has not 32 bytes, or can be
+    written by others; logs a warning when others can read it.
     """
     path = Path(path)
     if not path.exists():
         write_private(path, entropy(_KEY))
-    try:
-        key = path.read_bytes()
-    except OSError as exc:
-        raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc
+    check_file(path)
+    key = read_whole(path, most=_LARGEST)
+    warning = readable_by_others(path)
+    if warning is not None:
+        logger.warning("%s", warning, extra={"once": True})
     if len(key) != _KEY:
         raise ConfigurationError(f"{path} has {len(key)} bytes: a key has {_KEY}")
     return FileCipher(KeyMaterial(key), entropy=entropy)

@@ -58,6 +58,8 @@ def test_another_machine_that_nobody_verifies_is_refused(address):
         (PLACE + "db.example.test/name?ssl=verify-full&direct_tls=1", "direct_tls is not taken"),
         (PLACE + "db.example.test/name?ssl=verify-full&passfile=/p", "passfile is not taken"),
         (PLACE + "/name?ssl=verify-full", "needs a host"),
+        ("sqlite+aiosqlite:///file:audit.db?uri=true", "by its path"),
+        ("sqlite+aiosqlite:///FILE:/tmp/audit.db", "by its path"),
         ("postgresql+psycopg://db.example.test/name?ssl=verify-full", r"postgresql\+asyncpg: only"),
     ],
 )

@@ -35,3 +35,22 @@ def test_a_file_of_another_size_is_no_key(tmp_path):
     (tmp_path / "key").write_bytes(b"short")
     with pytest.raises(ConfigurationError, match="5 bytes"):
         open_file_cipher(tmp_path / "key")
+
+
+def test_a_key_that_others_can_write_is_not_used(tmp_path):
+    (tmp_path / "key").write_bytes(bytes(32))
+    (tmp_path / "key").chmod(0o620)
+    with pytest.raises(ConfigurationError, match="its group can write"):
+        open_file_cipher(tmp_path / "key")
+
+
+def test_of_a_key_that_others_can_read_a_warning_is_logged(tmp_path, caplog):
+    (tmp_path / "key").write_bytes(bytes(32))
+    (tmp_path / "key").chmod(0o640)
+    open_file_cipher(tmp_path / "key")
+    assert "can be read by others" in caplog.text
+
+
+def test_a_file_without_an_end_is_no_key():
+    with pytest.raises(ConfigurationError, match="larger than 4096"):
+        open_file_cipher("/dev/zero")

@@ -43,7 +43,10 @@ logger = logging.getLogger("softphone.messaging")
 CLIENT_TLS = "urn:x-softphone:client-tls:0"
 """The feature (XEP-0030) of a client that supports TLS with other clients."""
 MOST_STANZA = 1 << 18
+MOST_PRESENT = 10_000
+"""How many clients' presences are heard at a time, and of how many users: anybody can send one."""
 _STREAMS = "http://etherx.jabber.org/streams"
+_PRESENCE = "{jabber:client}presence"
 _SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 _NODE_NAME = "{urn:xmpp:domain-based-name:0}hostname"
 _FETCHED = (OAUTHBEARER, CISCO_VTG_TOKEN)
@@ -122,9 +125,14 @@ class XmppStream(ClientXMPP):
         self._tail = b""
         self.refusal: SoftphoneError | None = None
         self.reading_paused = False
+        self._present: set[str] = set()
         for name in (*_PLUGINS, *(("xep_0047",) if config.policy.negotiates else ())):
             self.register_plugin(name, dict(_SETTINGS.get(name, {})))
         self.add_filter("out_sync", self._hold_unsent)
+        # slixmpp would ask each sender of a presence for its features: it would learn that we are
+        # there, whether or not it may, and have us keep whatever it answers.
+        self.remove_handler("Entity Capabilities")
+        self.del_event_handler("entity_caps", self.plugin["xep_0115"]._process_caps)
         # TLS was established before this stream began, so it is never negotiated in it.
         plugins: Any = self.plugin
         plugins.disable("feature_starttls")
@@ -149,6 +157,7 @@ class XmppStream(ClientXMPP):
         self.reading_paused = False
         self._unfinished = 0
         self._tail = b""
+        self._present.clear()
         if self._run_out_filters is None or self._run_out_filters.done():
             self._run_out_filters = asyncio.ensure_future(self.run_filters())
         self.init_plugins()  # type: ignore[no-untyped-call]
@@ -302,7 +311,20 @@ class XmppStream(ClientXMPP):
             if mechanisms is not None:
                 texts = (each.text or "" for each in mechanisms.findall(_NODE_NAME)[:2])
                 self.node_names = tuple(each.strip().lower().rstrip(".") for each in texts)
-        super()._spawn_event(xml)
+        if xml.tag != _PRESENCE or self._hears(xml):
+            super()._spawn_event(xml)
+
+    def _hears(self, presence: ET.Element) -> bool:
+        """Whether a presence is heard: slixmpp keeps its sender in a roster without a bound."""
+        sender, kind = presence.get("from", ""), presence.get("type")
+        if kind == "unavailable":
+            self._present.discard(sender)
+        elif kind is None and sender not in self._present:
+            if len(self._present) >= MOST_PRESENT:
+                return False
+            self._present.add(sender)
+        roster: Any = self.client_roster
+        return roster.has_jid(sender.partition("/")[0]) or len(roster) < MOST_PRESENT
 
     # Signing in
 

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from softphone.config.account import FetchToken, OAuthConfig
-from softphone.errors import AuthenticationFailed
+from softphone.errors import AuthenticationFailed, ConfigurationError
 from softphone.operating_system import kill_process_group
 from softphone.security import KeyMaterial
 from softphone.sip.auth import LONGEST_TOKEN, FetchBearer, is_bearer_token
+from softphone.trust.disk import check_file
 
 FetchTokenBytes: TypeAlias = Callable[[bool], Awaitable[bytes]]
 """`await fetch(refused)` returns a token, or the JSON of a token endpoint.
@@ -149,8 +150,11 @@ def token_bearer(config: OAuthConfig) -> FetchBearer:
 
 def _read(path: Path) -> bytes:
     try:
+        check_file(path, group=True)
         with path.open("rb") as file:
             return file.read(LARGEST)
+    except ConfigurationError as error:
+        raise AuthenticationFailed(f"oauth.token_file: {error}", status=407) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", None) or error
         raise AuthenticationFailed(f"oauth.token_file: {path}: {why}", status=407) from error

@@ -9,8 +9,9 @@ from __future__ import annotations
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from softphone.config import load_account
-from softphone.errors import ConfigurationError
+from softphone.config import OAuthConfig, load_account
+from softphone.config.token_source import fetch_token
+from softphone.errors import AuthenticationFailed, ConfigurationError
 from softphone.provisioning.config_store import ConfigStore
 from softphone.trust import IdentityStore, ListKind, Service, TrustListStore, TrustStore
 from softphone.trust.certificate import Pin
@@ -111,3 +112,14 @@ def test_an_account(tmp_path):
     assert_refused(file, lambda: load_account(file), (0o602, 0o666))
     file.chmod(0o660)  # a person's own group, as many systems have it
     assert load_account(file).config.aor
+
+
+async def test_a_token(tmp_path):
+    """Who writes it decides as whom the user is signed in; it may change after the start."""
+    file = tmp_path / "token"
+    file.write_text("abc.def.ghi")
+    file.chmod(0o666)
+    with pytest.raises(AuthenticationFailed, match="can write"):
+        await fetch_token(OAuthConfig(file))
+    file.chmod(0o600)
+    assert await fetch_token(OAuthConfig(file)) == b"abc.def.ghi"

@@ -39,6 +39,18 @@ async def test_a_sender_is_asked_for_nothing(chat):
     assert "evil.test" not in connection.written
 
 
+async def test_an_answer_that_was_not_asked_for_is_not_kept(chat):
+    one, connection = chat
+    kept = one.plugin["xep_0030"].static.nodes
+    before = len(kept)
+    for number in range(3):
+        query = f"<query xmlns='http://jabber.org/protocol/disco#info' node='n{number}'/>"
+        connection.say(f"<iq type='result' id='{number}' from='u@evil.test/r'>{query}</iq>")
+    for _ in range(200):
+        await asyncio.sleep(0)
+    assert len(kept) == before
+
+
 @pytest.mark.parametrize("kinds", [("", ""), ("", " type='unavailable'"), (" type='subscribe'",)])
 async def test_strangers_are_kept_up_to_a_bound_and_the_roster_is_heard(chat, monkeypatch, kinds):
     monkeypatch.setattr(module, "MOST_PRESENT", 20)

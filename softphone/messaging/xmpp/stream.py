@@ -53,6 +53,8 @@ _FETCHED = (OAUTHBEARER, CISCO_VTG_TOKEN)
 """Mechanisms whose credential is fetched for each sign-in."""
 _PLUGINS = ("xep_0030", "xep_0115", "xep_0198", "xep_0199", "xep_0184", "xep_0203", "xep_0045")
 _SETTINGS: dict[str, dict[str, object]] = {
+    # Its cache keeps every answer, also those that nobody has asked for.
+    "xep_0030": {"use_cache": False},
     "xep_0047": {"block_size": 4096, "max_block_size": 8192},
     "xep_0115": {"caps_node": "urn:x-softphone", "broadcast": False},
     "xep_0184": {"auto_ack": False, "auto_request": False},

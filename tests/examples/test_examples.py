@@ -11,6 +11,7 @@ from tests.examples.conftest import EXAMPLES, PROJECT
 
 PUBLIC = {
     "softphone",
+    "softphone.agents.pipecat",
     "softphone.blocking",
     "softphone.errors",
     "softphone.events",

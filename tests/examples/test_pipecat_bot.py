@@ -1,0 +1,47 @@
+"""The bot of pipecat's: greeted, interrupted, transferred, and dialing."""
+
+from __future__ import annotations
+
+import os
+
+from softphone.events import EndedBy
+from softphone.media.audio import tone_level
+from tests.support.pipecat_site import SITE, need_pipecat
+from tests.support.sounds import samples, silence, speech
+from tests.support.waiting import patiently, until
+
+need_pipecat()
+PLACES = {"PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(SITE)])}
+
+
+async def hears_beeps(call):
+    while tone_level((await call.audio.read(800)).pcm, 440.0, 8000) < -20.0:
+        pass
+
+
+async def test_a_caller_interrupts_and_is_transferred_and_the_bot_calls(lab, account_of, run):
+    alice = await account_of("alice")
+    async with run("pipecat_bot.py", lab.accounts["bob"], **PLACES) as program:
+        await program.line("is registered")
+        async with await alice.dial("bob").answered(timeout=60) as call:
+            call.audio.use_rates(read_hz=8000, write_hz=8000)
+            await program.line("bot: Hello")
+            await patiently(hears_beeps(call))
+            await call.audio.write(samples(speech(1.0), silence(1.5)))
+            line = await program.line("interrupted after")
+            assert 0.1 < float(line.split()[2]) < 5.0
+            await program.line("bot: I see")
+            await patiently(hears_beeps(call))
+            await call.send_digits("1")
+            await program.line("bot: One moment")
+            await call.audio.write(samples(speech(1.0)))
+        program.stop()
+        assert await program.ended() == 0
+    arguments = ("pipecat_bot.py", lab.accounts["bob"], "alice")
+    async with run(*arguments, **PLACES) as program:
+        call = await (await patiently(anext(alice.incoming()))).answer()
+        await program.line("bot: Hello")
+        await call.send_digits("2")
+        await until(lambda: call.state.name == "TERMINATED")
+        assert (await call.ended()).by is EndedBy.REMOTE
+        assert await program.ended() == 0

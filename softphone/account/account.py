@@ -677,6 +677,18 @@ class Account:
 
         return OutgoingCall(NameAddr(None, uri, ()), partial(self._place, uri, launch))
 
+    def check_dial(self, target: str) -> SipUri:
+        """Return the URI of `target` if the dial policy admits a call to it now; count nothing.
+
+        Before a person is asked whether to call: `dial` judges again.  Raises ConfigurationError,
+        DialRefused.
+
+        :meta private:
+        """
+        uri = self.config.target_uri(target)
+        self._context.dial_gate.check(uri, now=asyncio.get_running_loop().time())
+        return uri
+
     async def _place(
         self, uri: SipUri, launch: Callable[[DialPermit], Awaitable[OutgoingLeg]]
     ) -> OutgoingLeg:

@@ -54,6 +54,11 @@ COMMANDS = (
         "discovery.options:SignInOptions",
         "Sign a user in from a mail address: phone, chat, directory and voicemail",
     ),
+    (
+        "mcp",
+        "mcp.options:McpOptions",
+        "Let a model telephone: serve calls as tools of the Model Context Protocol (MCP)",
+    ),
     ("lab", "lab_options:LabOptions", "Run a CUCM-like server on loopback until interrupted"),
     (
         "demo",

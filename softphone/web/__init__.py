@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from softphone.web.event_feed import EventFeed
 from softphone.web.http_requests import quiet_logger, send_continue
-from softphone.web.sign_in import SignIn, host_names
-from softphone.web.web_site import BadRequest, SiteContent, WebSite
+from softphone.web.sign_in import SignIn, foreign, host_names
+from softphone.web.web_site import BadRequest, SiteContent, WebSite, certificate_hosts
 
 __all__ = [
     "BadRequest",
@@ -21,6 +21,8 @@ __all__ = [
     "SignIn",
     "SiteContent",
     "WebSite",
+    "certificate_hosts",
+    "foreign",
     "host_names",
     "quiet_logger",
     "send_continue",

@@ -22,7 +22,13 @@ from softphone.extras import require_module
 from softphone.monitoring import PageAccess
 from softphone.sans_io import Entropy
 from softphone.security import ClientCertificates
-from softphone.trust import TlsSettings, load_certificate_file, names_of, server_context
+from softphone.trust import (
+    TlsCredential,
+    TlsSettings,
+    load_certificate_file,
+    names_of,
+    server_context,
+)
 from softphone.web.http_requests import quiet_logger, send_continue
 from softphone.web.sign_in import SignIn, foreign, host_names
 
@@ -77,6 +83,17 @@ class SiteContent:
     get: Mapping[str, Handler]
     post: Mapping[str, Change]
     largest_body: int = LARGEST_BODY
+
+
+def certificate_hosts(credential: TlsCredential | None) -> list[str]:
+    """Return the hosts in a certificate of ours, as a URL has them; none without a certificate."""
+    if credential is None:
+        return []
+    kinds = [
+        name.partition(":")[::2]
+        for name in names_of(load_certificate_file(credential.certificate)[0])
+    ]
+    return [f"[{name}]" if ":" in name else name for kind, name in kinds if kind in ("dns", "ip")]
 
 
 class WebSite:
@@ -162,7 +179,7 @@ class WebSite:
             access.host,
             self.port,
             loopback=access.loopback,
-            names=self._certificate_names(),
+            names=certificate_hosts(self._access.credential),
             tls=context is not None,
         )
 
@@ -174,15 +191,6 @@ class WebSite:
                 credential=self._access.credential, client_certificates=ClientCertificates.NONE
             )
         )
-
-    def _certificate_names(self) -> list[str]:
-        if self._access.credential is None:
-            return []
-        found = names_of(load_certificate_file(self._access.credential.certificate)[0])
-        kinds = [name.partition(":")[::2] for name in found]
-        return [
-            f"[{name}]" if ":" in name else name for kind, name in kinds if kind in ("dns", "ip")
-        ]
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._server is not None:

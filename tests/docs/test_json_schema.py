@@ -63,6 +63,7 @@ PLACES = {
     "im": ("messaging/im.py",),
     "lab": ("lab.py",),
     "load": ("load",),
+    "mcp": ("mcp", *LINE),
     "register": REGISTER,
     "sign-in": (
         *("discovery/sign_in.py", "messaging/im.py:show_message", "sso/sso.py:_sign_on"),

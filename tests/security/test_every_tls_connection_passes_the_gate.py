@@ -30,6 +30,7 @@ GIVES_CONTEXT = {
     "softphone/net/stream/tls_handshake.py": "the gate",
     "softphone/monitoring/page_server.py": "a server, which asks for a token and dials nothing",
     "softphone/agents/rest_server.py": "a server, which asks for a token and dials nothing",
+    "softphone/mcp/http_server.py": "a server, which asks for a token and dials nothing",
     "softphone/web/web_site.py": "a server of a page behind a sign-in, which dials nothing",
     "softphone/lab/edge/xmpp.py": "a server that asks for no client certificate",
 }
@@ -45,6 +46,7 @@ TAKES_CONTEXTS = {
     "softphone/messaging/client.py": "slixmpp wants one, and dials nothing",
     "softphone/monitoring/page_server.py": "a server, which asks for a token and dials nothing",
     "softphone/agents/rest_server.py": "a server, which asks for a token and dials nothing",
+    "softphone/mcp/http_server.py": "a server, which asks for a token and dials nothing",
     "softphone/web/web_site.py": "a server of a page behind a sign-in, which dials nothing",
     "softphone/lab/im_presence.py": "a server that asks for no client certificate",
     "softphone/lab/presence_stream.py": "a server that asks for no client certificate",

@@ -117,6 +117,7 @@ def _fields(total: Tally) -> dict[str, Any]:
             "held_back_s": round(total.held_back, 2),
         },
         "setup_ms": _quantiles(total.setup_ms, (50, 95, 99), 1),
+        "arrival_ms": _quantiles(total.arrival_ms, (50, 95, 99), 1),
         "mos": _quantiles(total.mos, (5, 50), 2),
         "packets": _packets(total),
         "cpu_ms_per_call_second": (
@@ -279,6 +280,10 @@ def _all_figures(result: LoadResult) -> list[tuple[str, str]]:
         ("held back by --calls, s", f"{total.held_back:.1f}"),
         ("users registered", _registered(total)),
         ("set-up p50 / p95 / p99, ms", quantiles_text(total.setup_ms, 0.5, 0.95, 0.99)),
+        (
+            "from its time in the schedule p50 / p95 / p99, ms",
+            quantiles_text(total.arrival_ms, 0.5, 0.95, 0.99),
+        ),
         ("MOS p5 / p50", quantiles_text(total.mos, 0.05, 0.5)),
         ("jitter p50 / p95 / p99, ms", quantiles_text(total.jitter_ms, 0.5, 0.95, 0.99)),
         ("packets sent / received", f"{total.sent:,} / {total.received:,}"),

@@ -55,7 +55,9 @@ class Tally:
     `lateness_ms` has one value for each.  Skipped packets count as late.  `mos`, `jitter_ms` and
     `loss` (percent) have one value for each whole call.  `media_paths` counts the processes that
     place calls by the path that their media take.  `held_back` is the time in seconds that calls
-    began later than scheduled, because the most allowed calls were up.
+    began later than scheduled, because the most allowed calls were up.  `setup_ms` is from the
+    INVITE to the answer, `arrival_ms` from when the schedule had the call: what delayed the
+    generator, or made a call wait for a slot, is in it (no coordinated omission).
     `signaling` counts what a SIPp scenario met: retransmissions, malformed messages, and messages
     of no call.
     """
@@ -70,6 +72,7 @@ class Tally:
     media_paths: Counter[str] = field(default_factory=Counter)
     injected: Counter[str] = field(default_factory=Counter)
     setup_ms: Histogram = field(default_factory=_milliseconds)
+    arrival_ms: Histogram = field(default_factory=_milliseconds)
     registrations: int = 0
     registered: int = 0
     retried: int = 0

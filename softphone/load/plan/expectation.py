@@ -44,6 +44,7 @@ as answered.  A registration that was refused and repeated counts by its last at
 _QUANTILES: Mapping[str, tuple[str, Callable[[Tally], Histogram]]] = {
     "mos": ("", lambda t: t.mos),
     "setup": ("ms", lambda t: t.setup_ms),
+    "arrival": ("ms", lambda t: t.arrival_ms),
     "registration": ("ms", lambda t: t.registration_ms),
     "jitter": ("ms", lambda t: t.jitter_ms),
     "lateness": ("ms", lambda t: t.lateness_ms),
@@ -69,6 +70,7 @@ _UNMEASURED: Mapping[str, str] = {
     "audio": "no call was listened to: it takes calls of 3 s, and --checks above 0",
     "mos_p": "no call had media for long enough",
     "setup_p": "no INVITE was answered",
+    "arrival_p": "no call was answered",
     "registration_p": "no user registered",
     "jitter_p": "no call had media for long enough",
     "lateness_p": "no packet was sent",
@@ -78,7 +80,8 @@ _UNMEASURED: Mapping[str, str] = {
 
 ACCEPTED = (
     "answered, failed, dropped, registered, loss, late, audio in %; "
-    "setup_pN, registration_pN, jitter_pN, lateness_pN in ms or s; mos_pN; loss_pN in %; "
+    "setup_pN, arrival_pN, registration_pN, jitter_pN, lateness_pN in ms or s; mos_pN; "
+    "loss_pN in %; "
     "with >=, <=, >, < or =; and suite=NAME, where NAME is clear or "
     + ", ".join(suite.value for suite in CryptoSuite)
 )

@@ -36,11 +36,13 @@ class ArrivalPacer:
         self._started = 0
         self._lasting = False
         self._number = 0
-        self._begun = 0.0
+        self._begun = self._shifted = 0.0
         self._arrivals: Iterator[tuple[int, float]] = iter(())
         self._changes = 0
         self._pause: asyncio.Timeout | None = None
         self._ending = False
+        self.waited = 0.0
+        """Seconds by which the last arrival began later than the schedule had it at first."""
 
     def release_slot(self) -> None:
         """Note that a call that was begun is over."""
@@ -66,7 +68,7 @@ class ArrivalPacer:
             schedule = parse_arrival(kind, rate=rate, seed=self._plan.seed + self._changes)
             # Numbering goes on at a multiple of `workers`: each number keeps its worker.
             first = (self._number // self._plan.workers + 1) * self._plan.workers
-            self._begun = self._clock() + 1.0 / rate
+            self._begun, self._shifted = self._clock() + 1.0 / rate, 0.0
             self._arrivals = self._own_arrivals(schedule, first)
         self._wake()
 
@@ -112,9 +114,12 @@ class ArrivalPacer:
         # Overdue arrivals begin at once, but each yields to the event loop first.
         await asyncio.sleep(0)
         late = max(0.0, -delay)
-        self._begun += await self._take_slot()
+        held_back = await self._take_slot()
+        self._begun += held_back
+        self._shifted += held_back
         if self._over.is_set():
             return
+        self.waited = late + self._shifted
         self._on_late(late)
         self._number = number
         self._started += 1

@@ -162,9 +162,17 @@ class CallTracker:
 
     @asynccontextmanager
     async def track_outgoing(
-        self, outgoing: OutgoingCall, says: int, hears: int | None = None
+        self,
+        outgoing: OutgoingCall,
+        says: int,
+        hears: int | None = None,
+        *,
+        due: float | None = None,
     ) -> AsyncIterator[Call]:
-        """Place a call and measure it.  Counts a failure and raises it."""
+        """Place a call and measure it, from when it was `due`, too.
+
+        Counts a failure and raises it.
+        """
         self.tally.attempted += 1
         begun = self.clock()
         async with _leaving(outgoing):
@@ -178,7 +186,9 @@ class CallTracker:
                 raise
             tally = self.tally
             tally.answered += 1
-            tally.setup_ms.record_value((self.clock() - begun) * 1e3)
+            answered = self.clock()
+            tally.setup_ms.record_value((answered - begun) * 1e3)
+            tally.arrival_ms.record_value((answered - (begun if due is None else due)) * 1e3)
             media = call.security.media
             suite = media[0].suite if media else None
             tally.suites[CLEAR if suite is None else suite.value] += 1

@@ -290,7 +290,7 @@ class Runner:
 
     def _start(self, who: tuple[LoadUser, str], number: int) -> None:
         user, partner = who
-        turn = self._make_scenario_run(user, number, partner)
+        turn = self._make_scenario_run(user, number, partner, waited=self._pacer.waited)
 
         async def play() -> None:
             try:
@@ -300,12 +300,16 @@ class Runner:
 
         self._spawn(play(), self._scenario_tasks)
 
-    def _make_scenario_run(self, user: LoadUser, number: int, partner: str = "") -> ScenarioRun:
+    def _make_scenario_run(
+        self, user: LoadUser, number: int, partner: str = "", *, waited: float = 0.0
+    ) -> ScenarioRun:
         """Make a scenario run; in a pair, each of the two plays the tone of its own number."""
         two = self.scenario.callee is not None
         says = user.number if two else number
         hears = (says ^ 1 if two else says) if self.scenario.echoes else None
-        return ScenarioRun(user, self._calls, number, partner=partner, says=says, hears=hears)
+        return ScenarioRun(
+            user, self._calls, number, partner=partner, says=says, hears=hears, waited=waited
+        )
 
     def _spawn(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
         task = asyncio.ensure_future(work)

@@ -49,6 +49,7 @@ class ScenarioRun:
         partner: str = "",
         says: int | None = None,
         hears: int | None = None,
+        waited: float = 0.0,
     ) -> None:
         """The runner makes the runs, and calls the scenario's functions with them.
 
@@ -62,6 +63,8 @@ class ScenarioRun:
         self._calls = calls
         self._seconds = calls.holding_time.seconds_of_call(number)
         self._begun = calls.clock()
+        # When the schedule had it; of several calls in one run only the first was due then.
+        self._due: float | None = self._begun - waited
 
     async def register(self, *, tries: int = 1) -> None:
         """Connect and register.  Counts the attempt; raises what `Phone.register` does.
@@ -89,7 +92,8 @@ class ScenarioRun:
             raise ScenarioError("it dials before `run.register()`, or after `run.unregister()`")
         hears = self._hears if where == self.partner or not self.partner else None
         outgoing = self.user.account.dial(where)
-        async with self._calls.track_outgoing(outgoing, self._says, hears) as call:
+        due, self._due = self._due, None
+        async with self._calls.track_outgoing(outgoing, self._says, hears, due=due) as call:
             # The call's time counts from its answer.
             self._begun = self._calls.clock()
             yield call

@@ -26,6 +26,7 @@ class Paced:
     began: list[tuple[int, float]] = field(default_factory=list)
     late: list[float] = field(default_factory=list)
     held_back: list[float] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
     ended: float | None = None
 
     @property
@@ -46,6 +47,7 @@ async def _paced(plan, hold, stop_at, overdue, changes, **how):
 
     def begin(number):
         seen.began.append((number, round(loop.time() - begun, 3)))
+        seen.waited.append(round(pacer.waited, 3))
         loop.call_later(hold, pacer.release_slot)
 
     if stop_at is not None:
@@ -92,6 +94,10 @@ def test_without_a_slot_the_schedule_waits_and_is_not_late():
     seen = paced(calls=1, rate=10.0, hold=0.5, most=3, duration=3.0)
     assert seen.times == [0.0, 0.5, 1.0]
     assert seen.held_back == [0.4, 0.4]
+    assert seen.waited[0] == 0.0
+    # By the first schedule, however often it has moved since: no coordinated omission.
+    assert seen.waited == [round(at - 0.1 * n, 3) for n, at in enumerate(seen.times)]
+    assert seen.waited[-1] == 0.8
     assert seen.late == [0.0, 0.0, 0.0]
 
 

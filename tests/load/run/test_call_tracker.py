@@ -101,7 +101,8 @@ async def world():
 
 async def test_a_call_is_counted_from_dial_to_end(world):
     call = Call()
-    async with world.stage.track_outgoing(Outgoing(world.clock, call), 3):
+    due = world.clock[0] - 0.3
+    async with world.stage.track_outgoing(Outgoing(world.clock, call), 3, due=due):
         assert world.stage.calls_up == 1
         assert call.audio.played is not None
         world.clock[0] += 10.0
@@ -113,6 +114,7 @@ async def test_a_call_is_counted_from_dial_to_end(world):
     tally = world.stage.take_tally()
     assert (tally.attempted, tally.answered) == (1, 1)
     assert tally.setup_ms.quantile(0.5) == pytest.approx(40.0, abs=0.1)
+    assert tally.arrival_ms.quantile(0.5) == pytest.approx(340.0, abs=1.0)
     assert tally.suites == {"AEAD_AES_256_GCM": 1}
     assert (tally.sent, tally.received, tally.lost) == (500, 495, 5)
     assert tally.mos.quantile(0.5) == pytest.approx(4.2, abs=0.01)

@@ -152,6 +152,7 @@ GROUPS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
             "find-capacity": "CapacityOptions",
             "calibrate": "CalibrateOptions",
             "compare": "CompareOptions",
+            "import": "ImportOptions",
             "conformance": "ConformanceOptions",
         },
     ),

@@ -58,7 +58,11 @@ class LoadOptions(CommandOptions):
     ] = "echo"
     sipp: Annotated[
         Path | None,
-        option("--sipp", "Run this SIPp scenario as it is, instead of --scenario.", "XML"),
+        option(
+            "--sipp",
+            "Run this SIPp scenario as it is, instead of --scenario; or one in Python (.py).",
+            "XML",
+        ),
     ] = None
     inf: Annotated[
         list[Path] | None,
@@ -474,3 +478,36 @@ class CompareOptions(CommandOptions):
     def blank_summary(self) -> Mapping[str, Any]:
         """The fields of a comparison, without values."""
         return {"base": None, "comparisons": []}
+
+
+@option_dataclass
+class ImportOptions(CommandOptions):
+    """Write a SIPp scenario as Python, which does the same and can be changed by code.
+
+    `softphone load run --sipp FILE.py` runs it.
+    """
+
+    carried_out_by = "softphone.cli.load.import_scenario:import_scenario"
+    examples = ("softphone load import uac.xml", "softphone load import uac.xml --output calls.py")
+    epilog = (
+        "Exit codes: 0 written, 1 the file cannot be written, 2 the scenario has what is not "
+        "supported, each named with its line, or the file is there already."
+    )
+
+    scenario: Annotated[Path, typer.Argument(help="The SIPp scenario.", metavar="XML")]
+    output: Annotated[
+        Path | None,
+        option("--output", "Write here; else to the scenario's name with .py, here.", "FILE"),
+    ] = None
+    sipp_key: Annotated[
+        list[str] | None,
+        option("--sipp-key", "A keyword [NAME] of the scenario, as for the run.", "NAME=VALUE"),
+    ] = None
+    allow_exec: Annotated[
+        bool, option("--allow-exec", "Import commands, too; a run asks for them again.")
+    ] = False
+    json: JsonOption = False
+
+    def blank_summary(self) -> Mapping[str, Any]:
+        """The fields of the summary, without values."""
+        return {"path": None}

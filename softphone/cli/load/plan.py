@@ -122,7 +122,7 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
     if options.scenario != LoadOptions.scenario:
         raise ConfigurationError(f"--scenario {options.scenario}: {path} is the scenario")
     _refuse(options, _NOT_OF_SIPP, f"{path} says itself what it sends; leave that out")
-    keys = tuple(_key(text) for text in options.sipp_key or ())
+    keys = tuple(parse_key(text) for text in options.sipp_key or ())
     scenario = read_scenario(path, keys=dict(keys), allow_exec=options.allow_exec)
     if scenario.calls and not options.target:
         raise ConfigurationError(f"--target: {path} needs somebody to call")
@@ -175,7 +175,8 @@ def _listener_base(options: LoadOptions) -> BaseSpec:
     return BaseSpec(account=account, ca=tuple(options.ca or ()), pin=options.pin)
 
 
-def _key(text: str) -> tuple[str, str]:
+def parse_key(text: str) -> tuple[str, str]:
+    """Read NAME=VALUE.  Raises ConfigurationError."""
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise ConfigurationError(f"--sipp-key {text}: expected NAME=VALUE")

@@ -192,18 +192,26 @@ def load_scenario(text: str, ready: dict[str, Scenario]) -> Scenario:
         raise ConfigurationError(
             f"scenario {text!r} is unknown; ready are {', '.join(ready)}, or give FILE.py:NAME"
         )
-    path = Path(file)
-    spec = importlib.util.spec_from_file_location(f"softphone_scenario_{path.stem}", path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise ConfigurationError(f"scenario {text!r}: there is no file {file}")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise ConfigurationError(f"{file} cannot be loaded: {error!r}") from error
-    found = getattr(module, name, None)
+    found = object_of_file(Path(file), name)
     if callable(found) and not isinstance(found, Scenario):
         found = Scenario(name, found)
     if not isinstance(found, Scenario):
         raise ConfigurationError(f"{file} has no Scenario, or async function, named {name!r}")
+    return found
+
+
+def object_of_file(path: Path, name: str) -> object:
+    """Run a Python file and return an object of it by name, None without it.
+
+    Raises ConfigurationError.
+    """
+    spec = importlib.util.spec_from_file_location(f"softphone_scenario_{path.stem}", path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        raise ConfigurationError(f"scenario: there is no file {path}")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise ConfigurationError(f"{path} cannot be loaded: {error!r}") from error
+    found: object = getattr(module, name, None)
     return found

@@ -14,8 +14,10 @@ standard.
 from __future__ import annotations
 
 from softphone.load.sipp.authentication import ChallengeAnswers
+from softphone.load.sipp.elements.message_scenario import MessageScenario, action
 from softphone.load.sipp.endpoint import SippEndpoint
 from softphone.load.sipp.injection import InjectionFile, read_injection
+from softphone.load.sipp.keywords import CallState
 from softphone.load.sipp.outcome import (
     CallBegan,
     CallOutcome,
@@ -24,6 +26,7 @@ from softphone.load.sipp.outcome import (
     SippEvent,
     StopWanted,
 )
+from softphone.load.sipp.python_source import python_source
 from softphone.load.sipp.reader import read_scenario
 from softphone.load.sipp.runner import SippRunner
 from softphone.load.sipp.scenario import SippScenario
@@ -32,9 +35,11 @@ from softphone.load.sipp.settings import RunSettings
 __all__ = [
     "CallBegan",
     "CallOutcome",
+    "CallState",
     "ChallengeAnswers",
     "CommandWanted",
     "InjectionFile",
+    "MessageScenario",
     "RunSettings",
     "ScenarioLog",
     "SippEndpoint",
@@ -42,6 +47,8 @@ __all__ = [
     "SippRunner",
     "SippScenario",
     "StopWanted",
+    "action",
+    "python_source",
     "read_injection",
     "read_scenario",
 ]

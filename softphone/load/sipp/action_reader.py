@@ -6,12 +6,14 @@ from collections.abc import Callable, Collection, Iterable
 from typing import TypeAlias
 
 from softphone.load.sipp.attributes import AttributeReader
+from softphone.load.sipp.elements.xml_elements import Element
 from softphone.load.sipp.pattern import compile_extended
 from softphone.load.sipp.scenario import (
     Action,
     AssignAction,
     AssignTextAction,
     CompareTextAction,
+    FunctionAction,
     InternalCommand,
     JumpAction,
     LogAction,
@@ -23,7 +25,6 @@ from softphone.load.sipp.scenario import (
     ToNumberAction,
 )
 from softphone.load.sipp.template import Template, parse_template
-from softphone.load.sipp.xml_elements import Element
 
 COMPARISONS = (
     "equal",
@@ -65,6 +66,9 @@ class ActionReader:
         """Read a list of elements; those with a problem are left out."""
         found: list[Action] = []
         for element in elements:
+            if element.function is not None:
+                found.append(FunctionAction(element.function))
+                continue
             reader = self._readers.get(element.name)
             if reader is None:
                 self._problems.append(f"{element.line}: action <{element.name}> is not supported")

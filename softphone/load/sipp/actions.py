@@ -12,6 +12,7 @@ from softphone.load.sipp.scenario import (
     AssignAction,
     AssignTextAction,
     CompareTextAction,
+    FunctionAction,
     InternalCommand,
     JumpAction,
     LogAction,
@@ -108,12 +109,22 @@ def _ask(
                 raise ActionFailed(f"<error> in line {line}")
         case ShellCommand():
             result.events.append(CommandWanted(*fill_command(action.command, values)))
+        case FunctionAction():
+            _call_function(action, state, line)
         case InternalCommand():
             result.ends = action.name != "stop_gracefully"
             if action.name != "stop_call":
                 result.events.append(StopWanted(now=action.name == "stop_now"))
         case _:
             raise TypeError(f"no action: {action!r}")
+
+
+def _call_function(action: FunctionAction, state: CallState, line: int) -> None:
+    """Call a function of the user's; whatever it raises is a fault of its call alone."""
+    try:
+        action.function(state)
+    except Exception as error:
+        raise ActionFailed(f"{type(error).__name__} of a function in line {line}") from error
 
 
 def _search(action: SearchAction, state: CallState) -> None:

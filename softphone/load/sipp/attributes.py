@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import re
 
+from softphone.load.sipp.elements.xml_elements import Element
 from softphone.load.sipp.pattern import compile_extended
-from softphone.load.sipp.xml_elements import Element
 
 
 class AttributeReader:

@@ -15,6 +15,8 @@ from typing import Any
 from softphone.errors import ConfigurationError
 from softphone.load.sipp.action_reader import ActionReader
 from softphone.load.sipp.attributes import AttributeReader
+from softphone.load.sipp.elements.message_scenario import read_python
+from softphone.load.sipp.elements.xml_elements import Element, read_elements
 from softphone.load.sipp.scenario import (
     Action,
     Branch,
@@ -27,7 +29,6 @@ from softphone.load.sipp.scenario import (
     TimeWaitStep,
 )
 from softphone.load.sipp.template import parse_message
-from softphone.load.sipp.xml_elements import Element, read_elements
 
 MOST_NAMED = 50
 """Problems that one error names; more are counted."""
@@ -252,9 +253,10 @@ def read_scenario(
 ) -> SippScenario:
     """Read a scenario file; `keys` are names that keywords may have beside SIPp's own.
 
-    Raises ConfigurationError that names each thing that is not supported, with file and line.
+    A file that ends in `.py` is run, and the `MessageScenario` of its `scenario` read.  Raises
+    ConfigurationError that names each thing that is not supported, with file and line.
     """
-    root = read_elements(path)
+    root = read_python(path) if path.suffix == ".py" else read_elements(path)
     reader = _ScenarioReader(keys, allow_exec)
     reader.read(root)
     if reader.problems:

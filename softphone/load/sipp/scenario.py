@@ -6,7 +6,7 @@ Names are SIPp's own: a step is an element below `<scenario>`, an action one bel
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -136,6 +136,13 @@ class ShellCommand:
     command: Template
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionAction:
+    """A function of a Python scenario, called with the state of the call."""
+
+    function: Callable[..., None]
+
+
 Action: TypeAlias = (
     SearchAction
     | AssignAction
@@ -149,6 +156,7 @@ Action: TypeAlias = (
     | LookupAction
     | InternalCommand
     | ShellCommand
+    | FunctionAction
 )
 
 # Steps --------------------------------------------------------------------------------------------

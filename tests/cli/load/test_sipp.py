@@ -190,3 +190,39 @@ def test_a_scenario_that_waits_needs_an_address(files):
 def test_options_of_scenarios_are_refused_without_one(given, told):
     with pytest.raises(ConfigurationError, match=told):
         plan_of(LoadOptions(target="sip:a@127.0.0.1;transport=tcp", **given))
+
+
+def test_a_scenario_is_imported_as_python_that_runs(cli, lab, files, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    scenario, _, users = files
+    ended = cli("load", "import", scenario)
+    assert ended.code == 0, ended.err
+    assert "written: register.py; run it with: softphone load run --sipp register.py" in ended.out
+    assert (tmp_path / "register.py").stat().st_mode & 0o777 == 0o600
+    ended = cli(
+        *("load", "run", "--sipp", "register.py", "--inf", users, "--account", lab["dave"]),
+        *("--target", "600", "--total-calls", "2", "--rate", "20", "--json"),
+    )
+    assert ended.summary["registrations"]["registered"] == 2
+    assert ended.summary["plan"]["scenario"] == "register.py"
+
+
+@pytest.mark.parametrize(
+    ("text", "output", "code", "told"),
+    [
+        ("<scenario>\n<sendCmd />\n</scenario>", "a.py", 2, ".xml:2: <sendCmd> is not supported"),
+        (WAITING, "here.py", 2, "it is there already; give another name"),
+        (WAITING, "a.txt", 2, "a file of Python ends in .py"),
+        (WAITING, "none/a.py", 1, "cannot be written: No such file or directory"),
+    ],
+)
+def test_nothing_is_written_of_what_cannot_be_imported(cli, tmp_path, text, output, code, told):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "here.py").write_text("mine")
+    scenario = tmp_path / "given.xml"
+    scenario.write_text(text)
+    ended = cli("load", "import", scenario, "--output", folder / output)
+    assert (ended.code, told in ended.err) == (code, True), ended.err
+    assert [path.name for path in folder.rglob("*")] == ["here.py"]
+    assert (folder / "here.py").read_text() == "mine"

@@ -8,9 +8,9 @@ import pytest
 
 from softphone.load.sipp import read_scenario
 from softphone.load.sipp.action_reader import ActionReader
+from softphone.load.sipp.elements.xml_elements import read_elements
 from softphone.load.sipp.reader import ELEMENTS
 from softphone.load.sipp.template import PLAIN
-from softphone.load.sipp.xml_elements import read_elements
 from tests.load.sipp.exchange import DATA, PAIRS, exchange
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.load.sipp import read_scenario
+from softphone.load.sipp.elements.xml_elements import MOST_OCTETS
 from softphone.load.sipp.scenario import PauseStep, ReceiveStep, SendStep, ShellCommand
-from softphone.load.sipp.xml_elements import MOST_OCTETS
 from tests.load.sipp.conftest import send
 
 

@@ -6,6 +6,7 @@ declaration of an entity or of attributes ends the reading, so nothing is ever e
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
@@ -21,7 +22,10 @@ DEEPEST = 8
 
 @dataclass(slots=True)
 class Element:
-    """One element: its line, attributes, text with the line where that begins, and children."""
+    """One element: its line, attributes, text with the line where that begins, and children.
+
+    `function` is that of an action that Python code gives; no file of XML has one.
+    """
 
     name: str
     line: int
@@ -29,6 +33,7 @@ class Element:
     text: str = ""
     text_line: int = 0
     children: list[Element] = field(default_factory=list)
+    function: Callable[..., None] | None = None
 
 
 class _Refused(Exception):

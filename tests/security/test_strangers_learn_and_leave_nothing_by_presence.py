@@ -14,6 +14,10 @@ from softphone.messaging.xmpp import stream as module
 from tests.support.certificates import authority
 from tests.support.chat import ALICE, BOB, config, signed_in, stream, user
 
+ROSTER = (
+    f"<iq type='set' id='push' to='{ALICE}/desk'><query xmlns='jabber:iq:roster'>"
+    f"<item jid='{BOB}' subscription='both'/></query></iq>"
+)
 CAPS = "<c xmlns='http://jabber.org/protocol/caps' hash='sha-1' node='urn:n' ver='{}'/>"
 
 
@@ -55,10 +59,7 @@ async def test_an_answer_that_was_not_asked_for_is_not_kept(chat):
 async def test_strangers_are_kept_up_to_a_bound_and_the_roster_is_heard(chat, monkeypatch, kinds):
     monkeypatch.setattr(module, "MOST_PRESENT", 20)
     one, connection = chat
-    connection.say(
-        f"<iq type='set' id='push' to='{ALICE}/desk'><query xmlns='jabber:iq:roster'>"
-        f"<item jid='{BOB}' subscription='both'/></query></iq>"
-    )
+    connection.say(ROSTER)
     for number in range(100):
         for kind in kinds:
             connection.say(presence(f"u{number}@evil.test/r", kind=kind))
@@ -69,3 +70,25 @@ async def test_strangers_are_kept_up_to_a_bound_and_the_roster_is_heard(chat, mo
     one.add_event_handler("presence_unavailable", lambda stanza: heard.append(stanza["from"].bare))
     connection.say(presence(f"{BOB}/home", kind=" type='unavailable'"))
     assert heard == [BOB]
+
+
+async def test_of_a_long_status_the_beginning_is_kept(chat):
+    one, connection = chat
+    connection.say(presence("u@evil.test/r", f"<status>{'x' * 200_000}</status>"))
+    assert one.client_roster["u@evil.test"].resources["r"]["status"] == "x" * 1000
+
+
+async def test_few_strangers_are_heard_and_everybody_who_is_subscribed_to(chat, monkeypatch):
+    """The page of a phone shows them all, and each of its updates took 50 ms for 10,000."""
+    monkeypatch.setattr(module, "MOST_STRANGERS", 3)
+    one, connection = chat
+    connection.say(ROSTER)
+    heard = []
+    one.add_event_handler("presence_available", lambda stanza: heard.append(stanza["from"].full))
+    for number in range(5):
+        for client in ("a", "b"):
+            connection.say(presence(f"u{number}@evil.test/{client}"))
+    for client in ("desk", "home"):
+        connection.say(presence(f"{BOB}/{client}"))
+    strangers = [f"u{number}@evil.test/{client}" for number in range(3) for client in "ab"]
+    assert heard == [*strangers, f"{BOB}/desk", f"{BOB}/home"]

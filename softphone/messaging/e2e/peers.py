@@ -183,9 +183,7 @@ class Peers:
         elif jid.full in clients or self._count < MOST_CLIENTS:
             self._count += jid.full not in clients
             known = clients.get(jid.full)
-            client = PeerClient(
-                jid.full, stanza["priority"], _show(stanza), stanza["status"][:1000]
-            )
+            client = PeerClient(jid.full, stanza["priority"], _show(stanza), stanza["status"])
             if known is not None and known.aes:
                 client.aes = True
             clients[jid.full] = client

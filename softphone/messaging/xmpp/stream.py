@@ -44,7 +44,11 @@ CLIENT_TLS = "urn:x-softphone:client-tls:0"
 """The feature (XEP-0030) of a client that supports TLS with other clients."""
 MOST_STANZA = 1 << 18
 MOST_PRESENT = 10_000
-"""How many clients' presences are heard at a time, and of how many users: anybody can send one."""
+"""How many clients' presences are heard at a time, and how many users the roster has at most."""
+MOST_STRANGERS = 200
+"""Of how many users presences are heard over one connection whom we have not subscribed to."""
+LONGEST_STATUS = 1000
+"""How many characters of a presence's status are kept."""
 _STREAMS = "http://etherx.jabber.org/streams"
 _PRESENCE = "{jabber:client}presence"
 _SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
@@ -128,6 +132,7 @@ class XmppStream(ClientXMPP):
         self.refusal: SoftphoneError | None = None
         self.reading_paused = False
         self._present: set[str] = set()
+        self._strangers: set[str] = set()
         for name in (*_PLUGINS, *(("xep_0047",) if config.policy.negotiates else ())):
             self.register_plugin(name, dict(_SETTINGS.get(name, {})))
         self.add_filter("out_sync", self._hold_unsent)
@@ -160,6 +165,7 @@ class XmppStream(ClientXMPP):
         self._unfinished = 0
         self._tail = b""
         self._present.clear()
+        self._strangers.clear()
         if self._run_out_filters is None or self._run_out_filters.done():
             self._run_out_filters = asyncio.ensure_future(self.run_filters())
         self.init_plugins()  # type: ignore[no-untyped-call]
@@ -319,14 +325,20 @@ class XmppStream(ClientXMPP):
     def _hears(self, presence: ET.Element) -> bool:
         """Whether a presence is heard: slixmpp keeps its sender in a roster without a bound."""
         sender, kind = presence.get("from", ""), presence.get("type")
+        user, roster = sender.partition("/")[0], cast("Any", self.client_roster)
+        known = roster.has_jid(user)
         if kind == "unavailable":
             self._present.discard(sender)
         elif kind is None and sender not in self._present:
-            if len(self._present) >= MOST_PRESENT:
+            stranger = user not in self._strangers and not (known and roster[user]["to"])
+            full = len(self._strangers) >= MOST_STRANGERS
+            if len(self._present) >= MOST_PRESENT or (stranger and full):
                 return False
             self._present.add(sender)
-        roster: Any = self.client_roster
-        return roster.has_jid(sender.partition("/")[0]) or len(roster) < MOST_PRESENT
+            self._strangers.update((user,) if stranger else ())
+        for each in presence:
+            each.text = each.text and each.text[:LONGEST_STATUS]
+        return known or len(roster) < MOST_PRESENT
 
     # Signing in
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 from tests.docs.test_blocks import PROJECT, beside_a_lab, blocks_of, environment
@@ -29,3 +30,19 @@ def test_an_account_with_a_certificate_only_is_told_that_it_has_no_password(besi
     ):
         assert said in output
         assert f"`{said}`" in PAGE.read_text()
+
+
+def test_the_table_of_public_scenarios_is_that_of_the_measurement():
+    result = PROJECT / "bench" / "results" / "public_scenarios.json"
+    measured = json.loads(result.read_text())["scenarios"]
+    assert len(measured) == 20
+    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    for each in measured:
+        begin = f"| {each['repository']} {each['commit'][:8]} | `{each['path']}` | `"
+        (row,) = [line for line in rows if line.startswith(begin)]
+        assert f"`{each['sha256'][:16]}`" in row
+        if each["refused"]:
+            assert row.endswith(f"refused, line {each['refused'].replace(': ', ': `', 1)}` |")
+        else:
+            same = each["same"] and not each["failed"]
+            assert ("| the same, " in row) is same

@@ -12,7 +12,7 @@ from softphone.load.sipp.settings import RunSettings
 from softphone.load.sipp.template import Keyword
 from softphone.load.sipp.values import Variables, finite_number
 from softphone.sans_io import Flow
-from softphone.sip.message import Response
+from softphone.sip.message import Request, Response
 
 AUTHENTICATION = "[authentication"
 """What a field begins with that is a keyword itself."""
@@ -43,7 +43,10 @@ class CallState:
         """Record the last received message."""
         self.last = received
         message = received.message
-        if isinstance(message, Response) and message.to.tag is not None:
+        if isinstance(message, Request):
+            # A request of ours counts on from those of the far end, as SIPp has it.
+            self.cseq = max(self.cseq, message.cseq.number)
+        elif message.to.tag is not None:
             self.peer_tag = message.to.tag
 
     def take_routes(self, received: ReceivedMessage) -> None:

@@ -375,5 +375,11 @@ def test_the_tag_of_the_far_end_is_that_of_its_answers(play):
     played = play(text)
     played.get(head_of("OPTIONS"))
     assert b"To: <sip:b@127.0.0.1>\r\n" in played.sent[-1]
-    played.get(head_of("200", "for INFO"))
+    played.get(head_of("200", "for INFO", cseq=2))
     assert b"To: <sip:b@127.0.0.1>;tag=b\r\n" in played.sent[-1]
+
+
+def test_a_request_of_ours_counts_on_from_those_of_the_far_end(play):
+    played = play('<recv request="OPTIONS" />' + answer("200") + send("INFO"))
+    played.get(head_of("OPTIONS", cseq=41))
+    assert b"CSeq: 42 INFO" in played.sent[-1]

@@ -56,6 +56,9 @@ _DRAWN = ("response=", "cnonce=", "uri=")
 """SIPp's credentials are for the server's address, ours for the Request-URI."""
 
 
+_NO_MORE: Mapping[str, bytes] = {}
+
+
 @dataclass(frozen=True)
 class PairRuns:
     """What went over, as SIPp saw it calling us and as it saw us calling it, and what failed."""
@@ -68,12 +71,15 @@ class PairRuns:
 
 
 class ManyScenarios:
-    """Runs pairs in a folder of the root."""
+    """Runs pairs in a folder of the root; `more` are texts of scenarios that they name, too."""
 
-    def __init__(self, root: Root, folder: Path, pairs: Sequence[Pair]) -> None:
+    def __init__(
+        self, root: Root, folder: Path, pairs: Sequence[Pair], more: Mapping[str, bytes] = _NO_MORE
+    ) -> None:
         self._root = root
         self._folder = folder
         self._pairs = pairs
+        self._more = more
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._ports: set[int] = set()
         self._failed: dict[str, list[str]] = {pair.name: [] for pair in pairs}
@@ -98,6 +104,8 @@ class ManyScenarios:
     def _copy_scenarios(self) -> None:
         """Put ours and SIPp's own into the folder; those are asked of the program each time."""
         shutil.copytree(DATA, self._folder)
+        for name, text in self._more.items():
+            (self._folder / f"{name}.xml").write_bytes(text)
         dump = " ".join(("for name in", *BUILTIN, "; do /usr/bin/sipp -sd $name > $name.xml; done"))
         run_inside(self._root, self._folder, ["sh", "-c", f"cd /mnt; {dump}"])
         for name in BUILTIN:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import socket
 import struct
 
 import pytest
 
+from softphone.diagnostics import Ladder
 from softphone.diagnostics.hep import HepSender, encode_hep
 from softphone.errors import ConfigurationError
 from softphone.sans_io import Flow, Transport
@@ -149,3 +151,18 @@ def test_a_collector_without_an_address_is_a_clear_error(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(ConfigurationError, match="the HEP collector homer: Name or service"):
         HepSender("homer")
+
+
+def test_no_damaged_message_raises_anything(sender):
+    """It is called where datagrams come in, before anything has looked at them."""
+    generator, ladder = random.Random(31), Ladder(limit=10)
+    pieces = (b"\xff", b"\0", b"\r\n", b"\xed\xa0\x80", b"\xe2\x80\xa8", b"\x85", b":", b'"', b"<")
+    for number in range(400):
+        octets = bytearray(TEXT)
+        for _ in range(generator.choice((1, 2, 8))):
+            at = generator.randrange(len(octets))
+            octets[at : at + generator.choice((0, 1, 3))] = generator.choice(pieces)
+        for tap in (sender, ladder):
+            one = flow(Transport.TLS if number % 2 else Transport.UDP, number)
+            tap.signaling(bytes(octets), flow=one, outgoing=False, now=0.0)
+    assert sender.sent + sender.dropped > 300

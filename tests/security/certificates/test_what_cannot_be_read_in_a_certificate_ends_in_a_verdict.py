@@ -7,12 +7,14 @@ name that is a BIT STRING is a TypeError.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from softphone.errors import CertificateError
 from softphone.trust import Service, ServiceEndpoint, der_of, question_about
 from softphone.trust.stir.attestation import AttestationLevel
 from softphone.trust.stir.passport import InvalidPassport, Passport
@@ -101,3 +103,25 @@ def test_a_directory_name_with_a_bit_string_is_an_extension_that_cannot_be_read(
         rules=GateRules(anchors=frozenset({der_of(PKI.root.certificate)})),
     )
     assert found.wanted == ()
+
+
+BIT_STRING, BMP_STRING, X400_ADDRESS, EDI_PARTY, LONG = 0x03, 0x1E, 0xA3, 0xA5, 0x84
+
+
+@pytest.mark.filterwarnings("ignore")  # of the library, about numbers and lengths
+@pytest.mark.parametrize("other", [BIT_STRING, BMP_STRING, X400_ADDRESS, EDI_PARTY, LONG])
+def test_a_strangers_damaged_certificate_ends_in_a_question_or_a_refusal(other):
+    names = (x509.DNSName("pbx.test"), x509.UniformResourceIdentifier("sip:pbx.test"))
+    sub = PKI.leaf(Shape("sub", authority=True))
+    sound = der_of(
+        PKI.make(Shape("leaf", names=names, issuer_at="http://pki.test/1"), sub).certificate
+    )
+    place = ServiceEndpoint(Service.SIP, "pbx.test", 5061, "pbx.test")
+    wall, asked = datetime.now(UTC), 0
+    for index in range(len(sound)):
+        damaged = sound[:index] + bytes((other,)) + sound[index + 1 :]
+        IssuerSearch([damaged, der_of(sub.certificate)], {"pki.test"})
+        with suppress(CertificateError):
+            question_about(damaged, place, reason="", wall=wall)
+            asked += 1
+    assert 100 < asked < len(sound)

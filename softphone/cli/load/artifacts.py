@@ -94,20 +94,20 @@ def write_artifacts(
             write_report(report, result, verdicts, search=search, wall=begun)
             output.event("report", f"the report is {report}", path=str(report))
 
-        written &= _attempt(output, write_page)
-    cases = [_named(case) for case in verdict_cases(result, verdicts, search)]
+        written &= attempt_write(output, write_page)
+    cases = [with_option_names(case) for case in verdict_cases(result, verdicts, search)]
     if junit is not None:
         document = junit_document(
             cases,
             scenario=result.plan.scenario,
             wall=begun,
-            seconds=_seconds_since(begun),
+            seconds=seconds_since(begun),
             properties=run_properties(result),
             output=output_text(result),
         )
-        written &= _attempt(output, lambda: _write_junit(output, junit, document))
+        written &= attempt_write(output, lambda: write_junit(output, junit, document))
     figures = result_figures(result)
-    return _annotate(output, options.annotations, options.scenario, cases, figures) and written
+    return annotate(output, options.annotations, options.scenario, cases, figures) and written
 
 
 def _end_series(output: CommandOutput, series: SeriesFile) -> bool:
@@ -137,22 +137,22 @@ def write_no_result_artifacts(
             write_no_result(report, title, name_options(error), verdicts, wall=begun)
             output.event("report", f"the report is {report}", path=str(report))
 
-        _attempt(output, write_page)
-    cases = [_named(case) for case in no_result_cases(error, verdicts)]
+        attempt_write(output, write_page)
+    cases = [with_option_names(case) for case in no_result_cases(error, verdicts)]
     if junit is not None and _file_problem(junit) is None:
         document = junit_document(
             cases,
             scenario=options.scenario,
             wall=begun,
-            seconds=_seconds_since(begun),
+            seconds=seconds_since(begun),
             properties={
                 "scenario": options.scenario,
                 "target": options.target or "",
                 "tolerate_late": str(options.tolerate_late),
             },
         )
-        _attempt(output, lambda: _write_junit(output, junit, document))
-    _annotate(output, options.annotations, options.scenario, cases, [])
+        attempt_write(output, lambda: write_junit(output, junit, document))
+    annotate(output, options.annotations, options.scenario, cases, [])
 
 
 def write_conformance_artifacts(
@@ -177,22 +177,23 @@ def write_conformance_artifacts(
                 write_conformance(report, result, wall=begun)
             output.event("report", f"the report is {report}", path=str(report))
 
-        written &= _attempt(output, write_page)
+        written &= attempt_write(output, write_page)
     if result is None:
-        cases = [_named(case) for case in no_result_cases(error, [])]
+        cases = [with_option_names(case) for case in no_result_cases(error, [])]
         figures: list[tuple[str, str]] = []
     else:
         cases = conformance_cases(result.cases, strict=options.fail_on == "deviates")
         figures = [(verdict.value, str(count)) for verdict, count in result.counts.items()]
     if junit is not None:
         document = junit_document(
-            cases, scenario="conformance", wall=begun, seconds=_seconds_since(begun)
+            cases, scenario="conformance", wall=begun, seconds=seconds_since(begun)
         )
-        written &= _attempt(output, lambda: _write_junit(output, junit, document))
-    return _annotate(output, options.annotations, "conformance", cases, figures) and written
+        written &= attempt_write(output, lambda: write_junit(output, junit, document))
+    return annotate(output, options.annotations, "conformance", cases, figures) and written
 
 
-def _seconds_since(begun: datetime) -> float:
+def seconds_since(begun: datetime) -> float:
+    """Return how long ago a run began."""
     return max(0.0, (_now() - begun).total_seconds())
 
 
@@ -200,12 +201,12 @@ def _now() -> datetime:
     return datetime.now().astimezone()
 
 
-def _named(case: VerdictCase) -> VerdictCase:
+def with_option_names(case: VerdictCase) -> VerdictCase:
     """Return the case, its sentence with the options of the command line."""
     return replace(case, text=name_options(case.text))
 
 
-def _attempt(output: CommandOutput, write: Callable[[], None]) -> bool:
+def attempt_write(output: CommandOutput, write: Callable[[], None]) -> bool:
     """Write a file; return whether that succeeded.  The figures are printed in either case."""
     try:
         write()
@@ -215,25 +216,27 @@ def _attempt(output: CommandOutput, write: Callable[[], None]) -> bool:
     return True
 
 
-def _write_junit(output: CommandOutput, path: Path, document: str) -> None:
+def write_junit(output: CommandOutput, path: Path, document: str) -> None:
     write_private(path, document.encode(), mode=READABLE)
     output.event("junit", f"the verdicts for CI are {path}", path=str(path))
 
 
-def _annotate(
+def annotate(
     output: CommandOutput,
     asked: str | None,
     scenario: str,
     cases: Sequence[VerdictCase],
     figures: Sequence[tuple[str, str]],
+    *,
+    command: str = "softphone load",
 ) -> bool:
     """Write annotations for the named CI service, or the one we run in; return False on failure."""
     match _service(asked):
         case "github":
             # GitHub reads both streams of a step, and standard output may be a file of JSON.
             sys.stderr.writelines(f"{printable(line)}\n" for line in github_commands(cases))
-            title = f"softphone load {scenario}"
-            return _attempt(
+            title = f"{command} {scenario}"
+            return attempt_write(
                 output, lambda: _add_step_summary(markdown_summary(cases, figures, title=title))
             )
         case "gitlab":
@@ -245,7 +248,7 @@ def _annotate(
                 write_private(path, document.encode(), mode=READABLE)
                 output.event("annotations", f"the code quality report is {path}", path=str(path))
 
-            return _attempt(output, write_quality)
+            return attempt_write(output, write_quality)
     return True
 
 

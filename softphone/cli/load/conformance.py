@@ -166,9 +166,10 @@ class _Screen:
             self._output.progress(self._line)
 
     def view(self) -> Group:
-        """Return the bar, and the latest case below it."""
+        """Return the latest case, and the bar below it."""
         bar = ProgressBar(total=self._total, completed=self._done)
-        return Group(bar, Text(printable(self._line)))
+        # The bar ends without a line break: what followed it would not be seen.
+        return Group(Text(printable(self._line)), bar)
 
 
 def _print_result(output: CommandOutput, result: ConformanceResult, code: int) -> None:

@@ -80,7 +80,7 @@ def plan_of(options: LoadOptions) -> LoadPlan:
         register_rate=options.register_rate,
         sockets=options.sockets,
         placement=options.media,
-        ports=_ports(options.ports),
+        ports=parse_ports(options.ports),
         host=options.host,
         play=None if options.play is None else str(options.play),
         checks=options.checks,
@@ -147,7 +147,7 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
         hold=options.hold,
         duration=options.duration,
         seed=options.seed,
-        ports=_ports(options.ports),
+        ports=parse_ports(options.ports),
         host=options.host,
         answer_timeout=options.answer_timeout,
         tolerate_late=options.tolerate_late,
@@ -266,7 +266,8 @@ def _domain(options: LoadOptions) -> str:
     return f"[{uri.host}]" if ":" in uri.host else uri.host
 
 
-def _ports(text: str) -> tuple[int, int]:
+def parse_ports(text: str) -> tuple[int, int]:
+    """Parse the range of `--ports`.  Raises ConfigurationError."""
     match = re.fullmatch(r"([0-9]{1,5})\s*-\s*([0-9]{1,5})", text)
     if match is None or not 1024 <= int(match[1]) < int(match[2]) <= 65535:
         raise ConfigurationError(f"--ports {text}: expected two ports from 1024 on: 40000-49999")

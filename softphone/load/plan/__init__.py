@@ -22,8 +22,12 @@ from softphone.load.plan.expectation import (
     Expectation,
     ExpectationVerdict,
     Figure,
+    parse_bound,
     parse_expectation,
     parse_figure,
+    quantile_of,
+    shortage_text,
+    split_expectation,
 )
 from softphone.load.plan.plan import BaseSpec, FaultSpec, LoadPlan, SippSpec, base_account
 from softphone.load.plan.server_target import server_target
@@ -45,10 +49,14 @@ __all__ = [
     "base_account",
     "config_of",
     "parse_arrival",
+    "parse_bound",
     "parse_expectation",
     "parse_figure",
     "parse_holding_time",
+    "quantile_of",
     "read_users",
     "server_target",
+    "shortage_text",
+    "split_expectation",
     "users_of_template",
 ]

@@ -113,16 +113,8 @@ class Figure:
         histogram = self.histogram(tally)
         if histogram is None or self.quantile is None:
             return ""
-        # Rounded: 1 - 0.9 is less than 0.1 in binary.
-        needed = math.ceil(1.0 / min(self.quantile, 1.0 - self.quantile) - 1e-6)
-        if histogram.total >= needed:
-            return ""
         rank = self.label.rpartition("_")[2]
-        what = _COUNTED.get(self.name, "call")
-        return (
-            f", of {histogram.total} {what}{'s' if histogram.total != 1 else ''}: too few for"
-            f" {rank}, which takes {needed}"
-        )
+        return shortage_text(histogram, self.quantile, rank, _COUNTED.get(self.name, "call"))
 
     def histogram(self, tally: Tally) -> Histogram | None:
         """The values that it is a quantile of; None for a share."""
@@ -185,28 +177,60 @@ class Expectation:
         if value is None:
             why = _UNMEASURED[figure.name if figure.quantile is None else f"{figure.name}_p"]
             return ExpectationVerdict(self.text, False, f"nothing, since {why}")
-        met = _OPERATORS[self.comparison](value, self.bound)
-        measured = f"{value:.4g}{' ' if figure.unit == 'ms' else ''}{figure.unit}"
-        measured += figure.shortage(tally)
+        met = compare_values(self.comparison, value, self.bound)
+        measured = measured_text(value, figure.unit) + figure.shortage(tally)
         outright = not met and value == _NOTHING_HAPPENED.get(figure.label)
         return ExpectationVerdict(self.text, met, measured, outright)
 
 
 def parse_figure(name: str) -> Figure:
     """Parse the name of a figure, such as `answered` or `setup_p99`.  Raises ValueError."""
-    base, _, rank = name.rpartition("_p")
-    if base and re.fullmatch(r"[0-9]{1,3}", rank):
-        # p999 is the 99.9th percentile.
-        quantile = int(rank) / (100.0 if len(rank) < 3 else 1000.0)
-        if base in _QUANTILES and 0 < quantile < 1:
+    base, quantile = quantile_of(name)
+    if quantile is not None:
+        if base in _QUANTILES:
             return Figure(name, base, quantile, _QUANTILES[base][0])
     elif name in _SHARES:
         return Figure(name, name, None, "%")
     raise ValueError(f"{name} is unknown")
 
 
-def parse_expectation(text: str) -> Expectation:
-    """Parse an expectation.  Raises ConfigurationError that lists what is accepted."""
+def quantile_of(name: str) -> tuple[str, float | None]:
+    """Split `setup_p99` into `setup` and 0.99; any other name is returned with None.
+
+    p999 is the 99.9th percentile.
+    """
+    base, _, rank = name.rpartition("_p")
+    if base and re.fullmatch(r"[0-9]{1,3}", rank):
+        quantile = int(rank) / (100.0 if len(rank) < 3 else 1000.0)
+        if 0 < quantile < 1:
+            return base, quantile
+    return name, None
+
+
+def shortage_text(histogram: Histogram, quantile: float, rank: str, what: str) -> str:
+    """Say that a quantile is of too few values, each of a `what`, for its `rank`; "" otherwise."""
+    # Rounded: 1 - 0.9 is less than 0.1 in binary.
+    needed = math.ceil(1.0 / min(quantile, 1.0 - quantile) - 1e-6)
+    if histogram.total >= needed:
+        return ""
+    return (
+        f", of {histogram.total} {what}{'s' if histogram.total != 1 else ''}: too few for"
+        f" {rank}, which takes {needed}"
+    )
+
+
+def compare_values(comparison: str, value: float, bound: float) -> bool:
+    """Return whether `value comparison bound` holds, such as 3 < 4."""
+    return _OPERATORS[comparison](value, bound)
+
+
+def measured_text(value: float, unit: str) -> str:
+    """A measured value with its unit, as verdicts show it."""
+    return f"{value:.4g}{' ' if unit == 'ms' else ''}{unit}"
+
+
+def split_expectation(text: str) -> tuple[str, str, str]:
+    """Split an expectation into name, comparison and value.  Raises ConfigurationError."""
     match = _FORM.fullmatch(text)
     if match is None:
         if re.fullmatch(r"\s*[a-z_0-9]+\s*", text):
@@ -216,14 +240,19 @@ def parse_expectation(text: str) -> Expectation:
                 "file such as '=99%'"
             )
         raise _unknown(text, "it is not of the form NAME>=VALUE")
-    name, comparison, value = match[1], match[2].replace("==", "="), match[3]
+    return match[1], match[2].replace("==", "="), match[3]
+
+
+def parse_expectation(text: str) -> Expectation:
+    """Parse an expectation.  Raises ConfigurationError that lists what is accepted."""
+    name, comparison, value = split_expectation(text)
     if name == "suite":
         return _suite(text, comparison, value)
     try:
         figure = parse_figure(name)
     except ValueError as error:
         raise _unknown(text, str(error)) from error
-    bound = _number(text, value, figure.unit)
+    bound = parse_bound(text, value, figure.unit)
     if name in _OF_ALL and value[-1] != "%" and 0 < bound <= 1:
         raise ConfigurationError(
             f"the expectation {text!r} is in percent: write {100 * bound:g}%, or {value}% if that "
@@ -238,7 +267,11 @@ def _suite(text: str, comparison: str, value: str) -> Expectation:
     return Expectation(text.strip(), suite=value)
 
 
-def _number(text: str, value: str, unit: str) -> float:
+def parse_bound(text: str, value: str, unit: str) -> float:
+    """Return the value of an expectation in `unit` (%, ms or ""); seconds become ms.
+
+    Raises ConfigurationError.
+    """
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(%|ms|s)?", value)
     if match is None:
         raise _unknown(text, f"{value!r} is no number")

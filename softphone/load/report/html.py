@@ -23,6 +23,7 @@ from softphone.security import SrtpPolicy
 from softphone.trust.disk import write_private
 
 STYLE = """
+:root{color-scheme:light dark}
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:860px;padding:0 1rem;
 color:#1f2328;background:#fff}
 h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
@@ -33,6 +34,10 @@ font-variant-numeric:tabular-nums}.good{color:#1a7f37}.bad{color:#d1242f}
 .note,.nothing{color:#59636e}svg{width:100%;height:auto;display:block}
 svg text{font:11px system-ui,sans-serif;fill:#59636e}
 .grid{stroke:#e6eaef;fill:none}.axis{stroke:#8c959f;fill:none}.line{fill:none;stroke-width:1.8}
+.wide{overflow-x:auto}
+@media (prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}
+td,th{border-color:#30363d}.good{color:#3fb950}.bad{color:#f85149}.note,.nothing{color:#9198a1}
+svg text{fill:#9198a1}.grid{stroke:#21262d}.axis{stroke:#656d76}}
 """
 
 
@@ -55,7 +60,7 @@ def write_no_result(
     """Write the page of a run that came to no result, for `error`.  Raises ConfigurationError."""
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="note">{escape(_made(wall))}</p>',
+        f'<p class="note">{escape(made_text(wall))}</p>',
         f'<div class="box bad"><b>No result:</b> {escape(error)}</div>',
         verdict_table(verdicts),
     ]
@@ -75,10 +80,10 @@ def report_page(
     parts = [
         f"<h1>{escape(title)}</h1>",
         f'<p class="note">{escape(_when(plan, wall))}</p>',
-        _state(result, verdicts, search),
+        state_box(result, verdicts, search),
         _capacity(search),
         verdict_table(verdicts),
-        _figures(result),
+        figure_table(result_figures(result)),
         *_plots(result),
     ]
     return html_page(title, parts)
@@ -95,7 +100,8 @@ def html_page(title: str, parts: Sequence[str]) -> str:
     )
 
 
-def _made(wall: datetime) -> str:
+def made_text(wall: datetime) -> str:
+    """Which version on which machine, and when the run began."""
     machine = (
         f"{platform.machine()}, {os.cpu_count()} processors, Python {platform.python_version()}"
     )
@@ -108,7 +114,7 @@ def _when(plan: LoadPlan, wall: datetime) -> str:
     if plan.sipp is not None and plan.sipp.total:
         calls = f"{plan.sipp.total} calls, {plan.calls} at once at most"
     return (
-        f"{_made(wall)}; {_asked(plan)}"
+        f"{made_text(wall)}; {_asked(plan)}"
         f"{calls}, arrival {plan.arrival} at {plan.rate:g}/s, {plan.duration:g} s, "
         f"hold {plan.hold or 'of the scenario'}, seed {plan.seed}, {len(plan.users)} users, "
         f"{plan.sockets} sockets, media {plan.placement}"
@@ -128,9 +134,12 @@ def _asked(plan: LoadPlan) -> str:
     return f"server {fields['server']}{transport}, as {fields['aor']}{suites}; "
 
 
-def _state(
-    result: LoadResult, verdicts: Sequence[ExpectationVerdict], search: CapacitySearch | None
+def state_box(
+    result: LoadResult,
+    verdicts: Sequence[ExpectationVerdict],
+    search: CapacitySearch | None = None,
 ) -> str:
+    """A box that says whether the run is valid, and whether its verdicts are met."""
     if search is not None and search.capacity and search.unjudged_trial is not None:
         return (
             '<div class="box bad"><b>A lower bound:</b> more calls could not be judged: '
@@ -227,10 +236,11 @@ def _verdict_class(verdict: ExpectationVerdict) -> str:
     return "good" if verdict.met else "bad"
 
 
-def _figures(result: LoadResult) -> str:
+def figure_table(figures: Sequence[tuple[str, str]]) -> str:
+    """A table of names and values with a heading."""
     cells = "".join(
         f'<tr><td>{escape(name)}</td><td class="n">{escape(value)}</td></tr>'
-        for name, value in result_figures(result)
+        for name, value in figures
     )
     return f"<h2>Figures</h2><table>{cells}</table>"
 

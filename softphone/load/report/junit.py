@@ -19,7 +19,6 @@ from softphone._version import __version__
 from softphone.load.report.verdict_cases import CaseOutcome, VerdictCase
 from softphone.load.result import LoadResult, failure_causes, plan_fields, result_figures
 
-PACKAGE = "softphone-load"
 _TAGS = {
     CaseOutcome.FAILED: "failure",
     CaseOutcome.ERROR: "error",
@@ -36,8 +35,13 @@ def junit_document(
     seconds: float = 0.0,
     properties: Mapping[str, str] | None = None,
     output: str = "",
+    command: str = "softphone load",
 ) -> str:
-    """One suite of the cases, as text; `wall` is when the run began, `seconds` how long it took."""
+    """One suite of the cases, as text; `wall` is when the run began, `seconds` how long it took.
+
+    Suite and cases are named after the `command`.
+    """
+    package = command.replace(" ", "-")
     counts = Counter(case.outcome for case in cases)
     root = ET.Element("testsuites")
     suite = ET.SubElement(
@@ -45,8 +49,8 @@ def junit_document(
         "testsuite",
         {
             "id": "0",
-            "package": PACKAGE,
-            "name": _xml_text(f"softphone load {scenario}".strip()),
+            "package": package,
+            "name": _xml_text(f"{command} {scenario}".strip()),
             "timestamp": f"{wall:%Y-%m-%dT%H:%M:%S}",
             "hostname": platform.node() or "localhost",
             "tests": str(len(cases)),
@@ -60,16 +64,16 @@ def junit_document(
     for name, value in {"softphone": __version__, **(properties or {})}.items():
         ET.SubElement(named, "property", {"name": name, "value": _xml_text(value)})
     for case in cases:
-        _add_case(suite, case)
+        _add_case(suite, case, package)
     ET.SubElement(suite, "system-out").text = _xml_text(output)
     ET.SubElement(suite, "system-err")
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 
 
-def _add_case(suite: ET.Element, case: VerdictCase) -> None:
+def _add_case(suite: ET.Element, case: VerdictCase, package: str) -> None:
     group = case.group
-    name = {"classname": f"{PACKAGE}.{group}", "name": _xml_text(case.name), "time": "0"}
+    name = {"classname": f"{package}.{group}", "name": _xml_text(case.name), "time": "0"}
     made = ET.SubElement(suite, "testcase", name)
     text = _xml_text(case.text)
     match _TAGS.get(case.outcome):

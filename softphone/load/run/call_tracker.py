@@ -54,7 +54,7 @@ class TrackedCall:
     """
 
     call: Call
-    says: int
+    says: int | None
     hears: int | None
     since: float
     caller: bool = True
@@ -104,8 +104,8 @@ class CallTracker:
 
     `starved` is called with the name of a resource that ran out here, `failed` with the Call-ID of
     a call that failed or was dropped, and why; `checks` is how many calls may be recorded at once.
-    `says` and `hears` of a call are numbers of `sounds`; `hears` is None when it is unknown what
-    comes back.
+    `says` and `hears` of a call are numbers of `sounds`.  `says` is None where who tracks a call
+    plays something itself, `hears` when it is unknown what comes back.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class CallTracker:
     async def track_outgoing(
         self,
         outgoing: OutgoingCall,
-        says: int,
+        says: int | None,
         hears: int | None = None,
         *,
         due: float | None = None,
@@ -219,7 +219,8 @@ class CallTracker:
         self._live[call] = live
         self._up += live.caller
         self._peak = max(self._peak, self._up)
-        call.audio.play(self._sounds.source_for_call(live.says))
+        if live.says is not None:
+            call.audio.play(self._sounds.source_for_call(live.says))
         try:
             yield
         except SoftphoneError as error:

@@ -99,16 +99,27 @@ def _every(share: float) -> Callable[[int], bool]:
 
 
 class _ImpairmentRelay:
-    """One socket that relays packets between a stream and its far end; `injected` counts faults."""
+    """One socket that relays packets between a stream and its far end; `injected` counts faults.
+
+    With `sent_only` those of the far end are neither lost nor delayed.
+    """
 
     def __init__(
-        self, near: Address, far: Address, faults: FaultSpec, seed: int, injected: Counter[str]
+        self,
+        near: Address,
+        far: Address,
+        faults: FaultSpec,
+        seed: int,
+        injected: Counter[str],
+        *,
+        sent_only: bool = False,
     ) -> None:
         family = socket.AF_INET6 if ":" in near[0] else socket.AF_INET
         self.far = far
         self._near = near
         self._faults = faults
         self._injected = injected
+        self._sent_only = sent_only
         self._chance = random.Random(seed)
         self._loop = asyncio.get_running_loop()
         self._timers: set[asyncio.TimerHandle] = set()
@@ -136,7 +147,11 @@ class _ImpairmentRelay:
                 return
             except OSError:
                 continue  # an ICMP error of an earlier datagram
-            to = self.far if tuple(source[:2]) == self._near else self._near
+            ours = tuple(source[:2]) == self._near
+            to = self.far if ours else self._near
+            if self._sent_only and not ours:
+                self._send_datagram(data, to)
+                continue
             if self._chance.random() < self._faults.loss:
                 self._injected["packet lost"] += 1
                 continue
@@ -168,10 +183,13 @@ class _ImpairmentRelay:
 class ImpairedMediaBackend:
     """A `MediaBackend` whose streams go through relays (see the module docstring).
 
-    `injected` counts the packets that were dropped or delayed.
+    `injected` counts the packets that were dropped or delayed.  With `sent_only` only our own are.
     """
 
-    def __init__(self, backend: MediaBackend, faults: FaultSpec, *, seed: int) -> None:
+    def __init__(
+        self, backend: MediaBackend, faults: FaultSpec, *, seed: int, sent_only: bool = False
+    ) -> None:
+        self._sent_only = sent_only
         self._backend = backend
         self._faults = faults
         self._seed = seed
@@ -211,7 +229,9 @@ class ImpairedMediaBackend:
             local = self._locals[handle]
             seed = self._seed * 1_000_003 + local.ssrc
             near = (local.host, local.rtp_port)
-            relay = _ImpairmentRelay(near, far, self._faults, seed, self.injected)
+            relay = _ImpairmentRelay(
+                near, far, self._faults, seed, self.injected, sent_only=self._sent_only
+            )
             self._relays[handle] = relay
         relay.far = far
         return relay

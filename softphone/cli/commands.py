@@ -30,6 +30,11 @@ COMMANDS = (
         "Call the numbers of a list, some at a time, and do something after each outcome",
     ),
     (
+        "bot-test",
+        "bot_test.options:BotTestOptions",
+        "Call a bot as simulated callers do, measure it, and judge",
+    ),
+    (
         "register",
         "call.options:RegisterOptions",
         "Register and stay registered until interrupted",

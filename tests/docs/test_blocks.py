@@ -42,6 +42,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from softphone.bot_test import parse_bot_expectation
 from softphone.cli import commands
 from softphone.cli.console import options
 from softphone.cli.fips import options as fips_options
@@ -49,7 +50,6 @@ from softphone.config import load_account
 from softphone.config.directory_file import load_directories
 from softphone.config.messaging_file import load_messaging
 from softphone.config.voicemail_file import load_voicemail
-from softphone.load import parse_expectation
 from softphone.load.plan.users import read_users
 from tests.support import programs
 from tests.support.forked_command import running
@@ -370,7 +370,7 @@ def test_a_block_that_is_only_shown_has_commands_and_options_that_exist(source, 
             values = parsed(command)
             assert values is not None, command
             for expectation in values.get("expect") or ():
-                parse_expectation(expectation)
+                parse_bot_expectation(expectation)
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shlex
+from itertools import pairwise
 
 import pytest
 import typer
 import yaml
 
+from softphone.bot_test import parse_bot_expectation
 from softphone.cli import commands
 from softphone.load.report import GITLAB_FILE
 from tests.docs.test_blocks import PROJECT, blocks_of
@@ -74,3 +76,22 @@ def test_what_is_kept_is_what_the_command_writes():
     assert all(name in shlex.split(gitlab_script()) for name in artifacts["paths"])
     assert artifacts["reports"]["junit"] in shlex.split(gitlab_script())
     assert artifacts["reports"]["codequality"] == GITLAB_FILE
+
+
+def test_the_workflow_that_calls_a_bot_takes_options_that_exist():
+    page = PROJECT / "docs" / "guides" / "bot-test.md"
+    (workflow,) = (
+        yaml.safe_load(block["source"]) for block in blocks_of(page) if block["kind"] == "yaml"
+    )
+    (job,) = workflow["jobs"].values()
+    (script,) = (step["run"] for step in job["steps"] if "bot-test" in step.get("run", ""))
+    words = shlex.split(script.replace("\\\n", " "))
+    command = typer.main.get_command(commands.application).commands["bot-test"]
+    command.make_options()
+    known = {flag for parameter in command.params for flag in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= known
+    for option, value in pairwise(words):
+        if option == "--expect":
+            assert parse_bot_expectation(value).of_load is None
+    (kept,) = (step["with"]["path"].split() for step in job["steps"] if "upload" in str(step))
+    assert set(kept) <= set(words)

@@ -47,6 +47,7 @@ LINE = ("call/ready.py", "call/monitoring.py", *REGISTER)
 PLACES = {
     "agent": ("agent", *LINE),
     "boot": ("device/boot.py", *REGISTER),
+    "bot-test": ("bot_test", "load/artifacts.py:write_junit", "load/artifacts.py:annotate"),
     "call": CALL,
     "campaign": ("campaign", *LINE),
     "compliance": ("messaging/compliance.py",),

@@ -35,6 +35,7 @@ COMMITS = {
     "sergey-safarov/sipp-scenarios": "549b57b0dabb601dbd7d0e75effe234dba29a26f",
     "siphon-project/siphon-sip": "f2eb61320780f89680c47bb0017d1c0b53f33afa",
 }
+_CAPTURE = re.compile(rb'play_pcap_audio="([^"]*)"')
 _PAUSE = re.compile(rb'milliseconds\s*=\s*"[0-9]+"')
 
 
@@ -65,11 +66,11 @@ SCENARIOS = (
     Public("SIPp/sipp", "docs/regexp.xml", "uas"),
     Public("SIPp/sipp", "regress/github-#0262/uac.xml", "regress/github-#0262/uas.xml"),
     Public("SIPp/sipp", "regress/github-#0850/uas.xml", "uac", calls=False),
-    Public(_LUNDGREL, "sipp_uac_pcap_g711a.xml"),
-    Public(_LUNDGREL, "sipp_uac_srtp_g722_DTMF.xml"),
     Public("SIPp/sipp", "docs/3pcc-C-A.xml"),
     Public("SIPp/sipp", "sipp_scenarios/pfca_uac_apattern_crypto_simple.xml"),
-    Public("SIPp/sipp", "docs/uac_pcap.xml"),
+    Public("SIPp/sipp", "regress/github-#0259/uac.xml"),
+    Public(_SIPHON, "sipp/ims/register_ims.xml"),
+    Public("SIPp/sipp", "docs/uac_pcap.xml", "uas"),
 )
 
 
@@ -99,6 +100,10 @@ def measure(folder: Path, work: Path) -> list[dict[str, object]]:
     pairs: dict[int, Pair] = {}
     for number, each in enumerate(SCENARIOS):
         text = read_blob(folder, each.repository, each.path)
+        for name in _CAPTURE.findall(text):
+            more[name.decode()] = read_blob(folder, each.repository, name.decode())
+            (work / name.decode()).parent.mkdir(exist_ok=True)
+            (work / name.decode()).write_bytes(more[name.decode()])
         why = refusal(f"public-{number}", text, work)
         rows.append(
             {
@@ -113,11 +118,11 @@ def measure(folder: Path, work: Path) -> list[dict[str, object]]:
         if why:
             continue
         other = each.other
-        more[f"public-{number}"] = _PAUSE.sub(b'milliseconds="40"', text)
+        more[f"public-{number}.xml"] = _PAUSE.sub(b'milliseconds="40"', text)
         if other.endswith(".xml"):
             shown = read_blob(folder, each.repository, other)
             other = f"other-{number}"
-            more[other] = _PAUSE.sub(b'milliseconds="40"', shown)
+            more[f"{other}.xml"] = _PAUSE.sub(b'milliseconds="40"', shown)
         sides = (f"public-{number}", other) if each.calls else (other, f"public-{number}")
         pairs[number] = Pair(*sides)
     many = ManyScenarios(open_root(make=False), work / "pairs", tuple(pairs.values()), more)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
 from typing import TypeAlias
 
+from softphone.errors import ConfigurationError
 from softphone.load.sipp.attributes import AttributeReader
 from softphone.load.sipp.elements.xml_elements import Element
+from softphone.load.sipp.media.packet_file import read_packets
 from softphone.load.sipp.pattern import compile_extended
 from softphone.load.sipp.scenario import (
     Action,
@@ -18,6 +21,7 @@ from softphone.load.sipp.scenario import (
     JumpAction,
     LogAction,
     LookupAction,
+    PlayAction,
     SearchAction,
     ShellCommand,
     TestAction,
@@ -42,7 +46,14 @@ _Read: TypeAlias = Callable[[Element, AttributeReader], Action | None]
 class ActionReader:
     """Reads actions; what is not supported is added to `problems` with its line."""
 
-    def __init__(self, keys: Collection[str], allow_exec: bool, problems: list[str]) -> None:
+    def __init__(
+        self,
+        keys: Collection[str],
+        allow_exec: bool,
+        problems: list[str],
+        folder: Path = Path(),
+    ) -> None:
+        self._folder = folder
         self._keys = keys
         self._allow_exec = allow_exec
         self._problems = problems
@@ -171,6 +182,9 @@ class ActionReader:
     def _execute(self, element: Element, attributes: AttributeReader) -> Action | None:
         if attributes.has("int_cmd"):
             return InternalCommand(attributes.choice("int_cmd", INTERNAL, INTERNAL[0]))
+        for kind in ("audio", "video"):
+            if attributes.has(f"play_pcap_{kind}"):
+                return self._play(kind, element, attributes)
         if not attributes.has("command"):
             return None  # the attribute is named: it was not read
         command = attributes.text("command")
@@ -180,6 +194,16 @@ class ActionReader:
             )
             return None
         return ShellCommand(self._template(element, command))
+
+    def _play(self, kind: str, element: Element, attributes: AttributeReader) -> Action | None:
+        """Read the packets: from beside the scenario, or else from the working folder."""
+        path = Path(attributes.needed(f"play_pcap_{kind}"))
+        beside = self._folder / path
+        try:
+            return PlayAction(kind, read_packets(beside if beside.exists() else path))
+        except ConfigurationError as error:
+            self._problems.append(f"{element.line}: <exec play_pcap_{kind}>: {error}")
+            return None
 
 
 def _signed(attributes: AttributeReader, name: str, default: str) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from softphone.load.sipp.keywords import CallState, KeywordValues
+from softphone.load.sipp.media.agreement import NoAgreement, agree_on_media
+from softphone.load.sipp.media.play_wanted import PlayWanted
 from softphone.load.sipp.outcome import CommandWanted, ScenarioLog, SippEvent, StopWanted
 from softphone.load.sipp.scenario import (
     Action,
@@ -17,6 +19,7 @@ from softphone.load.sipp.scenario import (
     JumpAction,
     LogAction,
     LookupAction,
+    PlayAction,
     SearchAction,
     ShellCommand,
     TestAction,
@@ -91,11 +94,16 @@ def _run(
             found = settings.indexes.get(action.file, {}).get(action.key.fill(values), -1)
             variables.assign(action.assign_to, float(found))
         case _:
-            _ask(action, state, values, result, line)
+            _ask(action, state, settings, values, result, line)
 
 
 def _ask(
-    action: Action, state: CallState, values: KeywordValues, result: ActionResult, line: int
+    action: Action,
+    state: CallState,
+    settings: RunSettings,
+    values: KeywordValues,
+    result: ActionResult,
+    line: int,
 ) -> None:
     """Run an action that asks for something outside of the variables."""
     match action:
@@ -109,6 +117,8 @@ def _ask(
                 raise ActionFailed(f"<error> in line {line}")
         case ShellCommand():
             result.events.append(CommandWanted(*fill_command(action.command, values)))
+        case PlayAction():
+            result.events.append(_play(action, state, settings, line))
         case FunctionAction():
             _call_function(action, state, line)
         case InternalCommand():
@@ -117,6 +127,18 @@ def _ask(
                 result.events.append(StopWanted(now=action.name == "stop_now"))
         case _:
             raise TypeError(f"no action: {action!r}")
+
+
+def _play(action: PlayAction, state: CallState, settings: RunSettings, line: int) -> PlayWanted:
+    """Agree on where the packets go; media in clear only where the account lets them be."""
+    said = state.descriptions
+    try:
+        agreement = agree_on_media(said.get("ours", b""), said.get("theirs", b""), action.kind)
+    except NoAgreement as error:
+        raise ActionFailed(f"{error}, in line {line}") from error
+    if agreement.key is None and not settings.clear_media:
+        raise ActionFailed(f"media in clear, which the account forbids, in line {line}")
+    return PlayWanted(state.number, action.file, agreement)
 
 
 def _call_function(action: FunctionAction, state: CallState, line: int) -> None:

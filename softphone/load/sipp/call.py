@@ -301,6 +301,7 @@ class SippCall:
         if message.method not in ("", "ACK", "CANCEL"):
             self.state.cseq += 1
         data = self._written(step, now)
+        self.state.note_description("ours", data.partition(b"\r\n\r\n")[2])
         request = self._note_sent(step, data, now)
         out = Transmit(data, self._way_of(message))
         if self._current is not None and self._replies.get(self._current, out) is None:

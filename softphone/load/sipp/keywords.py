@@ -24,7 +24,7 @@ class CallState:
 
     `number` counts from 1, `index` is the step's.  `lines` has the line of each injection file.
     `route_set` is in the order of Route, `next_url` the URI of the Contact, both of the message
-    that a step with `rrs` took.
+    that a step with `rrs` took.  `descriptions` has the last SDP of "ours" and of "theirs".
     """
 
     number: int
@@ -38,16 +38,23 @@ class CallState:
     peer_tag: str = ""
     route_set: list[str] = field(default_factory=list)
     next_url: str = ""
+    descriptions: dict[str, bytes] = field(default_factory=dict)
 
     def take_message(self, received: ReceivedMessage) -> None:
         """Record the last received message."""
         self.last = received
         message = received.message
+        self.note_description("theirs", message.body)
         if isinstance(message, Request):
             # A request of ours counts on from those of the far end, as SIPp has it.
             self.cseq = max(self.cseq, message.cseq.number)
         elif message.to.tag is not None:
             self.peer_tag = message.to.tag
+
+    def note_description(self, whose: str, body: bytes) -> None:
+        """Record a body that is SDP."""
+        if body.startswith(b"v=0"):
+            self.descriptions[whose] = body
 
     def take_routes(self, received: ReceivedMessage) -> None:
         """Record the route set and the remote target (RFC 3261 section 12.1)."""

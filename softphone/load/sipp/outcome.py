@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from softphone.load.sipp.media.play_wanted import PlayWanted
+
 
 @dataclass(frozen=True, slots=True)
 class CallOutcome:
@@ -57,4 +59,6 @@ class StopWanted:
     now: bool
 
 
-SippEvent: TypeAlias = CallBegan | CallOutcome | ScenarioLog | CommandWanted | StopWanted
+SippEvent: TypeAlias = (
+    CallBegan | CallOutcome | ScenarioLog | CommandWanted | PlayWanted | StopWanted
+)

@@ -52,6 +52,7 @@ _POSITIVE = ("weibull", "pareto", "gamma")
 class _ScenarioReader:
     keys: Collection[str]
     allow_exec: bool
+    folder: Path
     problems: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
@@ -138,7 +139,7 @@ class _ScenarioReader:
 
     def _actions(self, element: Element) -> tuple[Action, ...]:
         found: list[Action] = []
-        reader = ActionReader(self.keys, self.allow_exec, self.problems)
+        reader = ActionReader(self.keys, self.allow_exec, self.problems, self.folder)
         for child in element.children:
             if child.name != "action":
                 self.problems.append(f"{child.line}: <{child.name}> is not supported here")
@@ -257,7 +258,7 @@ def read_scenario(
     ConfigurationError that names each thing that is not supported, with file and line.
     """
     root = read_python(path) if path.suffix == ".py" else read_elements(path)
-    reader = _ScenarioReader(keys, allow_exec)
+    reader = _ScenarioReader(keys, allow_exec, path.parent)
     reader.read(root)
     if reader.problems:
         named = [f"{path}:{problem}" for problem in reader.problems[:MOST_NAMED]]

@@ -24,7 +24,7 @@ from softphone.config import AccountConfig, TlsConfig
 from softphone.config.tls import server_credential_of
 from softphone.diagnostics import SipLog, combine_taps
 from softphone.diagnostics.hep import HepSender
-from softphone.errors import ConfigurationError
+from softphone.errors import ConfigurationError, TransportError
 from softphone.load.measure import FailedCall, RunSecond, Tally
 from softphone.load.plan import LoadPlan, SippSpec, base_account, config_of, server_target
 from softphone.load.run import WorkerOutcome
@@ -34,6 +34,8 @@ from softphone.load.run.failure_trace import FailureTrace
 from softphone.load.sipp.authentication import ChallengeAnswers
 from softphone.load.sipp.endpoint import SippEndpoint
 from softphone.load.sipp.injection import InjectionFile, read_injection
+from softphone.load.sipp.media.packet_player import PacketPlayer
+from softphone.load.sipp.media.play_wanted import PlayWanted
 from softphone.load.sipp.outcome import (
     CallBegan,
     CallOutcome,
@@ -47,6 +49,7 @@ from softphone.load.sipp.settings import RunSettings
 from softphone.net import Driver, DriverConfig
 from softphone.operating_system import kill_process_group
 from softphone.sans_io import Address, Flow, Transport
+from softphone.security import SrtpPolicy
 from softphone.sip import SipUri
 from softphone.trust import TlsSettings
 from softphone.trust.fips import decide_mode, random_bytes, require_mode
@@ -116,6 +119,7 @@ class SippRunner:
         self._grace = GRACE
         self._commands: set[asyncio.Task[None]] = set()
         self._refusals: set[str] = set()
+        self._player: PacketPlayer | None = None
         self._trace = None
         if plan.watched:
             self._trace = FailureTrace(on_failure, lambda: clock() - self._begun)
@@ -164,7 +168,11 @@ class SippRunner:
             None if given is None else digest_credentials(given), random_bytes, mode.on
         )
         self._endpoint = SippEndpoint(
-            replace(self._settings, answers=answers),
+            replace(
+                self._settings,
+                answers=answers,
+                clear_media=self._may_send_clear(account),
+            ),
             limit=self.plan.calls,
             total=self._spec.total,
         )
@@ -181,6 +189,9 @@ class SippRunner:
         try:
             await self._stack.enter_async_context(self._driver)
             self._flow = await self._open(account, tls)
+            if self.scenario.plays:
+                self._player = self._open_player()
+                self._stack.push_async_callback(self._player.close)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -234,6 +245,30 @@ class SippRunner:
         if listen is None and server.transport is Transport.UDP and self.plan.host is not None:
             await self._driver.listen(server.transport, self.plan.host, 0)
         return await self._driver.open_flow(server)
+
+    def _may_send_clear(self, account: AccountConfig) -> bool:
+        """Whether media may go without a key: as the account says, else where signaling does."""
+        said = account.media.srtp
+        if said is None and not self.scenario.calls:
+            listen = (
+                account if self._spec.listen is None else replace(account, listen=self._spec.listen)
+            )
+            return listen.listen_at()[0] is not Transport.TLS
+        return account.srtp is not SrtpPolicy.REQUIRED
+
+    def _open_player(self) -> PacketPlayer:
+        """Take the ports that `[media_port]` names, of our own address."""
+        own = self._flow.local if self._flow is not None else self.listening
+        assert own is not None
+        first = self.plan.ports[0]
+        if first % 2:
+            raise ConfigurationError(
+                f"--ports {first}: media of a scenario need an even first port"
+            )
+        try:
+            return PacketPlayer(own[0], first)
+        except OSError as error:
+            raise TransportError(f"--ports {first}: {error.strerror or error}") from error
 
     # Running ----------------------------------------------------------------------------------
 
@@ -321,6 +356,8 @@ class SippRunner:
                 logger.log(_LEVELS[event.kind], "call %d: %r", event.number, event.text)
             case CommandWanted():
                 self._run_command(event)
+            case PlayWanted() if self._player is not None:
+                self._player.play(event)
             case StopWanted() if event.now:
                 self.stop_run()
             case StopWanted():
@@ -334,6 +371,8 @@ class SippRunner:
         return new
 
     def _count(self, outcome: CallOutcome) -> None:
+        if self._player is not None:
+            self._player.stop(outcome.number)
         tally = self._tally
         if outcome.cause:
             tally.failed[outcome.cause] += 1

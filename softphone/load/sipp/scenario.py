@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from softphone.load.sipp.media.packet_file import PacketFile
 from softphone.load.sipp.template import MessageTemplate, Template
 
 # Actions ------------------------------------------------------------------------------------------
@@ -137,6 +138,14 @@ class ShellCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class PlayAction:
+    """`exec play_pcap_audio`, `play_pcap_video`: send recorded packets; `kind` is of the media."""
+
+    kind: str
+    file: PacketFile
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionAction:
     """A function of a Python scenario, called with the state of the call."""
 
@@ -157,6 +166,7 @@ Action: TypeAlias = (
     | InternalCommand
     | ShellCommand
     | FunctionAction
+    | PlayAction
 )
 
 # Steps --------------------------------------------------------------------------------------------
@@ -255,6 +265,12 @@ class SippScenario:
     global_variables: frozenset[str] = field(default_factory=frozenset)
     user_variables: frozenset[str] = field(default_factory=frozenset)
     begins_with: tuple[NopStep, ...] = ()
+
+    @property
+    def plays(self) -> bool:
+        """Whether any step plays media."""
+        actions = (action for step in self.steps for action in step.actions)
+        return any(isinstance(action, PlayAction) for action in actions)
 
     @property
     def calls(self) -> bool:

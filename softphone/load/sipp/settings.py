@@ -27,8 +27,9 @@ class RunSettings:
     `remote_host` its host as written.  `pause(number)` is the length in seconds of a pause without
     one, `answer_timeout` bounds in seconds the wait for a response that has no timeout of its own.
     `wall()` is the seconds since 1970.  `indexes` has the lines of each injection file by the
-    values of one of its fields.  `shared` has the values of global variables, `users` those of each
-    user, by the line of the first injection file that says USER.
+    values of one of its fields.  `clear_media` lets media be sent that no key protects.  `shared`
+    has the values of global variables, `users` those of each user, by the line of the first
+    injection file that says USER.
     """
 
     scenario: SippScenario
@@ -44,5 +45,6 @@ class RunSettings:
     seed: int = 1
     wall: Callable[[], float] = lambda: 0.0
     answers: ChallengeAnswers | None = None
+    clear_media: bool = False
     shared: MutableMapping[str, Value] = field(default_factory=dict)
     users: MutableMapping[int, MutableMapping[str, Value]] = field(default_factory=dict)

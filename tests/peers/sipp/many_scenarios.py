@@ -71,7 +71,7 @@ class PairRuns:
 
 
 class ManyScenarios:
-    """Runs pairs in a folder of the root; `more` are texts of scenarios that they name, too."""
+    """Runs pairs in a folder of the root; `more` are further files, by name."""
 
     def __init__(
         self, root: Root, folder: Path, pairs: Sequence[Pair], more: Mapping[str, bytes] = _NO_MORE
@@ -105,7 +105,8 @@ class ManyScenarios:
         """Put ours and SIPp's own into the folder; those are asked of the program each time."""
         shutil.copytree(DATA, self._folder)
         for name, text in self._more.items():
-            (self._folder / f"{name}.xml").write_bytes(text)
+            (self._folder / name).parent.mkdir(exist_ok=True)
+            (self._folder / name).write_bytes(text)
         dump = " ".join(("for name in", *BUILTIN, "; do /usr/bin/sipp -sd $name > $name.xml; done"))
         run_inside(self._root, self._folder, ["sh", "-c", f"cd /mnt; {dump}"])
         for name in BUILTIN:

@@ -151,7 +151,7 @@ class CallSession:
 
     def hang_up(self) -> None:
         """End the call at once, whatever its state."""
-        if self._outgoing is not None:
+        if self._outgoing is not None and self._outgoing.id:
             self._outgoing.cancel()
         if self.call is not None:
             self.call.hangup()
@@ -191,6 +191,11 @@ class CallSession:
         except BaseException:
             self._outgoing = None
             raise
+        if self._leaving:
+            # The pipeline has ended while the INVITE was on its way.
+            outgoing.cancel()
+            self._outgoing = None
+            raise LocalProtocolError("the pipeline has ended")
         self._start(self._await_answer(outgoing))
         return outgoing.id
 

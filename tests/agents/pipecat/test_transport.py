@@ -27,7 +27,7 @@ from pipecat.frames.frames import (
     VADUserStoppedSpeakingFrame,
 )
 
-from softphone import Phone, SecurityLevel, SrtpPolicy
+from softphone import OutgoingCall, Phone, SecurityLevel, SrtpPolicy
 from softphone.agents.pipecat import (
     CallEventFrame,
     CallHoldFrame,
@@ -304,6 +304,30 @@ async def test_a_call_that_rings_ends_with_its_pipeline(account_of, bots):
     await bot.event("on_dialout_connected")
     await bot.stop()
     assert (await patiently(incoming.ended)).by is EndedBy.REMOTE
+
+
+async def test_a_pipeline_that_ends_while_it_dials_gives_the_call_up(account_of, bots, monkeypatch):
+    start, reached = OutgoingCall.start, asyncio.Event()
+
+    async def slow(outgoing) -> None:
+        await reached.wait()
+        await start(outgoing)
+
+    monkeypatch.setattr(OutgoingCall, "start", slow)
+    bob, alice = await account_of("bob"), await account_of("alice")
+    bot = await bots(alice)
+    await bot.event("on_joined")
+    dialing = asyncio.ensure_future(bot.transport.start_dialout({"phoneNumber": "bob"}))
+    await asyncio.sleep(0)
+    bot.transport._session.leave()
+    reached.set()
+    assert await patiently(dialing) == ("", "the pipeline has ended")
+    assert await bot.event("on_dialout_error") == [
+        {"sessionId": "", "errorMsg": "the pipeline has ended"}
+    ]
+    await bot.stop()
+    assert not alice.calls
+    assert not bob.calls
 
 
 async def test_a_caller_that_gave_up_is_an_error(account_of, bots):

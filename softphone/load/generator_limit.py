@@ -66,11 +66,14 @@ class GeneratorLimit:
     @classmethod
     def from_fields(cls, fields: Any) -> Self:
         """Read what `asdict` gave and JSON kept.  Raises KeyError, TypeError, ValueError."""
+        calls = fields["calls"]
+        if type(calls) is not int or calls < 1:
+            raise ValueError("a limit is a number of calls, 1 at least")
         setup = dict(fields["setup"])
         for name in ("suites", "codecs"):
             setup[name] = tuple(map(str, setup[name]))
         return cls(
-            calls=int(fields["calls"]),
+            calls=calls,
             at_least=bool(fields["at_least"]),
             why=str(fields["why"]),
             measured=str(fields["measured"]),

@@ -35,6 +35,13 @@ def test_a_file_of_something_else_is_refused_by_name(text):
         read_limits(text, "kept.json")
 
 
+@pytest.mark.parametrize("calls", ["1e999", "NaN", "0", "-5", "2.5", "true", '"400"'])
+def test_what_is_no_number_of_calls_is_refused(calls):
+    text = limits_text([LIMIT]).replace('"calls": 400', f'"calls": {calls}')
+    with pytest.raises(ConfigurationError, match="calibrate anew"):
+        read_limits(text, "kept.json")
+
+
 def test_a_limit_counts_for_its_own_set_up_only():
     assert find_limit([LIMIT], GeneratorSetup.of_plan(PLAN, 1, "compiled kernel")) is LIMIT
     shared = replace(PLAN, sockets="shared")

@@ -50,8 +50,8 @@ KEEP_SECONDS = 2.0
 """Sound from the answer on that waits for the first reader."""
 NO_BOT = 480
 """The status that refuses a call whose pipeline ends before the answer."""
-NOT_ON_KEYPAD = "ABCD"
-"""Digits that pipecat has no button for: handlers of `on_dtmf_event` get them."""
+_KEYPAD = frozenset(each.value for each in KeypadEntry)
+"""Digits that pipecat has a button for; handlers of `on_dtmf_event` get A to D and flash, too."""
 LAST_SILENCE = 0.2
 """Seconds after the last word: the far end has played it before a BYE."""
 
@@ -318,7 +318,7 @@ class CallSession:
     async def _pass_digit(self, call: Call, event: DigitReceived) -> None:
         data = {"sessionId": call.id, "tone": event.digit, "duration": event.duration_ms}
         await self._fire("on_dtmf_event", data)
-        if event.digit not in NOT_ON_KEYPAD:
+        if event.digit in _KEYPAD:
             await self._push(InputDTMFFrame(button=KeypadEntry(event.digit)))
 
     async def _end(

@@ -38,7 +38,10 @@ def python_source(path: Path, *, keys: Collection[str] = (), allow_exec: bool = 
     steps = "\n".join(part for part in parts if part)
     imported = "MessageScenario, action" if "action(" in steps else "MessageScenario"
     return (
-        f"# Imported from {path.name!r}; to run it: softphone load run --sipp FILE.py\n\n"
+        # A name such as "coding=utf-7 .xml" in one of the first two lines would declare the
+        # encoding of the file (PEP 263), in which its literals may be code.
+        "# To run it: softphone load run --sipp FILE.py\n#\n"
+        f"# Imported from {path.name!r}\n\n"
         f"from softphone.load.sipp import {imported}\n\n"
         f"{NAME} = MessageScenario({_string(name)})\n\n{steps}\n"
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import replace
 
 import pytest
@@ -74,6 +75,17 @@ def test_no_text_of_a_scenario_is_run(imported, scenario, text):
         + f'<label id="{escaped}" />'
     )
     assert without_lines(imported(path)) == without_lines(read_scenario(path))
+
+
+def test_no_name_of_a_file_declares_an_encoding(scenario, tmp_path):
+    """In UTF-7 a literal ends where its base64 says so, and what follows is code."""
+    code = base64.b64encode('"); raise SystemExit("run"); ("'.encode("utf-16-be")).decode()
+    path = tmp_path / "call coding=utf-7 .xml"
+    text = scenario(send("INFO")).read_text()
+    path.write_text(text.replace("<send", f'<label id="+{code.rstrip("=")}-" /><send', 1))
+    written = tmp_path / "call.py"
+    written.write_text(python_source(path))
+    assert without_lines(read_scenario(written))[1:] == without_lines(read_scenario(path))[1:]
 
 
 def test_what_is_not_supported_is_told_by_the_line_in_xml(scenario):

@@ -88,9 +88,11 @@ class PhoneCall:
         self.ended: CallEnded | None = None
         self.failure: SoftphoneError | None = None
         self.heard: deque[Heard] = deque(maxlen=MOST_HEARD)
-        self.heard_total = 0
         self.detects: set[HeardKind] = set()
         self.says = False
+        self.stop_at: frozenset[HeardKind] = frozenset()
+        """What interrupts the sound that is played; nothing once something has."""
+        self.stopped_by = ""
         self.transfer_refused = False
 
     @property
@@ -338,21 +340,21 @@ class PhoneTools:
     async def _play(
         self, record: PhoneCall, call: Call, source: WavSource, stop_at: frozenset[HeardKind]
     ) -> Said:
-        began, before = self._now, record.heard_total
+        began = self._now
+        record.stop_at, record.stopped_by = stop_at, ""
         call.audio.play(source)
         playing = asyncio.ensure_future(call.audio.played())
         playing.add_done_callback(lambda _: self._tell())
 
         def stopped() -> str | None:
-            new = list(record.heard)[-(record.heard_total - before) or MOST_HEARD :]
-            interrupting = [each.kind.value for each in new if each.kind in stop_at]
             if record.over:
                 return "end"
-            return interrupting[0] if interrupting else "" if playing.done() else None
+            return record.stopped_by or ("" if playing.done() else None)
 
         try:
             why = await self._until(stopped, None)
         finally:
+            record.stop_at = frozenset()
             playing.cancel()
             await asyncio.gather(playing, return_exceptions=True)
             with suppress(LocalProtocolError):  # the call is over
@@ -512,7 +514,8 @@ class PhoneTools:
 
     def _hear(self, record: PhoneCall, kind: HeardKind, what: str = "") -> None:
         record.heard.append(Heard(kind, what, record.seconds(self._now)))
-        record.heard_total += 1
+        if kind in record.stop_at:
+            record.stop_at, record.stopped_by = frozenset(), kind.value
         self._tell()
 
     def _tell(self) -> None:

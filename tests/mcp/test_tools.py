@@ -132,7 +132,8 @@ async def test_a_digit_interrupts_what_is_said(world, sounds):
         saying = asyncio.create_task(
             tools("say", call=number, file="longer.wav", stop_at=["digit", "speech"])
         )
-        await eventually(lambda: theirs.statistics.packets_received)
+        record = world.tools._calls[number]
+        await eventually(lambda: record.stop_at)
         assert "already" in await tools.refused("say", call=number, file="tone.wav")
         await theirs.send_digits("5", duration_ms=40)
         said = await patiently(saying)
@@ -140,7 +141,7 @@ async def test_a_digit_interrupts_what_is_said(world, sounds):
         assert said["seconds"] < 20
         assert (await tools("listen_for", call=number, wanted=["digit"]))["digits"] == "5"
         saying = asyncio.create_task(tools("say", call=number, file="longer.wav"))
-        await eventually(lambda: next(iter(world.tools._calls.values())).says)
+        await eventually(lambda: record.says)
         theirs.hangup()
         assert (await patiently(saying))["interrupted_by"] == "end"
 
@@ -192,7 +193,7 @@ async def test_speech_and_a_verdict_are_heard(world):
         ):
             leg.emit_event(event)
         wanted = ["speech", "pause", "tone", "answered_by"]
-        await eventually(lambda: world.tools._calls[number].heard_total == 4)
+        await eventually(lambda: len(world.tools._calls[number].heard) == 4)
         heard = await tools("listen_for", call=number, wanted=wanted)
         assert [(each["kind"], each["what"]) for each in heard["heard"]] == [
             *(("speech", ""), ("pause", ""), ("tone", "busy"), ("answered_by", "human")),

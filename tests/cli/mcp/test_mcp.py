@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
-import urllib.error
-import urllib.request
 
 import mcp_types as types
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+
+from softphone.cli.console.output import CommandOutput
+from softphone.cli.mcp.mcp import serve_mcp
+from softphone.cli.mcp.options import HttpOptions, McpOptions
+from softphone.config import load_account
+from softphone.events import EndedBy
+from softphone.phone import Phone
+from tests.docs.test_json_schema import hold
+from tests.support.calling import answer_one
+from tests.support.waiting import patiently
 
 HERE = __file__
 TOKEN = "0123456789abcdef of the tests"
@@ -27,8 +36,8 @@ def bot(lab):
     path.unlink()
 
 
-async def converse(account, log, folder):
-    """Call and play over the pipes of a process; what the call was, and the questions."""
+async def converse(account, callee, log, folder):
+    """Call and play over the pipes of a process; what was told, asked and seen at the other end."""
     questions = []
 
     async def ask(_, params):
@@ -37,23 +46,26 @@ async def converse(account, log, folder):
 
     words = ["-m", "softphone", "mcp", "--account", str(account), "--sounds", str(folder)]
     command = StdioServerParameters(command=sys.executable, args=words, env=dict(os.environ))
-    async with Client(stdio_client(command, errlog=log), elicitation_callback=ask) as client:
-        placed = await client.call_tool("place_call", {"target": "bob"})
-        said = await client.call_tool("say", {"call": "1", "file": "tone.wav"})
-    return placed.structured_content, said.structured_content, questions
+    async with Phone() as phone:
+        bob = await phone.register(load_account(callee).config)
+        answering = asyncio.create_task(answer_one(bob))
+        async with Client(stdio_client(command, errlog=log), elicitation_callback=ask) as client:
+            placed = await client.call_tool("place_call", {"target": "bob"})
+            said = await client.call_tool("say", {"call": "1", "file": "tone.wav"})
+            call = await answering
+            suite = call.audio.security.suite
+        ended = await patiently(call.ended())
+    return placed.structured_content, said.structured_content, questions, suite, ended
 
 
-def test_a_client_starts_it_and_its_end_hangs_up(lab, start, bot, tone, tmp_path):
-    callee = start("answer", "--account", lab["bob"], "--json")
-    callee.until("registered")
+def test_a_client_starts_it_and_its_end_hangs_up(lab, bot, tone, tmp_path):
     with open(tmp_path / "log.txt", "w") as log:
-        placed, said, questions = asyncio.run(converse(bot, log, tone.parent))
+        seen = asyncio.run(converse(bot, lab["bob"], log, tone.parent))
+    placed, said, questions, suite, ended = seen
     assert questions == ["Call sip:bob@127.0.0.1?"]
     assert (placed["outcome"], placed["encrypted"]) == ("answered", True)
     assert said["finished"]
-    outcome = callee.outcome()
-    assert outcome.summary["reason"] == "hung up by the far end"
-    assert outcome.summary["audio"]["suite"] == "AEAD_AES_256_GCM"
+    assert (str(suite), ended.by) == ("AEAD_AES_256_GCM", EndedBy.REMOTE)
     assert (tmp_path / "log.txt").read_text().splitlines() == [
         "sip:alice@127.0.0.1 is registered",
         "serving a client on standard input and output",
@@ -61,21 +73,49 @@ def test_a_client_starts_it_and_its_end_hangs_up(lab, start, bot, tone, tmp_path
     ]
 
 
-def test_over_http_a_signal_ends_it(start, bot, tmp_path):
+async def status_at(url):
+    """The status of a request without a token."""
+    host, port = url.removeprefix("http://").partition("/")[0].split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"GET /mcp HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+    line = await patiently(reader.readline())
+    writer.close()
+    return int(line.split()[1])
+
+
+def test_over_http_a_signal_ends_it(bot, capsys, tmp_path):
     token = tmp_path / "token"
     token.write_text(TOKEN)
     token.chmod(0o644)
-    served = start(
-        *("mcp", "--account", bot, "--json", "--http", "127.0.0.1:0", "--http-token", token)
-    )
-    url = served.until('"mcp"').partition('"url": "')[2].partition('"')[0]
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(url, timeout=20)
-    outcome = served.end(signal.SIGTERM)
-    assert (outcome.code, outcome.summary["reason"]) == (0, "told to leave")
-    assert (outcome.summary["placed"], outcome.summary["answered"]) == (0, 0)
-    assert "can be read by others" in outcome.err
-    assert TOKEN not in outcome.out + outcome.err
+    output = CommandOutput(json=True, summary={})
+    options = McpOptions(account=bot, http=HttpOptions(http="127.0.0.1:0", http_token=token))
+    statuses, print_event = [], output.event
+
+    async def ask_and_end(url):
+        statuses.append(await status_at(url))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    async def serve():
+        asking = []
+
+        def event(name, sentence="", /, **fields):
+            print_event(name, sentence, **fields)
+            if name == "mcp":  # the handler of the signal is there by now
+                asking.append(asyncio.ensure_future(ask_and_end(fields["url"])))
+
+        output.event = event
+        code = await serve_mcp(output, options)
+        await asyncio.gather(*asking)
+        return code
+
+    assert asyncio.run(serve()) == 0
+    seen = capsys.readouterr()
+    lines = [json.loads(line) for line in seen.out.splitlines()]
+    hold("mcp", lines)
+    assert statuses == [401]
+    assert (lines[-1]["reason"], lines[-1]["placed"]) == ("told to leave", 0)
+    assert "can be read by others" in seen.err
+    assert TOKEN not in seen.out + seen.err
 
 
 @pytest.mark.parametrize(

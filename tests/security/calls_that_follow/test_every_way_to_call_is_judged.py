@@ -302,6 +302,7 @@ CALLS = {
     "agents/pipecat/transport.py": "dial, by the session",
     "agents/realtime/realtime_agent.py": "realtime_service",
     "blocking/wrappers.py": "dial, for synchronous programs",
+    "bot_test/runner.py": "dial, of simulated callers' own accounts",
     "campaign/campaign.py": "campaign",
     "cli/call/call.py": "dial",
     "cli/demo/demo.py": "dial, of the demo's own phones",

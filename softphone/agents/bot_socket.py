@@ -86,6 +86,8 @@ class BotSocket:
         self._relay = relay
         self._who = who
         self._own_code: int | None = None
+        self.close_reason = ""
+        """What the far end's close frame says; "" for nothing."""
 
     @property
     def close_code(self) -> int:
@@ -137,6 +139,8 @@ class BotSocket:
                 return octets
             if message.type is aiohttp.WSMsgType.PONG:
                 continue
+            if message.type is aiohttp.WSMsgType.CLOSE:
+                self.close_reason = message.extra or ""
             if message.type is not aiohttp.WSMsgType.PING or not await self._answer(message.data):
                 return None
 
@@ -153,22 +157,24 @@ class BotSocket:
             pass
 
     async def close(self, code: int = 1000) -> None:
-        """Close the socket, and the connection below; a second call does nothing."""
-        if self._own_code is None and not self._socket.closed:
-            self._own_code = code
-            with suppress(TimeoutError, OSError, aiohttp.ClientError):
-                async with asyncio.timeout(CLOSE_PATIENCE):
-                    frame = self._socket.send_frame(code.to_bytes(2), aiohttp.WSMsgType.CLOSE)
-                    await _within(CLOSE_PATIENCE, frame)
-                    if self._socket.close_code is None:
-                        await self.wait_for_end()
-        with suppress(OSError):
-            # What a bot has not read would keep the connection open for as long as it likes.
-            if (below := self._socket.get_extra_info("socket")) is not None:
-                below.shutdown(socket.SHUT_RDWR)
-        await self._stack.aclose()
-        # This sends nothing any more, and ends the timers of aiohttp.
-        await self._socket.close()
+        """Close the socket, and the connection below, also if canceled; once only."""
+        try:
+            if self._own_code is None and not self._socket.closed:
+                self._own_code = code
+                with suppress(TimeoutError, OSError, aiohttp.ClientError):
+                    async with asyncio.timeout(CLOSE_PATIENCE):
+                        frame = self._socket.send_frame(code.to_bytes(2), aiohttp.WSMsgType.CLOSE)
+                        await _within(CLOSE_PATIENCE, frame)
+                        if self._socket.close_code is None:
+                            await self.wait_for_end()
+        finally:
+            with suppress(OSError):
+                # What a bot has not read would keep the connection open for as long as it likes.
+                if (below := self._socket.get_extra_info("socket")) is not None:
+                    below.shutdown(socket.SHUT_RDWR)
+            await self._stack.aclose()
+            # This sends nothing any more, and ends the timers of aiohttp.
+            await self._socket.close()
 
 
 async def _within(seconds: float, sending: Coroutine[Any, Any, None]) -> None:

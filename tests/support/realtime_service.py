@@ -71,6 +71,7 @@ class ServiceSession:
     messages: list[Any] = field(default_factory=list)
     sent_ms: dict[str, int] = field(default_factory=dict)
     ear: Ear | None = None
+    spoken_hz: int = 8000
     answers: int = 0
 
     def of(self, kind: str) -> list[dict[str, Any]]:
@@ -92,8 +93,8 @@ class ServiceSession:
         return found
 
 
-class OpenAIStandIn:
-    """OpenAI Realtime; its answers call `functions` in turn: (name, arguments), or None."""
+class StandIn:
+    """A service whose answers call `functions` in turn: (name, arguments), or None."""
 
     def __init__(
         self,
@@ -108,9 +109,38 @@ class OpenAIStandIn:
 
     async def serve(self, session: ServiceSession) -> None:
         """Speak to the end of the connection."""
+        while (message := await session.next()) is not None:
+            await self.handle(session, message)
+
+    async def hear(self, session: ServiceSession, octets: bytes) -> None:
+        assert session.ear is not None
+        found = session.ear.hear(octets)
+        if found == "started":
+            await self.interrupt(session)
+        elif found == "stopped":
+            await self.answer(session)
+
+    def due(self) -> tuple[str, dict[str, Any]] | None:
+        """The function that this answer calls."""
+        return self.functions.pop(0) if self.functions else None
+
+    async def handle(self, session: ServiceSession, message: Any) -> None:
+        raise NotImplementedError
+
+    async def interrupt(self, session: ServiceSession) -> None:
+        raise NotImplementedError
+
+    async def answer(self, session: ServiceSession) -> None:
+        raise NotImplementedError
+
+
+class OpenAIStandIn(StandIn):
+    """OpenAI Realtime."""
+
+    async def serve(self, session: ServiceSession) -> None:
+        """Speak to the end of the connection."""
         await session.say("session.created", session={"type": "realtime", "id": "sess_1"})
-        while (event := await session.next()) is not None:
-            await self.handle(session, event)
+        await super().serve(session)
 
     async def handle(self, session: ServiceSession, event: dict[str, Any]) -> None:
         match event["type"]:
@@ -132,13 +162,8 @@ class OpenAIStandIn:
                     body = {"item_id": item, "content_index": 0, "audio_end_ms": end}
                     await session.say("conversation.item.truncated", **body)
 
-    async def hear(self, session: ServiceSession, octets: bytes) -> None:
-        found = session.ear.hear(octets)
-        if found == "started":
-            await session.say("input_audio_buffer.speech_started", audio_start_ms=0, item_id="u")
-        elif found == "stopped":
-            await session.say("input_audio_buffer.speech_stopped", audio_end_ms=0, item_id="u")
-            await self.answer(session)
+    async def interrupt(self, session: ServiceSession) -> None:
+        await session.say("input_audio_buffer.speech_started", audio_start_ms=0, item_id="u")
 
     async def answer(self, session: ServiceSession) -> None:
         """Say a tone of `seconds` at once; then call a function, if one is due."""
@@ -156,8 +181,7 @@ class OpenAIStandIn:
             await session.say("response.output_audio.delta", delta=delta, **names)
         await session.say("response.output_audio_transcript.done", transcript="beep", **names)
         output: list[dict[str, Any]] = [{"id": item, "type": "message", "role": "assistant"}]
-        function = self.functions.pop(0) if self.functions else None
-        if function is not None:
+        if (function := self.due()) is not None:
             call = {"call_id": f"call_{session.answers}", "name": function[0]}
             output.append(
                 {"type": "function_call", "arguments": json.dumps(function[1]), **call, "id": "f"}
@@ -166,7 +190,78 @@ class OpenAIStandIn:
         await session.say("response.done", response=body)
 
 
-STAND_INS = {"openai": OpenAIStandIn}
+class GeminiStandIn(StandIn):
+    """Gemini Live; it sends JSON in binary messages, as the service does."""
+
+    async def tell(self, session: ServiceSession, **body: Any) -> None:
+        await session.socket.send_bytes(json.dumps(body).encode())
+
+    async def handle(self, session: ServiceSession, message: Any) -> None:
+        if "setup" in message:
+            session.ear = Ear(16000, SoundCoding.PCM)
+            await self.tell(session, setupComplete={})
+        elif (given := message.get("realtimeInput")) is not None:
+            if "text" in given:
+                await self.answer(session)
+            else:
+                assert given["audio"]["mimeType"] == "audio/pcm;rate=16000"
+                await self.hear(session, base64.b64decode(given["audio"]["data"]))
+
+    async def interrupt(self, session: ServiceSession) -> None:
+        if session.answers:
+            await self.tell(session, serverContent={"interrupted": True})
+
+    async def answer(self, session: ServiceSession) -> None:
+        session.answers += 1
+        data = base64.b64encode(tone(self.seconds, 24000, SoundCoding.PCM)).decode()
+        part = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": data}}
+        await self.tell(session, serverContent={"modelTurn": {"parts": [part]}})
+        await self.tell(session, serverContent={"outputTranscription": {"text": "be"}})
+        await self.tell(session, serverContent={"outputTranscription": {"text": "ep"}})
+        if (function := self.due()) is not None:
+            call = {"id": f"call_{session.answers}", "name": function[0], "args": function[1]}
+            await self.tell(session, toolCall={"functionCalls": [call]})
+        await self.tell(session, serverContent={"generationComplete": True, "turnComplete": True})
+
+
+class DeepgramStandIn(StandIn):
+    """Deepgram's Voice Agent."""
+
+    async def serve(self, session: ServiceSession) -> None:
+        await session.socket.send_json({"type": "Welcome", "request_id": "1"})
+        await super().serve(session)
+
+    async def handle(self, session: ServiceSession, message: Any) -> None:
+        if isinstance(message, bytes):
+            await self.hear(session, message)
+        elif message["type"] == "Settings":
+            codings = {"mulaw": SoundCoding.PCMU, "alaw": SoundCoding.PCMA}
+            given = message["audio"]["input"]
+            coding = codings.get(given["encoding"], SoundCoding.PCM)
+            session.ear = Ear(given["sample_rate"], coding)
+            session.spoken_hz = message["audio"]["output"]["sample_rate"]
+            await session.socket.send_json({"type": "SettingsApplied"})
+        elif message["type"] in ("InjectAgentMessage", "InjectUserMessage"):
+            await self.answer(session)
+
+    async def interrupt(self, session: ServiceSession) -> None:
+        await session.socket.send_json({"type": "UserStartedSpeaking"})
+
+    async def answer(self, session: ServiceSession) -> None:
+        session.answers += 1
+        assert session.ear is not None
+        say = session.socket.send_json
+        await say({"type": "ConversationText", "role": "assistant", "content": "beep"})
+        await session.socket.send_bytes(tone(self.seconds, session.spoken_hz, session.ear.coding))
+        await say({"type": "AgentAudioDone"})
+        if (function := self.due()) is not None:
+            arguments = json.dumps(function[1])
+            call = {"name": function[0], "arguments": arguments, "client_side": True}
+            functions = [{"id": f"call_{session.answers}", **call}]
+            await say({"type": "FunctionCallRequest", "functions": functions})
+
+
+STAND_INS = {"openai": OpenAIStandIn, "gemini": GeminiStandIn, "deepgram": DeepgramStandIn}
 
 
 async def start_service(

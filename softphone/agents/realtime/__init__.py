@@ -1,9 +1,9 @@
-"""Calls in which a realtime speech service talks: OpenAI Realtime, over a WebSocket.
+"""Calls in which a realtime speech service talks: OpenAI Realtime, Gemini Live, Deepgram.
 
 `RealtimeAgent` joins each call of an account with a session at the service of a `RealtimeConfig`:
 the caller's sound goes to the service, its sound to the caller, and when the caller interrupts it,
-what was not heard is dropped and the service is told how much was.  The model may hang up, press
-keys and, under the account's dial policy, transfer the call.
+what was not heard is dropped, and a service that wants to know is told how much was.  The model may
+hang up, press keys and, under the account's dial policy, transfer the call.
 
 `dialect` is the shape that services share, without I/O; a module beside it speaks the messages of
 one service, as that documents them.  Sockets are those of `softphone.agents`: RFC 6455 on aiohttp,

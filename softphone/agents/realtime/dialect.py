@@ -156,6 +156,9 @@ class Dialect(ABC):
     def open_session(self) -> None:
         """Queue what a new connection begins with."""
 
+    def keep_alive(self) -> None:  # noqa: B027 - most services need nothing
+        """Queue what keeps a session open in which no sound is sent yet."""
+
     @abstractmethod
     def begin(self) -> None:
         """Queue what the answer of the call begins with: the greeting."""

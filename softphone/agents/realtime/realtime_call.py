@@ -150,6 +150,7 @@ class RealtimeCall:
             outcome = await self._after_words(request) if request.name in _AFTER_WORDS else None
             if request not in self._requests:
                 # The service has withdrawn it meanwhile.
+                self._leaving = False
                 continue
             self._requests.popleft()
             outcome = outcome or await carry_out(self._call, request, self._tools)

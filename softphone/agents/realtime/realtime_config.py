@@ -8,7 +8,9 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
+from softphone.agents.realtime.deepgram_dialect import DeepgramDialect
 from softphone.agents.realtime.dialect import Dialect, SessionSettings, SoundCoding
+from softphone.agents.realtime.gemini_dialect import GeminiDialect
 from softphone.agents.realtime.openai_dialect import OpenAIDialect
 from softphone.agents.realtime.tools import DEFAULT_TOOLS, Tool, describe_tools
 from softphone.agents.web_address import SERVICE, check_address, is_loopback, place
@@ -26,6 +28,10 @@ class RealtimeService(StrEnum):
 
     OPENAI = "openai"
     """OpenAI Realtime."""
+    GEMINI = "gemini"
+    """Gemini Live; it has no usual model here."""
+    DEEPGRAM = "deepgram"
+    """Deepgram's Voice Agent; its model is "PROVIDER/NAME"."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,27 @@ KINDS: Mapping[RealtimeService, ServiceKind] = {
         model="gpt-realtime-2.1",
         voice="marin",
         model_in_url=True,
+    ),
+    RealtimeService.GEMINI: ServiceKind(
+        title="Gemini Live",
+        dialect=GeminiDialect,
+        codings=GeminiDialect.CODINGS,
+        url="wss://generativelanguage.googleapis.com/ws/"
+        "google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent",
+        key_variable="GEMINI_API_KEY",
+        key_header=lambda key: {"x-goog-api-key": key},
+        model="",
+        voice="",
+    ),
+    RealtimeService.DEEPGRAM: ServiceKind(
+        title="Deepgram's Voice Agent",
+        dialect=DeepgramDialect,
+        codings=DeepgramDialect.CODINGS,
+        url="wss://agent.deepgram.com/v1/agent/converse",
+        key_variable="DEEPGRAM_API_KEY",
+        key_header=lambda key: {"Authorization": f"Token {key}"},
+        model="open_ai/gpt-4.1-mini",
+        voice="aura-2-thalia-en",
     ),
 }
 
@@ -108,6 +135,9 @@ class RealtimeConfig:
             raise ConfigurationError(f"{kind.title} takes {known}, not {self.coding.value}")
         if not (self.model or kind.model):
             raise ConfigurationError(f"{kind.title} has no usual model here: name one")
+        provider = self.model.partition("/")[0]
+        if self.service is RealtimeService.DEEPGRAM and provider == self.model != "":
+            raise ConfigurationError(f"{kind.title} takes a model as PROVIDER/NAME: {kind.model}")
         self._check_url()
 
     def _check_url(self) -> None:

@@ -18,6 +18,9 @@ from softphone.errors import TransportError, TransportTimeout
 if TYPE_CHECKING:
     from softphone.agents.bot_socket import BotSocket
 
+KEEP_ALIVE = 5.0
+"""Seconds between the messages that keep a session open until the call is answered."""
+
 logger = logging.getLogger("softphone.agents")
 
 
@@ -41,6 +44,7 @@ class RealtimeSession:
     async def open(self) -> None:
         """Take the settings to the service.  Raises TransportError, and closes the socket then."""
         self._reading = asyncio.ensure_future(self._read_to_end())
+        self._waiting = asyncio.ensure_future(self._keep_alive())
         try:
             await self._open()
         except BaseException:
@@ -50,7 +54,8 @@ class RealtimeSession:
     async def close(self, code: int = 1000) -> None:
         """End the session, and close the socket."""
         self._reading.cancel()
-        await asyncio.gather(self._reading, return_exceptions=True)
+        self._waiting.cancel()
+        await asyncio.gather(self._reading, self._waiting, return_exceptions=True)
         if self.ended.done():
             self.ended.exception()
         else:
@@ -72,8 +77,18 @@ class RealtimeSession:
             self.ended.result()
 
     def listen(self, handle: Callable[[ServiceEvent], None]) -> None:
-        """Have each event from now on handled; what `handle` raises as TransportError ends us."""
+        """Have each event from now on handled; what `handle` raises as TransportError ends us.
+
+        Sound is sent from now on, which keeps the session open.
+        """
         self._handle = handle
+        self._waiting.cancel()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_ALIVE)
+            self.dialect.keep_alive()
+            await self.flush()
 
     async def flush(self) -> None:
         """Send what the dialect has queued.  A socket that fails ends the session."""
@@ -91,7 +106,9 @@ class RealtimeSession:
             while (message := await self._socket.receive_any()) is not None:
                 self._take(message)
                 await self.flush()
-            code, below = self._socket.close_code, self._socket.failure
+            socket = self._socket
+            code = socket.close_code
+            below = self._config.shown(socket.close_reason) or socket.failure
             reason = f": {below}" if below else ""
             self._end(TransportError(f"the service has closed the connection ({code}){reason}"))
         except TransportError as error:

@@ -245,7 +245,9 @@ class AgentCallOptions(BotAgentOptions):
 class ServiceOptions(OptionGroup):
     """The realtime service, what it is told, and what it may do."""
 
-    realtime: Annotated[str, option("--realtime", "The service: openai.", "SERVICE")]
+    realtime: Annotated[
+        str, option("--realtime", "The service: openai, gemini, deepgram.", "SERVICE")
+    ]
     instructions: Annotated[
         Path | None,
         option("--instructions", "Give the model the instructions in this file.", "FILE"),
@@ -258,11 +260,11 @@ class ServiceOptions(OptionGroup):
         option(
             "--key-file",
             "Read the service's key from this file, which nobody else can read (0600), and not "
-            "from $OPENAI_API_KEY.",
+            "from $OPENAI_API_KEY, $GEMINI_API_KEY or $DEEPGRAM_API_KEY.",
             "FILE",
         ),
     ] = None
-    model: Annotated[str | None, option("--model", "The model.", "NAME")] = None
+    model: Annotated[str | None, option("--model", "The model; gemini needs one.", "NAME")] = None
     voice: Annotated[str | None, option("--voice", "The voice.", "NAME")] = None
     tool: Annotated[
         list[str] | None,

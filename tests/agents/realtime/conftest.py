@@ -36,6 +36,8 @@ async def services():
 def realtime_config(url, service="openai", **given):
     """The configuration for a stand-in."""
     key = KeyMaterial(KEY.encode())
+    if service == "gemini":
+        given = {"model": "a-model", **given}
     return RealtimeConfig(service=RealtimeService(service), key=key, url=url, **given)
 
 

@@ -82,8 +82,8 @@ async def test_a_conversation_with_an_interruption(services, talk, account_of, c
     assert session.path == "/v1/realtime?model=gpt-realtime-2.1"
     cut = session.of("conversation.item.truncate")
     assert cut[0]["item_id"] == "item_1"
-    # The first tenth of a second was heard; most of four seconds was dropped.
-    assert 100 <= cut[0]["audio_end_ms"] < 3500
+    # The first tenth of a second was heard; most of twenty seconds was dropped.
+    assert 100 <= cut[0]["audio_end_ms"] < 19_000
     assert session.of("error") == []
 
 
@@ -125,14 +125,14 @@ async def test_it_hangs_up_when_its_last_word_was_heard(services, talk, account_
 
 
 async def test_a_caller_who_interrupts_the_last_words_stays(services, talk, account_of):
-    service = await services(OpenAIStandIn([("hang_up", {})], seconds=4.0))
+    service = await services(OpenAIStandIn([("hang_up", {})], seconds=20.0))
     serving = await talk(service.url, greeting="Goodbye")
     async with calling(await account_of("alice")) as call:
         call.audio.use_rates(read_hz=RATE)
         await hears(call, ANSWER_HZ)
         await speaks(call, service)
         (session,) = service.sessions
-        await hears(call, ANSWER_HZ)
+        await until(lambda: session.of("conversation.item.create"))
         (result,) = session.of("conversation.item.create")
         assert "interrupted" in json.loads(result["item"]["output"])["error"]
     assert ReportKind.BOT_FAILED not in serving.kinds()

@@ -94,3 +94,31 @@ def test_words_of_a_service_are_shown_without_the_key():
 def test_the_coding_follows_the_codec(codec, coding):
     assert config().make_dialect(codec).coding is coding
     assert config(coding=SoundCoding.PCM).make_dialect(codec).coding is SoundCoding.PCM
+
+
+def test_the_other_services():
+    gemini = config(service=RealtimeService.GEMINI, model="m")
+    assert gemini.address.startswith("wss://generativelanguage.googleapis.com/ws/google.ai.")
+    assert gemini.headers() == {"x-goog-api-key": KEY}
+    assert gemini.make_dialect("PCMU").coding is SoundCoding.PCM
+    deepgram = config(service=RealtimeService.DEEPGRAM)
+    assert deepgram.address == "wss://agent.deepgram.com/v1/agent/converse"
+    assert deepgram.headers() == {"Authorization": f"Token {KEY}"}
+    assert deepgram.make_dialect("PCMA").coding is SoundCoding.PCMA
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"service": RealtimeService.GEMINI}, "no usual model"),
+        (
+            {"service": RealtimeService.GEMINI, "model": "m", "coding": SoundCoding.PCMU},
+            "takes pcm",
+        ),
+        ({"service": RealtimeService.DEEPGRAM, "model": "gpt-4.1"}, "PROVIDER/NAME"),
+        ({"service": RealtimeService.DEEPGRAM, "url": "wss://api.openai.com/"}, "agent.deepgram"),
+    ],
+)
+def test_what_other_services_refuse(given, words):
+    with pytest.raises(ConfigurationError, match=words):
+        config(**given)

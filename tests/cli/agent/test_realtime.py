@@ -69,7 +69,7 @@ def test_without_its_service_nobody_is_called(lab, cli, key_file):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"realtime": "other"}, "known are openai"),
+        ({"realtime": "other"}, "known are openai, gemini, deepgram"),
         ({"key_file": None}, "OPENAI_API_KEY"),
         ({"tool": ["fly"]}, "--tool fly: known are hang_up"),
         ({"tool": ["none", "transfer"]}, "none alone"),

@@ -213,9 +213,11 @@ class GeminiStandIn(StandIn):
 
     async def answer(self, session: ServiceSession) -> None:
         session.answers += 1
-        data = base64.b64encode(tone(self.seconds, 24000, SoundCoding.PCM)).decode()
-        part = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": data}}
-        await self.tell(session, serverContent={"modelTurn": {"parts": [part]}})
+        whole = tone(self.seconds, 24000, SoundCoding.PCM)
+        for begin in range(0, len(whole), 48000):
+            data = base64.b64encode(whole[begin : begin + 48000]).decode()
+            part = {"inlineData": {"mimeType": "audio/pcm;rate=24000", "data": data}}
+            await self.tell(session, serverContent={"modelTurn": {"parts": [part]}})
         await self.tell(session, serverContent={"outputTranscription": {"text": "be"}})
         await self.tell(session, serverContent={"outputTranscription": {"text": "ep"}})
         if (function := self.due()) is not None:

@@ -44,8 +44,9 @@ def test_a_service_talks_in_a_call_that_comes_in(lab, start, service, key_file, 
         *("--greeting", "Hello", "--transcript"),
     )
     agent.until("registered")
-    caller = start("call", "bob", "--account", lab["alice"], "--json")
+    caller = start("call", "bob", "--account", lab["alice"], "--json", "--digits", "7")
     agent.until("agent_said")
+    caller.until("digits_sent")
     assert caller.end(signal.SIGINT).summary["audio"]["suite"] == "AEAD_AES_256_GCM"
     outcome = agent.end()
     assert outcome.code == 0

@@ -54,6 +54,7 @@ nightly: fuzz home-assistant examples
 	$(BIN)/python -m tests.installed_peers
 	$(BIN)/python -m tests.platforms
 	$(BIN)/python -m tests.container
+	$(BIN)/python -m tests.dashboards
 	$(BIN)/python -m tests.wheel --resolve
 	SOFTPHONE_NIGHTLY=1 $(BIN)/python -m pytest -q tests/peers/test_linphone_calls.py
 	$(BIN)/python -m tests.peers.matrix --record

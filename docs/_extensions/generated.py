@@ -394,12 +394,12 @@ def presets() -> Iterator[str]:
 def metrics() -> Iterator[str]:
     """Every metric of a phone's, an agent's and a load run's page, with its type."""
     from softphone.agents.figures import append_agent_figures
-    from softphone.load.measure import RunSecond, Tally
+    from softphone.load.measure import RunSecond
     from softphone.load.report.prometheus import exposition
     from softphone.monitoring import phone_exposition
     from softphone.phone import Phone
 
-    pages = (phone_exposition(Phone(), wall=0.0), exposition(RunSecond(0.0), Tally()))
+    pages = (phone_exposition(Phone()), exposition(RunSecond(0.0), RunSecond(0.0)))
     lines = [line for page in pages for line in page.splitlines()]
     append_agent_figures(lines, 0, {})
     named = [line.split()[2:4] for line in lines if line.startswith("# TYPE ")]

@@ -13,6 +13,8 @@ def append_agent_figures(lines: list[str], streams: int, reports: Mapping[Report
 
     No label is a number, a name or an id.
     """
-    append_family(lines, "softphone_agent_streams", "gauge", {"": streams})
+    name, meaning = "softphone_agent_streams", "Calls that have a bot."
+    append_family(lines, name, "gauge", meaning, {"": streams})
     counted = {f'{{kind="{kind.value}"}}': reports.get(kind, 0) for kind in ReportKind}
-    append_family(lines, "softphone_agent_reports_total", "counter", counted)
+    name, meaning = "softphone_agent_reports_total", "Reports made of calls and bots."
+    append_family(lines, name, "counter", meaning, counted)

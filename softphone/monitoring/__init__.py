@@ -11,7 +11,7 @@ RFC 9110 and RFC 9112 (HTTP/1.1), as far as a GET needs them, RFC 6750 (bearer t
 from __future__ import annotations
 
 from softphone.monitoring.call_tracer import CallTracer
-from softphone.monitoring.exposition import append_family, escape_label
+from softphone.monitoring.exposition import append_family, append_histogram, escape_label
 from softphone.monitoring.health import HealthServer
 from softphone.monitoring.metrics import MetricsServer, phone_exposition
 from softphone.monitoring.page_server import Page, PageAccess, PageServer, parse_place
@@ -24,6 +24,7 @@ __all__ = [
     "PageAccess",
     "PageServer",
     "append_family",
+    "append_histogram",
     "escape_label",
     "parse_place",
     "phone_exposition",

@@ -5,24 +5,22 @@ No label is a number, a name or a Call-ID: whoever may see the figures learns no
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 from softphone.account import Account
 from softphone.events import CallState, RegistrationState, TrunkState
 from softphone.media.tick import LatenessHistogram
-from softphone.monitoring.exposition import CONTENT_TYPE, append_family
+from softphone.monitoring.exposition import CONTENT_TYPE, append_family, append_histogram
 from softphone.monitoring.page_server import Page, PageAccess, PageServer
 from softphone.phone import Phone
 
 LATENESS_BOUNDS_MS = (1.0, 2.0, 5.0, 10.0, 20.0)
 """The upper bounds of the buckets of lateness: a frame has 20 ms."""
-DAY = 86400.0
 
 
-def phone_exposition(phone: Phone, *, wall: float) -> str:
-    """Format the figures of a phone; `wall` is the time in seconds since 1970."""
+def phone_exposition(phone: Phone) -> str:
+    """Format the figures of a phone."""
     lines: list[str] = []
     _append_calls(lines, phone)
     states = Counter(each.registration for each in phone.accounts)
@@ -30,18 +28,22 @@ def phone_exposition(phone: Phone, *, wall: float) -> str:
         lines,
         "softphone_registrations",
         "gauge",
+        "Accounts by the state of their registration.",
         {f'{{state="{state.value}"}}': states[state] for state in RegistrationState},
     )
     trunks = Counter(each.trunk for each in phone.accounts)
     by_trunk = {f'{{state="{state.value}"}}': trunks[state] for state in TrunkState}
-    append_family(lines, "softphone_trunks", "gauge", by_trunk)
-    append_family(lines, "softphone_draining", "gauge", {"": phone.draining})
+    meaning = "Accounts by the state of their trunk."
+    append_family(lines, "softphone_trunks", "gauge", meaning, by_trunk)
+    meaning = "1 while no new calls are taken, since the phone leaves."
+    append_family(lines, "softphone_draining", "gauge", meaning, {"": phone.draining})
     _append_media(lines, phone)
-    days = {
-        f'{{whose="{whose}"}}': (expires - wall) / DAY
-        for whose, expires in _expiries(phone.accounts).items()
+    expiries = {
+        f'{{whose="{whose}"}}': expires for whose, expires in _expiries(phone.accounts).items()
     }
-    append_family(lines, "softphone_certificate_days_left", "gauge", days)
+    name = "softphone_certificate_expiry_timestamp_seconds"
+    meaning = "When the first certificate expires, in seconds since 1970."
+    append_family(lines, name, "gauge", meaning, expiries)
     return "\n".join(lines) + "\n"
 
 
@@ -50,16 +52,19 @@ def _append_calls(lines: list[str], phone: Phone) -> None:
     states = Counter(state for each in phone.accounts for state in each.call_states)
     up = [state for state in CallState if state is not CallState.TERMINATED]
     by_state = {f'{{state="{state.value}"}}': states[state] for state in up}
-    append_family(lines, "softphone_calls", "gauge", by_state)
+    append_family(lines, "softphone_calls", "gauge", "Calls by their state.", by_state)
     answered = {f'{{direction="{way}"}}': counts.answered[way] for way in ("in", "out")}
-    append_family(lines, "softphone_calls_answered_total", "counter", answered)
+    name = "softphone_calls_answered_total"
+    append_family(lines, name, "counter", "Calls answered.", answered)
     ended = {
         f'{{direction="{way}",by="{by.value}",status="{status}"}}': number
         for (way, by, status), number in sorted(counts.ended.items())
     }
-    append_family(lines, "softphone_calls_ended_total", "counter", ended)
+    meaning = "Calls ended, by who ended them and the SIP status that told why."
+    append_family(lines, "softphone_calls_ended_total", "counter", meaning, ended)
     refused = {f'{{status="{status}"}}': n for status, n in sorted(counts.refused.items())}
-    append_family(lines, "softphone_calls_refused_total", "counter", refused)
+    meaning = "Calls refused since there were too many."
+    append_family(lines, "softphone_calls_refused_total", "counter", meaning, refused)
 
 
 def _append_media(lines: list[str], phone: Phone) -> None:
@@ -68,22 +73,24 @@ def _append_media(lines: list[str], phone: Phone) -> None:
     for engine in engines:
         lateness.counts += engine.lateness.counts
     total = lateness.total
-    buckets = {
-        f'_bucket{{le="{bound / 1e3:g}"}}': round(total * (1 - lateness.share_above(bound)))
+    up_to = {
+        bound / 1e3: round(total * (1 - lateness.share_above(bound)))
         for bound in LATENESS_BOUNDS_MS
     }
     name = "softphone_media_lateness_seconds"
-    samples = {**buckets, '_bucket{le="+Inf"}': total, "_count": total}
-    append_family(lines, name, "histogram", samples)
-    for name, value in (
-        ("frames_late", sum(engine.frames_late for engine in engines)),
-        ("frames_skipped", sum(engine.jumps for engine in engines)),
-        ("datagrams_dropped", sum(engine.overflows for engine in engines)),
+    append_histogram(lines, name, "Lateness of own packets.", up_to, total)
+    for name, meaning, value in (
+        ("frames_late", "Frames sent late.", sum(engine.frames_late for engine in engines)),
+        ("frames_skipped", "Frames not sent.", sum(engine.jumps for engine in engines)),
+        (
+            "datagrams_dropped",
+            "Datagrams that found the receive buffer full.",
+            sum(engine.overflows for engine in engines),
+        ),
     ):
-        append_family(lines, f"softphone_media_{name}_total", "counter", {"": value})
-    append_family(
-        lines, "softphone_media_streams", "gauge", {"": sum(len(engine) for engine in engines)}
-    )
+        append_family(lines, f"softphone_media_{name}_total", "counter", meaning, {"": value})
+    streams = sum(len(engine) for engine in engines)
+    append_family(lines, "softphone_media_streams", "gauge", "Streams of media.", {"": streams})
 
 
 def _expiries(accounts: Iterable[Account]) -> dict[str, float]:
@@ -119,7 +126,7 @@ class MetricsServer(PageServer):
         return f"{super().url}metrics"
 
     def _page(self) -> Page:
-        text = phone_exposition(self._phone, wall=time.time())
+        text = phone_exposition(self._phone)
         if self._more is not None:
             lines: list[str] = []
             self._more(lines)

@@ -112,12 +112,12 @@ async def test_a_trunk_that_listens_too_starts_and_is_not_ready_until_a_server_s
         account = await phone.register(config)
         await until(lambda: account.trunk is TrunkState.DOWN)
         assert (await seen(health))[1] == (503, "not ready")
-        assert 'softphone_trunks{state="down"} 1' in phone_exposition(phone, wall=0.0)
+        assert 'softphone_trunks{state="down"} 1' in phone_exposition(phone)
         lab.options_statuses.clear()
         ask_now(account)
         await until(lambda: account.trunk is TrunkState.READY)
         assert (await seen(health))[1] == (200, "ready")
-        assert 'softphone_trunks{state="ready"} 1' in phone_exposition(phone, wall=0.0)
+        assert 'softphone_trunks{state="ready"} 1' in phone_exposition(phone)
 
 
 async def test_a_silent_server_is_being_checked_and_ready_is_not_said(phone, lab):

@@ -18,14 +18,14 @@ from tests.support.direct import address_of, clear
 from tests.support.waiting import PATIENCE, patiently
 
 LINE = re.compile(
-    r"# TYPE [a-z_]+ (counter|gauge|histogram)|"
+    r"# TYPE [a-z_]+ (counter|gauge|histogram)|# HELP [a-z_]+ [^\\\n]+\.|"
     r'[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.e+-]+'
 )
 
 
-def figures(phone, *, wall=None):
+def figures(phone):
     """The samples of the page, by name and labels."""
-    text = phone_exposition(phone, wall=time.time() if wall is None else wall)
+    text = phone_exposition(phone)
     assert text.endswith("\n")
     for line in text.splitlines():
         assert LINE.fullmatch(line), line
@@ -68,19 +68,16 @@ async def test_what_was_counted_outlives_its_account():
         assert figures(phone)['softphone_calls_answered_total{direction="in"}'] == 1
 
 
-async def test_registrations_draining_and_the_days_of_certificates(tmp_path):
+async def test_registrations_draining_and_the_end_of_certificates(tmp_path):
     async with LabServer(tmp_path / "lab") as lab, Phone() as phone:
-        await account_of(lab, phone, "alice")
+        alice = await account_of(lab, phone, "alice")
         found = figures(phone)
         assert found['softphone_registrations{state="registered"}'] == 1
         assert found["softphone_draining"] == 0
-        days = [
-            found[f'softphone_certificate_days_left{{whose="{w}"}}'] for w in ("ours", "server")
-        ]
-        assert all(value > 0 for value in days)
-        later = figures(phone, wall=time.time() + 86400)
-        ours = later['softphone_certificate_days_left{whose="ours"}']
-        assert ours == pytest.approx(days[0] - 1, abs=0.01)
+        name = "softphone_certificate_expiry_timestamp_seconds"
+        expiries = {w: found[f'{name}{{whose="{w}"}}'] for w in ("ours", "server")}
+        assert expiries == pytest.approx(alice.certificate_expiries, abs=1)
+        assert all(value > time.time() for value in expiries.values())
         await patiently(phone.drain(timeout=1))
         assert figures(phone)["softphone_draining"] == 1
 

@@ -37,6 +37,6 @@ async def test_numbers_in_reasons_add_no_sample_to_the_figures():
             with alice.change() as now:
                 usage.bye(now=now, headers=(("Reason", f"SIP;cause={number};text=x"),))
             assert (await patiently(other.ended())).status == 0
-        page = phone_exposition(phone, wall=0.0)
+        page = phone_exposition(phone)
     assert "301234567" not in page
     assert 'softphone_calls_ended_total{direction="in",by="remote",status="0"} 3' in page

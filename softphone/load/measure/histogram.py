@@ -8,7 +8,9 @@ averages of percentiles do not.  Empty buckets take no memory.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Self
 
 _BITS = 10
@@ -102,6 +104,13 @@ class Histogram:
         limit = bound / self.unit
         above = sum(count for bucket, count in self._counts.items() if _bounds(bucket)[0] > limit)
         return above / self.total
+
+    def counts_up_to(self, bounds: Sequence[float]) -> list[int]:
+        """The count of values up to each of `bounds`, within the width of a bucket."""
+        buckets = sorted(self._counts)
+        starts = [_bounds(bucket)[0] for bucket in buckets]
+        counts = list(accumulate((self._counts[bucket] for bucket in buckets), initial=0))
+        return [counts[bisect_right(starts, round(bound / self.unit))] for bound in bounds]
 
     def to_plain(self) -> dict[str, Any]:
         """The histogram as JSON values, for `from_plain`."""

@@ -95,3 +95,9 @@ def test_the_deviation_is_that_of_the_values():
     for value in values:
         histogram.record_value(value)
     assert histogram.deviation == pytest.approx(statistics.stdev(values), rel=1e-3)
+
+
+def test_counts_up_to_bounds_are_those_of_the_values():
+    histogram = filled([0.0, 4.9, 5.0, 5.1, 20.0, 900.0])
+    assert histogram.counts_up_to([1.0, 5.0, 20.0, 100.0, 1000.0]) == [1, 3, 5, 5, 6]
+    assert filled([]).counts_up_to([1.0, 5.0]) == [0, 0]

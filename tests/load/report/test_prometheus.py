@@ -13,7 +13,8 @@ from softphone.load.report import PrometheusPage
 from softphone.load.report.prometheus import exposition
 
 LINE = re.compile(
-    r'# TYPE [a-z_]+ (counter|gauge)|[a-z_]+(\{[a-z]+="([^"\\\n]|\\.)*"\})? -?[0-9.e+-]+(inf|nan)?'
+    r"# TYPE [a-z_]+ (counter|gauge|histogram)|# HELP [a-z_]+ [^\\\n]+\.|"
+    r'[a-z_]+(\{[a-z]+="([^"\\\n]|\\.)*"\})? -?[0-9.e+-]+'
 )
 
 
@@ -39,13 +40,40 @@ async def ask(port, data=b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"):
 
 
 def test_every_line_is_in_the_format():
-    text = exposition(second(), second().tally)
+    text = exposition(second(), second())
     assert text.endswith("\n")
     for line in text.splitlines():
         assert LINE.fullmatch(line), line
     assert "softphone_load_calls_up 9\n" in text
     assert r'calls_failed_total{cause="say \"486\"\\\n"} 1' in text
-    assert 'softphone_load_mos{quantile="0.05"} 4.3' in text
+
+
+def test_distributions_are_histograms_in_base_units():
+    text = exposition(second(), second())
+    for line in (
+        'setup_seconds_bucket{le="0.01"} 0',
+        'setup_seconds_bucket{le="0.025"} 1',
+        'setup_seconds_bucket{le="+Inf"} 1',
+        "setup_seconds_sum 0.012",
+        "setup_seconds_count 1",
+        'lateness_seconds_bucket{le="0.005"} 0',
+        'lateness_seconds_bucket{le="0.01"} 3',
+        'lateness_seconds_bucket{le="0.1"} 5',
+        "lateness_seconds_sum 0.204",
+        'mos_bucket{le="4.2"} 0',
+        'mos_bucket{le="4.3"} 1',
+        "mos_sum 4.3",
+    ):
+        assert f"\nsoftphone_load_{line}\n" in text
+    assert "quantile" not in text
+
+
+def test_what_is_observed_once_a_second_is_counted_over_the_run():
+    page = PrometheusPage(0)
+    for _ in range(3):
+        page.add_second(second())
+    assert "\nsoftphone_load_mos_count 3\n" in page._page().body
+    assert "\nsoftphone_load_calls_up 9\n" in page._page().body
 
 
 async def test_it_serves_the_sum_of_what_it_was_given():

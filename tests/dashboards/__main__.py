@@ -52,7 +52,7 @@ USERS_OF_RUN = (
     *("--fault", "wrong-password=30%", "--duration", str(SECONDS), "--prometheus", "0", "--json"),
 )
 OF_CALLS = ("--target", "bob", "--scenario", "churn", "--calls", str(CALLS), "--hold", "2")
-OF_REGISTRATIONS = ("--scenario", "register-storm", "--rate", "5")
+OF_REGISTRATIONS = ("--scenario", "register-storm", "--rate", "0.4")
 """A run of its own, since the other registers before the first scrape."""
 
 

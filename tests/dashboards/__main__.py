@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import AsyncIterator
@@ -28,6 +27,7 @@ from typing import Any
 from softphone.account import Account
 from softphone.call import IncomingCall
 from softphone.config import LimitsConfig, load_account
+from softphone.errors import CallError
 from softphone.lab import LabConfig, LabServer, LabUser, Login
 from softphone.media.audio import EchoSource
 from softphone.monitoring import MetricsServer
@@ -49,11 +49,13 @@ DATA_WITHIN = 60.0
 DROPPED_EVERY = 4
 USERS_OF_RUN = (
     *("--user-template", "load{n:05}", "--user-count", str(USERS)),
-    *("--fault", "wrong-password=30%", "--duration", str(SECONDS), "--prometheus", "0", "--json"),
+    *("--fault", "wrong-password=30%", "--duration", str(SECONDS), "--json"),
 )
 OF_CALLS = ("--target", "bob", "--scenario", "churn", "--calls", str(CALLS), "--hold", "2")
-OF_REGISTRATIONS = ("--scenario", "register-storm", "--rate", "0.4")
-"""A run of its own, since the other registers before the first scrape."""
+OF_REGISTRATIONS = ("--scenario", "register-storm", "--calls", str(USERS), "--rate", "0.4")
+"""A run of its own that registers slowly, so that scrapes see it."""
+RUNS = {"calls": (19091, OF_CALLS), "registrations": (19092, OF_REGISTRATIONS)}
+"""What is run, with the port of its page: Prometheus is there first, and reads from the start."""
 
 
 def program(name: str, folder: Path) -> Path:
@@ -71,11 +73,23 @@ def fetch(url: str) -> str:
         return str(answer.read().decode())
 
 
+def is_silent(url: str) -> bool:
+    """Whether nothing good is served at a loopback address yet."""
+    try:
+        fetch(url)
+    except OSError:
+        return True
+    return False
+
+
 async def answer_calls(account: Account) -> None:
     """Answer every call in echo; hang up each fourth at once."""
 
     async def answer(incoming: IncomingCall, number: int) -> None:
-        call = await incoming.answer()
+        try:
+            call = await incoming.answer()
+        except CallError:
+            return  # the caller gave up on a busy machine
         echo = EchoSource()
         call.audio.play(echo)
         call.audio.record(echo)
@@ -91,16 +105,16 @@ async def answer_calls(account: Account) -> None:
 
 
 @asynccontextmanager
-async def load_run(lab: Path, *options: str) -> AsyncIterator[str]:
-    """`softphone load run` against the lab; gives the address of its page."""
+async def load_run(lab: Path, *options: str) -> AsyncIterator[None]:
+    """`softphone load run` against the lab; entered when it serves its page."""
     account = ("--account", str(lab / "load00001.toml"))
     words = [sys.executable, "-m", "softphone", "load", "run", *account, *USERS_OF_RUN, *options]
     process = await asyncio.create_subprocess_exec(*words, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     try:
-        first = json.loads(await process.stdout.readline())
+        await process.stdout.readline()
         reading = asyncio.create_task(process.stdout.read())
-        yield first["url"]
+        yield
     finally:
         process.kill()
         await process.wait()
@@ -127,6 +141,10 @@ async def prometheus(binary: Path, folder: Path, targets: dict[str, str]) -> Asy
         str(binary), *words, f"--web.listen-address={listening}", stderr=asyncio.subprocess.DEVNULL
     )
     try:
+        async with asyncio.timeout(DATA_WITHIN):
+            # Nothing tells when it listens.
+            while await asyncio.to_thread(is_silent, f"http://{listening}/-/ready"):  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
         yield f"http://{listening}"
     finally:
         process.terminate()
@@ -136,11 +154,7 @@ async def prometheus(binary: Path, folder: Path, targets: dict[str, str]) -> Asy
 async def evaluate(address: str, text: str) -> list[float]:
     """The values that an expression has now, those that are no number left out."""
     query = urllib.parse.urlencode({"query": text})
-    try:
-        answer = json.loads(await asyncio.to_thread(fetch, f"{address}/api/v1/query?{query}"))
-    except urllib.error.URLError:
-        # It does not listen yet.
-        return []
+    answer = json.loads(await asyncio.to_thread(fetch, f"{address}/api/v1/query?{query}"))
     values = (float(each["value"][1]) for each in answer["data"]["result"])
     return [value for value in values if not math.isnan(value)]
 
@@ -185,10 +199,12 @@ async def examine(folder: Path) -> dict[str, Any]:
         stack.callback(answering.cancel)
         server = MetricsServer(phone, more=append_bots_and_campaign)
         metrics = await stack.enter_async_context(server)
-        calls = await stack.enter_async_context(load_run(folder / "lab", *OF_CALLS))
-        storm = await stack.enter_async_context(load_run(folder / "lab", *OF_REGISTRATIONS))
-        targets = {"calls": calls, "registrations": storm, "phone": metrics.url}
+        targets = {job: f"http://127.0.0.1:{port}/metrics" for job, (port, _) in RUNS.items()}
+        targets["phone"] = metrics.url
         address = await stack.enter_async_context(prometheus(binary, folder, targets))
+        for port, options in RUNS.values():
+            run = load_run(folder / "lab", "--prometheus", str(port), *options)
+            await stack.enter_async_context(run)
         return {
             "date": datetime.date.today().isoformat(),
             "prometheus": version,

@@ -135,7 +135,8 @@ def test_nothing_else_imports_what_windows_lacks():
         for path in project.rglob("*.py")
         if path.name not in ("__init__.py", "__main__.py")
     )
-    left_out = ("softphone.messaging.", "softphone.agents.pipecat.")
+    # The last one's library asks for the system's name, which is Linux here.
+    left_out = ("softphone.messaging.", "softphone.agents.pipecat.", "softphone.mcp.")
     wanted = [each for each in modules if not each.startswith(left_out)]
     probe += f"import importlib\nfor name in {wanted!r}:\n    try: importlib.import_module(name)\n"
     probe += "    except ModuleNotFoundError as error:\n"

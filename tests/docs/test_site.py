@@ -31,6 +31,7 @@ PHONE = 390
 SEEN = {
     "https://github.com/pradyunsg/furo": "2026-11-29",  # the theme's name, below each page
     "https://keepachangelog.com/en/1.1.0/": "2026-11-28",
+    "https://modelcontextprotocol.io": "2026-11-29",
     "https://semver.org": "2026-11-28",
     "https://www.standardwebhooks.com": "2026-11-28",
 }

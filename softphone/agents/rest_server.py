@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import re
-import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from email.utils import format_datetime
 from typing import TYPE_CHECKING, Any, Self
@@ -31,8 +30,6 @@ from softphone.agents.twiml import LARGEST_DOCUMENT, TwimlError, Unsupported, pa
 from softphone.errors import ConfigurationError, DialRefused, LocalProtocolError, SoftphoneError
 from softphone.monitoring import PageAccess
 from softphone.net.http import basic_authorization
-from softphone.security import ClientCertificates
-from softphone.trust import TlsSettings, server_context
 from softphone.web import quiet_logger, send_continue
 
 if TYPE_CHECKING:
@@ -105,7 +102,11 @@ class RestServer:
             tls["ssl_handshake_timeout"] = HANDSHAKE_PATIENCE
         try:
             self._listening = await asyncio.get_running_loop().create_server(
-                self._make_protocol, access.host, access.port, ssl=self._tls(), **tls
+                self._make_protocol,
+                access.host,
+                access.port,
+                ssl=access.server_tls(HANDSHAKE_PATIENCE),
+                **tls,
             )
         except (OSError, OverflowError) as error:
             await self._runner.cleanup()
@@ -131,15 +132,6 @@ class RestServer:
             port = int(self._listening.sockets[0].getsockname()[1])
         scheme = "http" if self._access.credential is None else "https"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-    def _tls(self) -> ssl.SSLContext | None:
-        if self._access.credential is None:
-            return None
-        return server_context(
-            TlsSettings(
-                credential=self._access.credential, client_certificates=ClientCertificates.NONE
-            )
-        )
 
     def _make_protocol(self) -> asyncio.BaseProtocol:
         """Make a connection's protocol; close one beyond `MOST_CLIENTS`, with TLS after 5 s."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ssl
 from collections.abc import Callable, Coroutine, MutableMapping
 from contextlib import AsyncExitStack
 from typing import Any, Self
@@ -22,8 +21,7 @@ from uvicorn.server import ServerState
 
 from softphone.errors import ConfigurationError
 from softphone.monitoring import PageAccess
-from softphone.security import ClientCertificates, KeyMaterial
-from softphone.trust import TlsSettings, server_context
+from softphone.security import KeyMaterial
 from softphone.web import certificate_hosts, foreign, host_names
 
 PATH = "/mcp"
@@ -149,7 +147,7 @@ class McpHttpServer:
                 lambda: _Connection(self._config, self._state, self._silent),
                 access.host,
                 access.port,
-                ssl=self._tls(),
+                ssl=access.server_tls(HANDSHAKE_PATIENCE),
                 **tls,
             )
         except (OSError, OverflowError) as error:
@@ -192,15 +190,6 @@ class McpHttpServer:
         if self._listening is None or not self._listening.sockets:
             return self._access.port
         return int(self._listening.sockets[0].getsockname()[1])
-
-    def _tls(self) -> ssl.SSLContext | None:
-        if self._access.credential is None:
-            return None
-        return server_context(
-            TlsSettings(
-                credential=self._access.credential, client_certificates=ClientCertificates.NONE
-            )
-        )
 
 
 class _Connection(H11Protocol):

@@ -141,7 +141,8 @@ class PhoneCall:
             target=self.target,
             outcome=self._outcome(),
             status=status,
-            advice="" if failure is None else failure.hint,
+            # That of a redirection is to call where the far end says, which no model is to do.
+            advice="" if failure is None or contacts else failure.hint,
             ended_by="" if ended is None else ended.by.value,
             encrypted=state.level is SecurityLevel.ENCRYPTED,
             security=str(state),

@@ -18,6 +18,7 @@ from http import HTTPStatus
 from typing import Self
 
 from softphone.errors import ConfigurationError
+from softphone.monitoring.handshake_limit import limit_handshakes
 from softphone.security import ClientCertificates, KeyMaterial
 from softphone.trust import TlsCredential, TlsSettings, server_context
 
@@ -74,6 +75,20 @@ class PageAccess:
         """Whether the address is a loopback address, which only this machine reaches."""
         return _is_loopback(self.host)
 
+    def server_tls(self, seconds: float) -> ssl.SSLContext | None:
+        """Return what a server of pages speaks TLS with, None in clear.
+
+        `seconds` is its time-out of a handshake.  Raises ConfigurationError.
+        """
+        if self.credential is None:
+            return None
+        settings = TlsSettings(
+            credential=self.credential, client_certificates=ClientCertificates.NONE
+        )
+        context = server_context(settings)
+        limit_handshakes(context, seconds)
+        return context
+
 
 def _is_loopback(host: str) -> bool:
     try:
@@ -113,10 +128,15 @@ class PageServer:
 
     async def __aenter__(self) -> Self:
         """Start to listen.  Raises ConfigurationError when the address cannot be bound."""
-        access = self._access
+        access, context = self._access, self._access.server_tls(PATIENCE)
         try:
             self._server = await asyncio.start_server(
-                self._serve, access.host, access.port, limit=LONGEST_REQUEST, ssl=self._tls()
+                self._serve,
+                access.host,
+                access.port,
+                limit=LONGEST_REQUEST,
+                ssl=context,
+                ssl_handshake_timeout=None if context is None else PATIENCE,
             )
         except (OSError, OverflowError) as error:
             reason = (isinstance(error, OSError) and error.strerror) or error
@@ -124,14 +144,6 @@ class PageServer:
                 f"{self._what} cannot be served at {access.host}:{access.port}: {reason}"
             ) from error
         return self
-
-    def _tls(self) -> ssl.SSLContext | None:
-        if self._access.credential is None:
-            return None
-        settings = TlsSettings(
-            credential=self._access.credential, client_certificates=ClientCertificates.NONE
-        )
-        return server_context(settings)
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._server is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import secrets
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -21,13 +20,10 @@ from softphone.errors import ConfigurationError
 from softphone.extras import require_module
 from softphone.monitoring import PageAccess
 from softphone.sans_io import Entropy
-from softphone.security import ClientCertificates
 from softphone.trust import (
     TlsCredential,
-    TlsSettings,
     load_certificate_file,
     names_of,
-    server_context,
 )
 from softphone.web.http_requests import quiet_logger, send_continue
 from softphone.web.sign_in import SignIn, foreign, host_names
@@ -161,7 +157,7 @@ class WebSite:
         return self
 
     async def _listen(self) -> None:
-        access, context = self._access, self._tls()
+        access, context = self._access, self._access.server_tls(PATIENCE)
         try:
             self._server = await asyncio.get_running_loop().create_server(
                 self._accept,
@@ -181,15 +177,6 @@ class WebSite:
             loopback=access.loopback,
             names=certificate_hosts(self._access.credential),
             tls=context is not None,
-        )
-
-    def _tls(self) -> ssl.SSLContext | None:
-        if self._access.credential is None:
-            return None
-        return server_context(
-            TlsSettings(
-                credential=self._access.credential, client_certificates=ClientCertificates.NONE
-            )
         )
 
     async def __aexit__(self, *exc_info: object) -> None:

@@ -72,6 +72,7 @@ async def test_a_redirection_is_told_and_not_followed(world):
     assert (found["outcome"], found["far_end"]["contacts"]) == (
         *("redirected", [address_of(world.carol)]),
     )
+    assert found["advice"] == ""
     assert not world.carol._legs
 
 

@@ -20,6 +20,8 @@ MOST_SECONDS = 300
 """The most sound that waits: an answer of OpenAI's longest has 205 s."""
 MOST_ITEMS = 1000
 """The most items that are kept: an answer has one or two."""
+LONGEST_NAME = 512
+"""Characters of an item's name: OpenAI's have some 25."""
 _PIECE = 0.1
 """Seconds of sound that are written at once."""
 
@@ -57,11 +59,16 @@ class ReplyPlayback:
         return self._pending_octets / self._octets / self._hz
 
     def add_sound(self, item: str, octets: bytes) -> None:
-        """Queue sound.  Raises TransportError, and queues nothing, beyond MOST_SECONDS."""
+        """Queue sound.
+
+        Raises TransportError, and queues nothing, beyond MOST_SECONDS, MOST_ITEMS and LONGEST_NAME.
+        """
         if self.waiting_seconds + len(octets) / self._octets / self._hz > MOST_SECONDS:
             raise TransportError(
                 f"the service has sent more sound than may wait to be played: {MOST_SECONDS} s"
             )
+        if len(item) > LONGEST_NAME:
+            raise TransportError(f"the service names an answer by {len(item):,} characters")
         if item != self._latest:
             self._latest, self._rest = item, b""
         # A sample may be split between two messages.

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import random
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from softphone.agents.realtime.coding import decode_sound, encode_sound
-from softphone.agents.realtime.dialect import SoundCoding
+from softphone.agents.realtime.dialect import (
+    ReplySound,
+    SoundCoding,
+    ToolRequest,
+    ToolWithdrawn,
+)
 from softphone.agents.realtime.playback import MOST_ITEMS, ReplyPlayback
+from softphone.agents.realtime.realtime_call import RealtimeCall
+from softphone.agents.realtime.tools import Tool
 from softphone.errors import TransportError
 from softphone.media.audio import PcmOutput
 
@@ -183,9 +191,43 @@ async def test_a_flood_of_answers_is_refused(playing):
         playback.add_sound("another", b"\x00\x00")
 
 
+async def test_a_name_of_an_answer_is_bounded(playing):
+    playback, _ = playing(SoundCoding.PCM)
+    playback.add_sound("a" * 512, b"\x00\x00")
+    with pytest.raises(TransportError, match="by 513 characters"):
+        playback.add_sound("a" * 513, b"\x00\x00")
+
+
 async def test_answers_that_were_heard_are_forgotten(playing):
     playback, stream = playing()
     for number in range(200):
         playback.add_sound(str(number), sound(0, FRAME))
         await stream.send()
     assert len(playback._items) < 50
+
+
+async def test_a_withdrawn_function_leaves_no_call_waiting_for_its_end():
+    """A call that is about to be hung up outlives its session; this one is not, any more."""
+    dialect = SimpleNamespace(coding=SoundCoding.PCM, heard_hz=RATE, spoken_hz=RATE)
+    stream = Stream()
+    stream.use_rates = lambda **_: None
+    call = RealtimeCall(
+        SimpleNamespace(audio=stream),
+        SimpleNamespace(dialect=dialect),
+        tools=(Tool.HANG_UP,),
+        report=lambda _: None,
+    )
+    work = [
+        asyncio.ensure_future(each) for each in (call._playback.play(), call._carry_out_requests())
+    ]
+    call._handle(ReplySound("a", sound(0, 2 * FRAME)))
+    call._handle(ToolRequest("1", Tool.HANG_UP.value, "{}"))
+    await stream.send()
+    assert call._leaving
+    call._handle(ToolWithdrawn("1"))
+    for _ in range(4):
+        await stream.send()
+    assert not call._leaving
+    for each in work:
+        each.cancel()
+    await asyncio.gather(*work, return_exceptions=True)

@@ -68,7 +68,7 @@ def open_file(config: SpeechConfig, name: str) -> WavSource:
     except OSError as error:
         reason = error.strerror or "it cannot be opened"
         raise ConfigurationError(
-            f"file: {name[:80]!r}: {reason}; the folder has {_listed(config.folder)}"
+            f"file: {name[:80]!r}: {reason}; the folder {_listed(config.folder)}"
         ) from error
     return WavSource(file, _PLAYED_HZ)
 
@@ -91,8 +91,11 @@ def _open_within(folder: Path, name: str) -> BinaryIO:
 
 
 def _listed(folder: Path) -> str:
-    names = sorted(each.name for each in folder.iterdir() if each.suffix.lower() == ".wav")
-    return ", ".join(names[:LISTED_FILES]) or "no WAV file"
+    try:
+        names = sorted(each.name for each in folder.iterdir() if each.suffix.lower() == ".wav")
+    except OSError:
+        return "cannot be read"
+    return "has " + (", ".join(names[:LISTED_FILES]) or "no WAV file")
 
 
 async def speak(config: SpeechConfig, text: str) -> WavSource:

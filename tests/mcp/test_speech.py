@@ -73,6 +73,14 @@ def test_the_names_that_there_are_are_told(sounds):
         speech.open_file(SpeechConfig(), "tone.wav")
 
 
+def test_a_folder_that_is_gone_is_told_without_its_path(sounds):
+    config = SpeechConfig(sounds)
+    sounds.rename(sounds.with_name("elsewhere"))
+    with pytest.raises(ConfigurationError, match="the folder cannot be read") as raised:
+        speech.open_file(config, "tone.wav")
+    assert str(sounds) not in str(raised.value)
+
+
 def test_what_is_configured_is_checked(tmp_path):
     with pytest.raises(ConfigurationError, match="is no folder"):
         SpeechConfig(tmp_path / "missing")

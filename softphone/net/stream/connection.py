@@ -15,6 +15,7 @@ import threading
 from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from typing import Protocol, cast
+from weakref import WeakKeyDictionary
 
 from softphone.errors import (
     ConnectionLost,
@@ -34,7 +35,7 @@ _BLANK = bytes(READ_BUFFER_SIZE)
 
 
 class _ReadBuffer(threading.local):
-    """The read buffers that all connections of a thread share, one for what TLS has encrypted.
+    """The read buffer that all connections of a thread share.
 
     Without `view` asyncio allocates 256 KiB for each read and keeps its front as the message;
     messages that live longer than their neighbors then fragment the C library's heap for good.
@@ -42,22 +43,24 @@ class _ReadBuffer(threading.local):
 
     def __init__(self) -> None:
         self.view = memoryview(bytearray(READ_BUFFER_SIZE))
-        self.encrypted = bytearray(READ_BUFFER_SIZE)
 
 
 _read_buffer = _ReadBuffer()
+_encrypted: WeakKeyDictionary[asyncio.AbstractEventLoop, bytearray] = WeakKeyDictionary()
+"""What TLS reads into: one of a loop, since a loop may go on in another thread."""
 _nobody = asyncio.BufferedProtocol()
 
 
 def _share_read_buffer(transport: asyncio.BaseTransport) -> None:
-    """Let asyncio's TLS read into the buffer of the thread.
+    """Let asyncio's TLS read into the buffer of the loop.
 
     It has 256 KiB a connection, which it copies from at once.  These are private parts of CPython
     3.11 to 3.14; a loop that has others (uvloop's) keeps its own buffer.
     """
     tls = getattr(transport, "_ssl_protocol", None)
     if isinstance(tls, SSLProtocol) and isinstance(getattr(tls, "_ssl_buffer", None), bytearray):
-        shared = _read_buffer.encrypted
+        loop = asyncio.get_running_loop()
+        shared = _encrypted.get(loop) or _encrypted.setdefault(loop, bytearray(READ_BUFFER_SIZE))
         # It makes a larger buffer where this one is smaller than the size of a read.
         vars(tls).update(
             max_size=len(shared), _ssl_buffer=shared, _ssl_buffer_view=memoryview(shared)

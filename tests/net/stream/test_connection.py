@@ -4,13 +4,15 @@ import asyncio
 import gc
 import ssl
 import tracemalloc
+from asyncio.sslproto import SSLProtocol
+from types import SimpleNamespace
 
 import pytest
 
 from softphone.errors import ConnectionLost, ServerClosed, TransportError, TransportTimeout
 from softphone.net import TransportLimits
 from softphone.net.stream import StreamConnection, address_of, connect_socket
-from softphone.net.stream.connection import READ_BUFFER_SIZE, alert_of
+from softphone.net.stream.connection import READ_BUFFER_SIZE, _share_read_buffer, alert_of
 from softphone.sans_io import Flow, Transport
 from tests.support.certificates import raw_server_context
 from tests.support.certificates import server as certificate
@@ -159,6 +161,23 @@ async def test_idle_tls_connections_share_their_read_buffer(tmp_path):
         end.abort()
     listener.close()
     await listener.wait_closed()
+
+
+def test_two_loops_share_no_buffer_of_tls():
+    """One of them may go on in another thread, where it reads while the other does."""
+
+    async def read_into():
+        tls = SSLProtocol.__new__(SSLProtocol)
+        tls._ssl_buffer = bytearray(1)
+        _share_read_buffer(SimpleNamespace(_ssl_protocol=tls))
+        return tls._ssl_buffer
+
+    loops = [asyncio.new_event_loop() for _ in range(2)]
+    first, again, second = (loops[at].run_until_complete(read_into()) for at in (0, 0, 1))
+    assert first is again
+    assert first is not second
+    for loop in loops:
+        loop.close()
 
 
 async def test_nothing_is_read_before_the_flow_is_attached():

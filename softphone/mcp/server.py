@@ -27,6 +27,7 @@ from pydantic import BaseModel, Field
 
 from softphone.errors import (
     CallError,
+    CertificateError,
     ConfigurationError,
     DialRefused,
     LocalProtocolError,
@@ -34,6 +35,7 @@ from softphone.errors import (
 )
 from softphone.mcp.call_facts import CallFacts, HeardKind, Listened, Said
 from softphone.mcp.phone_tools import LONGEST_WAIT, PhoneTools
+from softphone.security import SecurityShortfall
 
 INSTRUCTIONS = (
     "A telephone.  Each call has a number, which the other tools take.  The user is asked before"
@@ -98,6 +100,12 @@ def _sentences() -> Iterator[None]:
         if isinstance(error, CallError) and not isinstance(error, DialRefused):
             status = f" ({error.status})" if error.status else ""
             raise ToolError(f"the far end refused it{status}: {error.hint}") from error
+        if isinstance(error, SecurityShortfall):
+            # Its sentence may quote the far end's SDP, and that below its certificate.
+            codes = ", ".join(dict.fromkeys(each.code.value for each in error.shortfalls))
+            raise ToolError(f"not secure enough ({codes}): we refused it; {error.hint}") from error
+        if isinstance(error, CertificateError):
+            raise ToolError(f"the certificate there was refused; {error.hint}") from error
         plain = isinstance(error, ConfigurationError | LocalProtocolError) or not error.hint
         raise ToolError(str(error) if plain else f"{error}; {error.hint}") from error
 

@@ -89,7 +89,7 @@ async def test_it_greets_hears_digits_and_says_what_was_said(
     services, talk, account_of, monkeypatch
 ):
     monkeypatch.setattr("softphone.agents.realtime.realtime_call.DIGIT_PAUSE", PATIENCE)
-    service = await services(OpenAIStandIn())
+    service = await services(OpenAIStandIn(seconds=20.0))
     serving = await talk(service.url, greeting="Good morning", transcript=True)
     async with calling(await account_of("alice")) as call:
         call.audio.use_rates(read_hz=RATE)
@@ -313,7 +313,7 @@ async def test_over_tls_a_stranger_gets_nothing(
 async def test_over_tls_with_the_right_certificate(
     services, talk, account_of, bot_credential, bot_tls
 ):
-    service = await services(OpenAIStandIn(), credential=bot_credential)
+    service = await services(OpenAIStandIn(seconds=20.0), credential=bot_credential)
     await talk(service.url, tls=bot_tls(), greeting="Hello")
     async with calling(await account_of("alice")) as call:
         call.audio.use_rates(read_hz=RATE)
@@ -391,7 +391,7 @@ async def test_garbage_is_left_aside_and_told_once(services, talk, account_of, c
         while await session.next() is not None:
             pass
 
-    stand_in = OpenAIStandIn()
+    stand_in = OpenAIStandIn(seconds=20.0)
     await services(stand_in, serve=talks)
     serving = await talk(stand_in.url)
     async with calling(await account_of("alice")) as call:

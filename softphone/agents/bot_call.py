@@ -343,7 +343,8 @@ async def announce(call: Call, announcement: Path | None) -> None:
 class Closable(Protocol):
     """What is closed when nobody wants it any more."""
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Close it."""
 
 
 C = TypeVar("C", bound=Closable)

@@ -24,6 +24,7 @@ import os
 import sys
 import time
 from collections import defaultdict
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,10 @@ class EchoBackend:
         """Nothing is measured here."""
         return StreamStatistics()
 
+    def close(self) -> None:
+        """Close the sockets."""
+        self._ports.close()
+
     # Media --------------------------------------------------------------------------------------
 
     def echo_packets(self) -> None:
@@ -252,7 +257,9 @@ async def serve(folder: Path) -> None:
         client_certificates=ClientCertificates.NONE,
     )
     echo, loop = EchoServer(), asyncio.get_running_loop()
-    async with echo.driver:
+    async with AsyncExitStack() as stack:
+        stack.callback(echo.port.close)
+        await stack.enter_async_context(echo.driver)
         address = await echo.driver.listen(Transport.TLS, HOST, 0, tls=tls)
 
         def visit() -> None:

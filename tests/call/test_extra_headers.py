@@ -29,8 +29,8 @@ BLOCKING = "blocking/wrappers.py"
 """Hands the same on to those, and is generated."""
 BEHIND_THE_DOOR = ("sip/", "call/", "account/", "lab/")
 """Where fields go on to once they are checked; and the lab, which is the servers' side."""
-SENDS_NO_SIP = {"HttpsRequest", "Response", "StreamResponse", "PreparedCall", "event"}
-"""What else takes `headers=`: HTTP, the checked ones of the command line, and what it prints."""
+SENDS_NO_SIP = {"FarEnd", "HttpsRequest", "Response", "StreamResponse", "PreparedCall", "event"}
+"""What else takes `headers=`: HTTP, the checked ones of the command line, and what is shown."""
 OF_LIBRARIES = {
     "agents/bot_socket.py: ws_connect",
     "net/http/client.py: stream",

@@ -12,6 +12,7 @@ from tests.examples.conftest import EXAMPLES, PROJECT
 PUBLIC = {
     "softphone",
     "softphone.agents.pipecat",
+    "softphone.icons",
     "softphone.blocking",
     "softphone.errors",
     "softphone.events",

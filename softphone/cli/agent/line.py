@@ -41,12 +41,15 @@ _SENTENCES = {
 class CallServer(Protocol):
     """Serves the calls of an account: an `AgentServer` or a `RealtimeAgent`."""
 
-    async def serve(self) -> None: ...
+    async def serve(self) -> None:
+        """Serve calls until canceled."""
 
-    def append_figures(self, lines: list[str]) -> None: ...
+    def append_figures(self, lines: list[str]) -> None:
+        """Append its figures for Prometheus."""
 
     @property
-    def streams(self) -> int: ...
+    def streams(self) -> int:
+        """Calls that talk with a bot or service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +153,7 @@ def show_ended(output: CommandOutput, ended: CallEnded) -> int:
 
 
 def print_report(output: CommandOutput, made: AgentReport) -> None:
+    """Print what became of a call."""
     sentence = _SENTENCES[made.kind].format(peer=made.peer, reason=made.reason)
     output.event(
         "agent_call",

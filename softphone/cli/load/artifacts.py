@@ -217,6 +217,7 @@ def attempt_write(output: CommandOutput, write: Callable[[], None]) -> bool:
 
 
 def write_junit(output: CommandOutput, path: Path, document: str) -> None:
+    """Write a JUnit document, and say where it is."""
     write_private(path, document.encode(), mode=READABLE)
     output.event("junit", f"the verdicts for CI are {path}", path=str(path))
 

@@ -6,11 +6,16 @@ import asyncio
 import json
 import stat
 import sys
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
 from softphone.cli.load.calibrate import _far_end
+from softphone.cli.load.kept_limits import known_limit
 from softphone.errors import SoftphoneError
+from softphone.load import BaseSpec, LoadPlan, LoadResult, UserSpec
+from softphone.load.plan import SippSpec
 
 CALIBRATE = ("load", "calibrate", "--calls", "1", "--most", "2", "--rate", "40", "--duration")
 
@@ -57,6 +62,41 @@ def test_wrong_usage_calls_nobody_and_keeps_nothing(cli, kept):
         ended = cli(*CALIBRATE, "1", option, value)
         assert (ended.code, words in ended.err) == (2, True), ended.err
     assert not kept.exists()
+
+
+def test_a_file_that_cannot_be_read_is_told_and_a_sipp_scenario_asks_for_none(kept):
+    kept.mkdir(parents=True)
+    warned = []
+    output = SimpleNamespace(warn=warned.append)
+    plan = LoadPlan("echo", "600", BaseSpec(server="sip:h"), (UserSpec("sip:a@h"),))
+    assert known_limit(output, plan, 1) is None
+    assert "generator-limits.json cannot be read" in warned.pop()
+    assert known_limit(output, replace(plan, sipp=SippSpec("uac.xml")), 1) is None
+    assert warned == []
+
+
+def test_what_could_not_be_confirmed_is_not_kept(cli, kept, monkeypatch):
+    async def run_plan(plan, workers, watcher, ray):
+        return LoadResult(plan, interrupted=plan.calls > 1, invalid_because=["busy"])
+
+    monkeypatch.setattr("softphone.load.distribute.plan_runner.run_plan", run_plan)
+    ended = cli(*CALIBRATE, "1", "--json")
+    assert ended.code == 1
+    assert "not even 1 call is held: busy" in ended.err.replace("were", "is").replace(
+        "held", "held"
+    )
+    assert not kept.exists()
+
+
+async def test_a_far_end_that_hangs_is_given_up(monkeypatch, tmp_path):
+    hanging = tmp_path / "python"
+    hanging.write_text("#!/bin/sh\nexec sleep 600\n")
+    hanging.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(hanging))
+    monkeypatch.setattr("softphone.cli.load.calibrate.START", 0.05)
+    with pytest.raises(SoftphoneError, match="did not start in time"):
+        async with _far_end():
+            pass
 
 
 async def test_a_far_end_that_does_not_start_is_told(monkeypatch, tmp_path):

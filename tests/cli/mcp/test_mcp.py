@@ -66,7 +66,9 @@ def test_a_client_starts_it_and_its_end_hangs_up(lab, bot, tone, tmp_path):
     assert (placed["outcome"], placed["encrypted"]) == ("answered", True)
     assert said["finished"]
     assert (str(suite), ended.by) == ("AEAD_AES_256_GCM", EndedBy.REMOTE)
-    assert (tmp_path / "log.txt").read_text().splitlines() == [
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    # On a busy machine it warns that media was late.
+    assert [line for line in lines if not line.startswith("warning: media was ")] == [
         "sip:alice@127.0.0.1 is registered",
         "serving a client on standard input and output",
         "the client has left: 1 calls placed, 0 answered",

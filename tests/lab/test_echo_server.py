@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import io
+import json
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
@@ -12,7 +16,7 @@ from softphone.config import AccountConfig, TlsConfig
 from softphone.errors import CallError
 from softphone.lab import LabConfig, echo_server
 from softphone.lab.account_files import LabFiles
-from softphone.lab.echo_server import EchoServer
+from softphone.lab.echo_server import EchoBackend, EchoServer, serve
 from softphone.media.audio import ToneSource
 from softphone.sans_io import Transport
 from softphone.security import ClientCertificates, CryptoSuite, SrtpPolicy
@@ -82,3 +86,40 @@ async def test_a_call_that_it_cannot_have_is_refused(tmp_path, monkeypatch):
         with pytest.raises(CallError, match="488"):
             await account.dial("echo").answered(timeout=20)
         assert not server._calls
+
+
+async def test_it_serves_until_its_input_ends(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(echo_server, "SOCKETS", 2)
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n\n"))
+    before = gc.get_threshold()
+    try:
+        await serve(tmp_path)
+    finally:
+        gc.unfreeze()
+        gc.set_threshold(*before)
+    first, *answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert first == [first[0], str(tmp_path / "ca.crt")]
+    assert 0 < first[0] < 65536
+    assert [echoed for _, echoed in answers] == [0, 0]
+
+
+def test_without_enough_ports_it_says_so(monkeypatch):
+    monkeypatch.setattr(echo_server.PortPairs, "bind_pair", lambda *_, **__: None)
+    with pytest.raises(SystemExit, match="not enough ports"):
+        EchoBackend()
+
+
+def test_calls_from_one_source_get_sockets_of_their_own_as_far_as_there_are_some(monkeypatch):
+    monkeypatch.setattr(echo_server, "SOCKETS", 2)
+    backend = EchoBackend()
+    try:
+        backend.expect_source(("127.0.0.1", 4000))
+        made = [backend.allocate_stream() for _ in range(3)]
+        ports = [each.rtp_port for each in made]
+        assert ports[0] != ports[1]
+        assert ports[2] in ports[:2]
+        for each in (*made, made[0]):
+            backend.close_stream(each.handle)
+        assert backend.allocate_stream().rtp_port in ports
+    finally:
+        backend.close()

@@ -1,0 +1,135 @@
+"""Plants a regression and compares: `python bench/load/bench_planted_regression.py`.
+
+In a clone of this repository one commit makes the lab slower (each INVITE takes `--plant` seconds
+more, 0.01).  The lab of the commit before, the same lab again, and the slower one are loaded by the
+same plan, in turns; `softphone load compare --fail-on 'setup_p50>20%'` judges the second and the
+third against the first.  Jitter is not judged: one media loop delays all calls of a run alike, so
+that two runs of one commit differ in it by more than their calls suggest.  Needs a quiet machine.
+
+Fails unless the slower commit is found, by the times of set-up, and the same commit is not.
+Results go to results/planted_regression.json, the page of the comparison beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from softphone._version import __version__
+
+PROJECT = Path(__file__).resolve().parents[2]
+RESULTS = PROJECT / "bench" / "results" / "planted_regression.json"
+PLACE = Path("softphone/lab/server.py")
+BEFORE = "                    self._calls.handle_invite(event)\n"
+LATE = '                    __import__("time").sleep({seconds})\n'
+PLAN = ("--calls", "60", "--rate", "20", "--hold", "1", "--duration", "12")
+AS_NOBODY = ("-c", "user.name=bench", "-c", "user.email=bench@example.test")
+
+
+def git(tree: Path, *arguments: str) -> str:
+    """Run git and return what it printed."""
+    command = ["git", "-C", str(tree), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def plant(folder: Path, seconds: float) -> Path:
+    """Clone this repository, and commit a slower lab there."""
+    tree = folder / "slower"
+    subprocess.run(["git", "clone", "-q", str(PROJECT), str(tree)], check=True)
+    file = tree / PLACE
+    text = file.read_text()
+    if BEFORE not in text:
+        raise SystemExit(f"{PLACE} no longer has the line to replace: {BEFORE.strip()}")
+    file.write_text(text.replace(BEFORE, LATE.format(seconds=seconds) + BEFORE))
+    git(tree, *AS_NOBODY, "commit", "-qam", "lab: answer later")
+    for kernel in (PROJECT / "softphone/media/kernel").glob("*.so"):
+        (tree / "softphone/media/kernel" / kernel.name).write_bytes(kernel.read_bytes())
+    return tree
+
+
+@contextmanager
+def lab_of(tree: Path, folder: Path) -> Iterator[Path]:
+    """Run the lab of a tree; gives its folder."""
+    environment = os.environ | {"PYTHONPATH": f"{tree}:{tree / 'codecs'}"}
+    command = [sys.executable, "-m", "softphone", "lab", "--dir", str(folder), "--json"]
+    with subprocess.Popen(
+        command, cwd=tree, env=environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        if process.stdout is None or "ready" not in process.stdout.readline():
+            raise SystemExit(f"the lab of {tree} did not start")
+        try:
+            yield folder
+        finally:
+            process.terminate()
+
+
+def softphone(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
+    """Run a command of this tree; return its exit code and JSON lines."""
+    command = [sys.executable, "-m", "softphone", *arguments, "--json"]
+    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    if not lines:
+        raise SystemExit(ended.stderr)
+    return ended.returncode, lines
+
+
+def load(tree: Path, folder: Path, name: str) -> Path:
+    """Load the lab of a tree, and keep the summary as a file."""
+    with lab_of(tree, folder / f"lab-{name}") as lab:
+        account = str(lab / "alice.toml")
+        code, lines = softphone("load", "run", "--account", account, "--target", "600", *PLAN)
+    summary = lines[-1]
+    if code or not summary["valid"]:
+        raise SystemExit(f"the run {name} proves nothing: {summary['invalid_because']}")
+    file = folder / f"{name}.jsonl"
+    file.write_text(json.dumps(summary) + "\n")
+    print(f"{name:8} set-up, ms: {summary['setup_ms']}", flush=True)
+    return file
+
+
+def main() -> int:
+    """Load the three, compare, and record; return 1 if the comparison is wrong."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--plant", type=float, default=0.01)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="softphone-planted-") as name:
+        folder = Path(name)
+        slower = plant(folder, options.plant)
+        trees = {"before": PROJECT, "same": PROJECT, "slower": slower}
+        runs = {name: load(tree, folder, name) for name, tree in trees.items()}
+        page = RESULTS.with_suffix(".html")
+        compare = ("load", "compare", str(runs["before"]))
+        rule = ("--fail-on", "setup_p50>20%", "--fail-on", "setup_p95>40%")
+        same, _ = softphone(*compare, str(runs["same"]), *rule)
+        found, lines = softphone(*compare, str(runs["slower"]), *rule, "--report", str(page))
+        commits = {name: git(tree, "rev-parse", "--short", "HEAD") for name, tree in trees.items()}
+    figures = lines[-1]["comparisons"][0]["figures"]
+    worse = [each["figure"] for each in figures if each["verdict"] == "worse"]
+    right = same == 0 and found == 1 and any(each.startswith("setup") for each in worse)
+    print(f"the same commit: exit code {same}; the slower one: {found}, worse: {', '.join(worse)}")
+    document = {
+        "bench": "planted_regression",
+        "planted_ms": options.plant * 1e3,
+        "commits": {name: commits[name] for name in ("before", "same")},
+        "exit_codes": {"same": same, "slower": found},
+        "worse": worse,
+        "figures": figures,
+        "softphone": __version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+    }
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n")
+    return 0 if right else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -72,10 +72,13 @@ def lab_of(tree: Path, folder: Path) -> Iterator[Path]:
             process.terminate()
 
 
-def softphone(*arguments: str) -> tuple[int, list[dict[str, Any]]]:
-    """Run a command of this tree; return its exit code and JSON lines."""
+def softphone(*arguments: str, folder: Path) -> tuple[int, list[dict[str, Any]]]:
+    """Run a command of this tree in a folder; return its exit code and JSON lines."""
+    environment = os.environ | {"PYTHONPATH": f"{PROJECT}:{PROJECT / 'codecs'}"}
     command = [sys.executable, "-m", "softphone", *arguments, "--json"]
-    ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
     lines = [json.loads(line) for line in ended.stdout.splitlines()]
     if not lines:
         raise SystemExit(ended.stderr)
@@ -86,7 +89,9 @@ def load(tree: Path, folder: Path, name: str) -> Path:
     """Load the lab of a tree, and keep the summary as a file."""
     with lab_of(tree, folder / f"lab-{name}") as lab:
         account = str(lab / "alice.toml")
-        code, lines = softphone("load", "run", "--account", account, "--target", "600", *PLAN)
+        code, lines = softphone(
+            "load", "run", "--account", account, "--target", "600", *PLAN, folder=folder
+        )
     summary = lines[-1]
     if code or not summary["valid"]:
         raise SystemExit(f"the run {name} proves nothing: {summary['invalid_because']}")
@@ -107,10 +112,12 @@ def main() -> int:
         trees = {"before": PROJECT, "same": PROJECT, "slower": slower}
         runs = {name: load(tree, folder, name) for name, tree in trees.items()}
         page = RESULTS.with_suffix(".html")
-        compare = ("load", "compare", str(runs["before"]))
+        # By their names alone: those are in the page.
+        compare = ("load", "compare", runs["before"].name)
         rule = ("--fail-on", "setup_p50>20%", "--fail-on", "setup_p95>40%")
-        same, _ = softphone(*compare, str(runs["same"]), *rule)
-        found, lines = softphone(*compare, str(runs["slower"]), *rule, "--report", str(page))
+        same, _ = softphone(*compare, runs["same"].name, *rule, folder=folder)
+        report = (runs["slower"].name, *rule, "--report", str(page))
+        found, lines = softphone(*compare, *report, folder=folder)
         commits = {name: git(tree, "rev-parse", "--short", "HEAD") for name, tree in trees.items()}
     figures = lines[-1]["comparisons"][0]["figures"]
     worse = [each["figure"] for each in figures if each["verdict"] == "worse"]

@@ -164,8 +164,11 @@ async def test_an_interruption_tells_what_was_sent_and_the_rest_is_never_heard(c
     assert bot.middle.of(PlaybackInterruptedFrame)[0].sent_seconds == told.sent_seconds
     assert 0.0 < told.discarded_seconds < 0.13
     await until(lambda: listener.quiet_since_loud > 0.3)
-    # What was sent is what was heard, but for what a jitter buffer drops on a busy machine.
-    assert abs(listener.loud - told.sent_seconds) < 0.5
+    # Not more was heard than is reported, but for the edges of frames and what the caller's jitter
+    # buffer made up; a busy machine may have dropped some of it.
+    made_up = 0.02 * call.audio.statistics.concealed
+    assert listener.loud < told.sent_seconds + 0.15 + made_up
+    assert listener.loud > told.sent_seconds - 0.5
     # The next words are counted anew.
     await bot.say(tone(0.3))
     await until(lambda: listener.loud > told.sent_seconds + 0.2)

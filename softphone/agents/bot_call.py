@@ -341,7 +341,7 @@ async def announce(call: Call, announcement: Path | None) -> None:
 
 
 class Closable(Protocol):
-    """What is closed when nobody wants it any more."""
+    """A socket or session that can be closed."""
 
     async def close(self) -> None:
         """Close it."""

@@ -82,7 +82,7 @@ class SoftphoneParams(TransportParams):
 
 
 class Dialing(StrEnum):
-    """Who called whom, as the names of pipecat's events have it."""
+    """The direction of a call, by the prefix of pipecat's event names."""
 
     IN = "dialin"
     OUT = "dialout"
@@ -145,7 +145,7 @@ class CallSession:
             await asyncio.wait([self._task])
 
     def leave(self) -> None:
-        """End the call at once for the end of the pipeline; no handler is told that anyone left."""
+        """End the call at once, since the pipeline ends; the events of a hang-up are not fired."""
         self._leaving = True
         self.hang_up()
 

@@ -34,7 +34,7 @@ from softphone.agents.realtime.dialect import (
 )
 
 LONGEST_TRANSCRIPT = 4000
-"""Characters after which what was said is told, though it goes on."""
+"""The most characters of a transcript: a longer one is reported in parts."""
 
 
 class GeminiDialect(Dialect):

@@ -27,9 +27,9 @@ from softphone.events import DigitReceived, TransferRequested
 from softphone.media.audio import ReceivedAudio
 
 DIGIT_PAUSE = 1.5
-"""Seconds without another digit, after which those that came are told."""
+"""Seconds without a further digit after which received digits are sent to the service."""
 MOST_DIGITS = 32
-"""The most digits that are told at once."""
+"""The most digits that are sent to the service in one message."""
 MOST_REQUESTS = 8
 """The most functions that wait to be carried out."""
 END_PATIENCE = 1.0

@@ -48,7 +48,8 @@ LINEAR_TIME_TESTS = "tests/security/linear_time"
 SWEEPS_RESULT = "bench/results/linear_time.json"
 NOT_ON_THE_SECOND = (
     *(PEER_TESTS, EXAMPLE_TESTS, LINEAR_TIME_TESTS, "tests/docs", "tests/renames", "tests/fuzz"),
-    *("tests/agents/pipecat", "tests/mutation", "tests/container", "tests/platforms"),
+    *("tests/agents/livekit", "tests/agents/pipecat", "tests/mutation", "tests/container"),
+    "tests/platforms",
     *("tests/test_architecture.py", "tests/test_names.py"),
 )
 """What examples and documentation call is tested on both; they themselves take real time.  The
@@ -389,7 +390,7 @@ def main(arguments: Sequence[str] = ()) -> int:
         Group("Chromium", [sys.executable, "-m", "tests.support.browser"]).run()
         Group("bonsai", [sys.executable, "-m", "tests.support.bonsai"]).run()
         Group("programs", [sys.executable, "-m", "tests.support.programs"]).run()
-        Group("pipecat", [sys.executable, "-m", "tests.support.pipecat_site"]).run()
+        Group("extras", [sys.executable, "-m", "tests.support.extra_site"]).run()
     peers = Peers()
     try:
         groups = run_all(peers)

@@ -14,13 +14,13 @@ import pytest
 from softphone.events import DigitReceived
 from tests.peers.process import free_port
 from tests.support.calling import next_call
-from tests.support.pipecat_site import SITE
+from tests.support.extra_site import PIPECAT
 
 
 def installed(name):
     """Whether the program finds a package, too: pipecat's folder is on this process's path only."""
     found = importlib.util.find_spec(name)
-    return found is not None and SITE not in Path(found.origin or "/").parents
+    return found is not None and PIPECAT.folder not in Path(found.origin or "/").parents
 
 
 pytestmark = pytest.mark.skipif(

@@ -6,12 +6,12 @@ import os
 
 from softphone.events import EndedBy
 from softphone.media.audio import tone_level
-from tests.support.pipecat_site import SITE, need_pipecat
+from tests.support.extra_site import PIPECAT
 from tests.support.sounds import samples, silence, speech
 from tests.support.waiting import patiently
 
-need_pipecat()
-PLACES = {"PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(SITE)])}
+PIPECAT.need()
+PLACES = {"PYTHONPATH": os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(PIPECAT.folder)])}
 
 
 async def hears_beeps(call):

@@ -16,11 +16,10 @@ from softphone.agents.realtime.realtime_call import RealtimeCall
 from softphone.agents.realtime.realtime_config import RealtimeConfig
 from softphone.agents.realtime.reports import RealtimeEvent, ToolUsed
 from softphone.agents.realtime.session import RealtimeSession
-from softphone.agents.realtime.tools import Tool
+from softphone.agents.realtime.tools import check_tools
 from softphone.agents.reports import AgentReport, ReportKind
 from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.errors import (
-    ConfigurationError,
     LocalProtocolError,
     SoftphoneError,
     TransportError,
@@ -59,10 +58,7 @@ class RealtimeAgent:
         require_module("aiohttp", "agents", "a realtime service needs aiohttp")
         from softphone.agents.bot_socket import SocketConnector, SocketTarget, system_network
 
-        if Tool.TRANSFER in config.tools and account.config.dial_policy is None:
-            raise ConfigurationError(
-                "a model may transfer calls only under a dial policy: give the account one"
-            )
+        check_tools(config.tools, account.config)
         self._account = account
         self._config = config
         self._report = report

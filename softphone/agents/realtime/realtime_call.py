@@ -20,7 +20,7 @@ from softphone.agents.realtime.dialect import (
 from softphone.agents.realtime.playback import ReplyPlayback
 from softphone.agents.realtime.reports import RealtimeEvent, Said, ToolUsed
 from softphone.agents.realtime.session import RealtimeSession
-from softphone.agents.realtime.tools import Tool, ToolOutcome, carry_out
+from softphone.agents.realtime.tools import AFTER_WORDS, Tool, ToolOutcome, carry_out
 from softphone.call import Call
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import DigitReceived, TransferRequested
@@ -34,8 +34,6 @@ MOST_REQUESTS = 8
 """The most functions that wait to be carried out."""
 END_PATIENCE = 1.0
 """Seconds for the call's end to be told, when playing has ended."""
-_AFTER_WORDS = (Tool.HANG_UP.value, Tool.TRANSFER.value)
-"""Functions before which what was said is heard to its end."""
 
 
 class RealtimeCall:
@@ -147,7 +145,7 @@ class RealtimeCall:
                 self._requested.clear()
                 await self._requested.wait()
             request = self._requests[0]
-            outcome = await self._after_words(request) if request.name in _AFTER_WORDS else None
+            outcome = await self._after_words(request) if request.name in AFTER_WORDS else None
             if request not in self._requests:
                 # The service has withdrawn it meanwhile.
                 self._leaving = False

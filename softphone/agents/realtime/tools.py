@@ -15,8 +15,9 @@ from typing import Any
 
 from softphone.agents.realtime.dialect import ToolDescription, ToolRequest
 from softphone.call import Call
+from softphone.config import AccountConfig
 from softphone.config.dial_policy import shown_number
-from softphone.errors import SoftphoneError
+from softphone.errors import ConfigurationError, SoftphoneError
 
 LONGEST_ARGUMENTS = 2048
 """Characters of a function's arguments."""
@@ -33,6 +34,16 @@ class Tool(StrEnum):
 
 
 DEFAULT_TOOLS = (Tool.HANG_UP, Tool.SEND_DIGITS)
+AFTER_WORDS = (Tool.HANG_UP.value, Tool.TRANSFER.value)
+"""Functions before which what was said is heard to its end."""
+
+
+def check_tools(tools: Iterable[Tool], account: AccountConfig) -> None:
+    """Raise ConfigurationError where a model may transfer calls, and no dial policy judges it."""
+    if Tool.TRANSFER in tools and account.dial_policy is None:
+        raise ConfigurationError(
+            "a model may transfer calls only under a dial policy: give the account one"
+        )
 
 
 def _schema(**properties: str) -> Mapping[str, Any]:

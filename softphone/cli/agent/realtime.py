@@ -16,7 +16,7 @@ from softphone.agents.realtime import (
     ToolUsed,
 )
 from softphone.agents.realtime.realtime_config import KINDS
-from softphone.agents.realtime.tools import DEFAULT_TOOLS
+from softphone.agents.realtime.tools import DEFAULT_TOOLS, check_tools
 from softphone.cli.agent.line import (
     open_line,
     prepare_line,
@@ -119,8 +119,10 @@ async def run_realtime(output: CommandOutput, options: AgentRunOptions) -> int:
     duration = checked_seconds("--duration", options.duration)
     prepared = await prepare_line(output, options)
     config = realtime_config(options.service)
-    if Tool.TRANSFER in config.tools and prepared.config.dial_policy is None:
-        raise ConfigurationError("--tool transfer: the account needs a [dial_policy] for that")
+    try:
+        check_tools(config.tools, prepared.config)
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--tool transfer: {error} ([dial_policy])") from error
     target = options.target
     if target is not None:
         prepared.config.target_uri(target)

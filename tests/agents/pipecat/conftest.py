@@ -6,10 +6,10 @@ import asyncio
 
 import pytest
 
-from tests.support.pipecat_site import there
+from tests.support.extra_site import PIPECAT
 
 OWN_WAIT_FOR = asyncio.wait_for
-if there():
+if PIPECAT.there():
     from tests.agents.pipecat.pipelines import bots, call_of
 
     __all__ = ["bots", "call_of"]

@@ -9,9 +9,9 @@ import signal
 
 import pytest
 
-from tests.support.pipecat_site import need_pipecat
+from tests.support.extra_site import PIPECAT
 
-need_pipecat()
+PIPECAT.need()
 from pipecat.frames.frames import EndFrame
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker

@@ -25,14 +25,14 @@ from softphone import SecurityLevel
 from softphone.events import EndedBy
 from softphone.media.audio import tone_level
 from tests.examples.conftest import Program
-from tests.support.pipecat_site import SITE, need_pipecat
+from tests.support.extra_site import PIPECAT
 from tests.support.sounds import samples, silence
 from tests.support.voice import voice
 from tests.support.waiting import PATIENCE, patiently
 
-need_pipecat()
+PIPECAT.need()
 
-PLACES = os.pathsep.join([os.environ.get("PYTHONPATH", ""), os.getcwd(), str(SITE)])
+PLACES = os.pathsep.join([os.environ.get("PYTHONPATH", ""), os.getcwd(), str(PIPECAT.folder)])
 COMMAND = "import sys; sys.argv[0] = 'pipecat'; from pipecat.cli.main import run; run()"
 SERVICES = (
     *("--mode", "cascade", "--stt", "openai_stt", "--llm", "openai_llm", "--tts", "openai_tts"),

@@ -7,9 +7,9 @@ import asyncio
 import numpy as np
 import pytest
 
-from tests.support.pipecat_site import need_pipecat
+from tests.support.extra_site import PIPECAT
 
-need_pipecat()
+PIPECAT.need()
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import (
     BotStartedSpeakingFrame,

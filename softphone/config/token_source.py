@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import contextlib
 import json
 import math
 from collections.abc import Awaitable, Callable
@@ -17,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from softphone.command_output import CommandFailed, command_output
 from softphone.config.account import FetchToken, OAuthConfig
 from softphone.errors import AuthenticationFailed, ConfigurationError
-from softphone.operating_system import kill_process_group
 from softphone.security import KeyMaterial
 from softphone.sip.auth import LONGEST_TOKEN, FetchBearer, is_bearer_token
 from softphone.trust.disk import check_file
@@ -32,8 +31,6 @@ FetchTokenBytes: TypeAlias = Callable[[bool], Awaitable[bytes]]
 PATIENCE = 30.0
 """Seconds that a command or a callback may take."""
 LARGEST = LONGEST_TOKEN + 4096
-_REAP = 1.0
-"""Seconds that a killed command may take to end; then it is waited for no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ async def fetch_token(config: OAuthConfig) -> bytes:
             if config.fetch is not None:
                 return await _called_back(config.fetch)
             if config.command is not None:
-                return await _run(config.command)
+                return await _printed(config.command)
     except TimeoutError:
         message = f"no token was given within {PATIENCE:.0f} s"
         raise AuthenticationFailed(message, status=407) from None
@@ -148,6 +145,14 @@ def token_bearer(config: OAuthConfig) -> FetchBearer:
     return fetch
 
 
+async def _printed(command: tuple[str, ...]) -> bytes:
+    """Return what a command prints.  Raises AuthenticationFailed."""
+    try:
+        return await command_output(command, most=LARGEST)
+    except CommandFailed as error:
+        raise AuthenticationFailed(f"oauth.command: {command[0]} {error}", status=407) from error
+
+
 def _read(path: Path) -> bytes:
     try:
         check_file(path, group=True)
@@ -158,103 +163,3 @@ def _read(path: Path) -> bytes:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         why = getattr(error, "strerror", None) or error
         raise AuthenticationFailed(f"oauth.token_file: {path}: {why}", status=407) from error
-
-
-class _CommandOutput(asyncio.SubprocessProtocol):
-    """Collects what a command prints, up to `LARGEST` bytes.
-
-    `ended` is set when the process has ended and its output is `closed`, or at more bytes;
-    `exited` when the process has ended, whoever still holds its output open.
-    """
-
-    def __init__(self) -> None:
-        self.output = bytearray()
-        self.ended = asyncio.Event()
-        self.exited = asyncio.Event()
-        self.closed = False
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        self.output += data
-        if len(self.output) > LARGEST:
-            self.ended.set()
-
-    def process_exited(self) -> None:
-        self.exited.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.closed = True
-        self.ended.set()
-
-
-_Started: TypeAlias = tuple[asyncio.SubprocessTransport, _CommandOutput]
-
-
-async def _run(command: tuple[str, ...]) -> bytes:
-    """Run a command and return its output.
-
-    The command has a session of its own.  If it does not end in time, prints too much or we are
-    canceled, all of its process group is killed: a child of the command that holds the output
-    open would live on, and be waited for.
-
-    Raises AuthenticationFailed when it cannot run, prints too much or fails.
-    """
-    starting = asyncio.ensure_future(_start(command))
-    try:
-        # A start that is canceled half-way would leave the command's children running.
-        await asyncio.wait({starting})
-    except asyncio.CancelledError:
-        await _end_started(starting)
-        raise
-    transport, collected = starting.result()
-    try:
-        await collected.ended.wait()
-        status = transport.get_returncode()
-    finally:
-        await _end(transport, collected)
-    if len(collected.output) > LARGEST:
-        message = "oauth.command: it prints more than any token has"
-        raise AuthenticationFailed(message, status=407)
-    if status != 0:
-        message = f"oauth.command: {command[0]} ended with status {status}"
-        raise AuthenticationFailed(message, status=407)
-    return bytes(collected.output)
-
-
-async def _end_started(starting: asyncio.Future[_Started]) -> None:
-    """Kill a command that nobody waits for any more, once it has been started."""
-    await asyncio.wait({starting})  # to await it would cancel it, if we are canceled once more
-    with contextlib.suppress(AuthenticationFailed):
-        await _end(*starting.result())
-
-
-async def _start(command: tuple[str, ...]) -> _Started:
-    try:
-        return await asyncio.get_running_loop().subprocess_exec(
-            _CommandOutput,
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    except (OSError, ValueError) as error:  # ValueError: a NUL in a word
-        message = f"oauth.command: {command[0]}: {getattr(error, 'strerror', None) or error}"
-        raise AuthenticationFailed(message, status=407) from error
-
-
-async def _end(transport: asyncio.SubprocessTransport, collected: _CommandOutput) -> None:
-    """Kill a command that has not come to its end, with its process group, and close its output.
-
-    What a command leaves behind that has ended and holds none of its output is no concern of ours.
-    """
-    try:
-        if not collected.closed:
-            kill_process_group(transport.get_pid())
-            with contextlib.suppress(ProcessLookupError):
-                transport.kill()  # where there are no groups
-        # Before it is closed: closing would take the exit status from the loop's watcher.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_REAP):
-                await collected.exited.wait()
-    finally:
-        transport.close()

@@ -11,14 +11,14 @@ import io
 import os
 import stat
 import wave
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from softphone.command_output import CommandFailed, command_output
 from softphone.errors import ConfigurationError, MediaError
 from softphone.media.audio import WavSource
-from softphone.operating_system import SAFE_OPEN, kill_process_group
+from softphone.operating_system import SAFE_OPEN
 
 LARGEST_FILE = 64 << 20
 """The most octets of a sound file."""
@@ -133,65 +133,10 @@ def _wav(samples: bytes, rate_hz: int) -> bytes:
 
 async def _run(config: SpeechConfig, text: bytes, most: int) -> bytes:
     """Run the command to its end; return its output.  Raises MediaError."""
-    starting = asyncio.ensure_future(
-        asyncio.create_subprocess_exec(
-            *config.command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    )
-    try:
-        # A start that is canceled half-way would leave the command running.
-        await asyncio.wait({starting})
-    except asyncio.CancelledError:
-        with suppress(OSError, ValueError):
-            await _end(await starting, over=False)
-        raise
-    try:
-        process = starting.result()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise MediaError(f"the command of speech cannot be started: {reason}") from error
-    over = False
     try:
         async with asyncio.timeout(config.patience):
-            output = await _exchange(process, text, most)
-            code = await process.wait()
-            over = True
+            return await command_output(config.command, most=most, data=text)
     except TimeoutError:
         raise MediaError(f"the command of speech took more than {config.patience:g} s") from None
-    finally:
-        await _end(process, over=over)
-    if code != 0:
-        raise MediaError(f"the command of speech ended with {code}")
-    return output
-
-
-async def _exchange(process: asyncio.subprocess.Process, text: bytes, most: int) -> bytes:
-    """Write a text, which fits into the pipe, and read all output.  Raises MediaError."""
-    assert process.stdin is not None
-    assert process.stdout is not None
-    with suppress(ConnectionError):  # it does not read all
-        process.stdin.write(text)
-        await process.stdin.drain()
-    process.stdin.close()
-    output = bytearray()
-    while piece := await process.stdout.read(1 << 16):
-        output += piece
-        if len(output) > most:
-            raise MediaError("the command of speech gave more sound than a call needs")
-    return bytes(output)
-
-
-async def _end(process: asyncio.subprocess.Process, *, over: bool) -> None:
-    """Wait for the end of the command; unless it is `over`, kill it with what it has started."""
-    if not over:
-        # Something of the group lives: the command, or what holds its output open.
-        if hasattr(os, "killpg"):
-            # Not `kill` as well: it may take the exit status from the loop's watcher.
-            kill_process_group(process.pid)
-        else:
-            process.kill()
-    await process.wait()
+    except CommandFailed as error:
+        raise MediaError(f"the command of speech {error}") from error

@@ -177,8 +177,8 @@ async def test_a_file_a_command_and_a_callback_give_it(tmp_path):
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        (OAuthConfig(command=("/nowhere/at-all",)), "at-all: No such file"),
-        (OAuthConfig(command=("head", "-c", "100000", "/dev/zero")), "more than any token"),
+        (OAuthConfig(command=("/nowhere/at-all",)), "at-all cannot be run: No such file"),
+        (OAuthConfig(command=("head", "-c", "100000", "/dev/zero")), "head printed more than"),
         (OAuthConfig(command=(sys.executable, "-c", "raise SystemExit(3)")), "status 3"),
     ],
 )

@@ -134,10 +134,13 @@ def run_target(name: str, seconds: int, seed: int) -> Outcome:
 
 def record(outcome: Outcome, every: Sequence[str], results: Path = RESULTS) -> None:
     """Replaces the row of one target; those of targets that are no more are left out."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    told = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    run = {"commit": told.stdout.strip(), "python": sys.version.split()[0]}
     rows: dict[str, object] = {}
     if results.is_file():
         rows = {row["name"]: row for row in json.loads(results.read_text("utf-8"))["targets"]}
-    rows[outcome.name] = asdict(outcome) | {"python": sys.version.split()[0]}
+    rows[outcome.name] = asdict(outcome) | run
     document = {"targets": [rows[name] for name in every if name in rows]}
     results.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 

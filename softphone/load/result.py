@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from softphone.errors import ConfigurationError
+from softphone.load.design_effect import design_effects
 from softphone.load.generator_limit import GeneratorLimit
 from softphone.load.measure.generator_check import GeneratorCheck
 from softphone.load.measure.histogram import Histogram
@@ -77,6 +78,9 @@ class LoadResult:
             "tolerate_late": self.plan.tolerate_late,
             "plan": plan_fields(self.plan, self.changes),
             **fields,
+            "design_effects": {
+                label: asdict(effect) for label, effect in design_effects(self.seconds).items()
+            },
             "workers": {
                 "started": self.workers,
                 "lost": list(self.lost),
@@ -381,6 +385,7 @@ BLANK_LOAD_SUMMARY: Mapping[str, Any] = MappingProxyType(
         "tolerate_late": TOLERATE_LATE,
         "plan": None,
         **_fields(Tally()),
+        "design_effects": {},
         "workers": {"started": 0, "lost": [], "begun_apart_ms": 0.0},
         "generator": None,
         "verdicts": [],

@@ -20,7 +20,7 @@ from softphone.load.compare import (
     compare_runs,
     judge_changes,
     parse_rule,
-    read_summary,
+    read_runs,
 )
 from softphone.load.compare.regression import (
     REGRESSION,
@@ -45,7 +45,7 @@ class Baseline:
             if options.fail_on:
                 raise ConfigurationError("--fail-on: say against which run (--baseline FILE)")
             return
-        self._record = record = read_summary(options.baseline)
+        self._record = record = read_runs(options.baseline)
         if record.interrupted or record.invalid_because:
             why = record.invalid_because[0] if record.invalid_because else "it was interrupted"
             raise ConfigurationError(f"--baseline {record.name} proves nothing: {why}")
@@ -73,7 +73,7 @@ async def compare_files(output: CommandOutput, options: CompareOptions) -> int:
         raise ConfigurationError("compare: give two files or more, the first is the earlier run")
     check_file("--report", options.report)
     rules = _rules(options.fail_on or [])
-    first, *others = (read_summary(path) for path in options.files)
+    first, *others = (read_runs(path) for path in options.files)
     compared = []
     for other in others:
         comparison = compare_runs(first, other)
@@ -170,6 +170,7 @@ def unjudged_text(verdicts: Sequence[ExpectationVerdict]) -> str:
 def _fields(comparison: RunComparison, verdicts: Sequence[ExpectationVerdict]) -> dict[str, Any]:
     return {
         "run": comparison.after.name,
+        "runs": [len(comparison.before.runs), len(comparison.after.runs)],
         "differences": comparison.differences,
         "figures": [_figure_fields(each) for each in comparison.changes],
         "verdicts": verdict_fields(verdicts),
@@ -190,5 +191,6 @@ def _figure_fields(change: FigureChange) -> dict[str, Any]:
         "unit": change.figure.unit,
         **{name: None if value is None else round(value, 4) for name, value in values.items()},
         "values": list(change.counts),
+        "no_interval": change.shortage,
         "verdict": change.judged.value,
     }

@@ -252,7 +252,9 @@ class LoadOptions(CommandOptions):
     ] = None
     baseline: Annotated[
         Path | None,
-        option("--baseline", "An earlier run's --json: judge the changes since.", "FILE"),
+        option(
+            "--baseline", "An earlier run's --json, or a folder of them: judge changes.", "FILE"
+        ),
     ] = None
     fail_on: Annotated[list[str] | None, FAIL_ON] = None
     series: Annotated[
@@ -467,7 +469,9 @@ class CompareOptions(CommandOptions):
 
     files: Annotated[
         list[Path],
-        typer.Argument(help="What `load run --json` printed; the first is the earlier run."),
+        typer.Argument(
+            help="What `load run --json` printed, or folders of several runs; the first is earlier."
+        ),
     ]
     fail_on: Annotated[list[str] | None, FAIL_ON] = None
     report: Annotated[Path | None, option("--report", "Write a comparison with plots.", "HTML")] = (

@@ -1,11 +1,12 @@
-"""The comparison of two runs: how much each figure changed, and whether noise explains it.
+"""The comparison of runs: how much each figure changed, and whether noise explains it.
 
-`summary_file` reads what `softphone load run --json` left, `comparison` judges, `regression` has
-the rules by which a change is a failure.  Compares what the runs counted; runs nothing.
+`summary_file` reads what `softphone load run --json` left, `comparison` judges by the intervals of
+`interval`, `regression` has the rules by which a change is a failure.  Compares what the runs
+counted; runs nothing.
 
-Implements no standard.  Intervals hold the noise within the runs: for a quantile the bootstrap of
-the calls' values, for a share Jeffreys' interval.  What differs between two runs of the same thing,
-such as another load on the machine, is not in them.
+Implements no standard.  An interval of one run a side holds the noise within the runs, by the
+design effect of calls that are alike (`softphone.load.design_effect`); what differs between two
+runs of the same thing, such as another load on the machine, is in that of several runs a side.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from softphone.load.compare.comparison import (
     compare_runs,
 )
 from softphone.load.compare.regression import RegressionRule, judge_changes, parse_rule
-from softphone.load.compare.summary_file import RunRecord, read_summary
+from softphone.load.compare.summary_file import RunRecord, read_runs, read_summary
 
 __all__ = [
     "Change",
@@ -28,5 +29,6 @@ __all__ = [
     "compare_runs",
     "judge_changes",
     "parse_rule",
+    "read_runs",
     "read_summary",
 ]

@@ -119,6 +119,6 @@ def difference_text(change: FigureChange) -> str:
 def interval_text(change: FigureChange) -> str:
     """The 95 % interval of the change as text."""
     if change.low is None or change.high is None:
-        return "no interval"
+        return f"no interval: {change.shortage}" if change.shortage else "no interval"
     unit = "pp" if change.figure.unit == "%" else change.figure.unit
     return f"95 %: {change.low:+.3g} to {change.high:+.3g} {unit}".strip()

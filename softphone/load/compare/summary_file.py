@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from softphone.errors import ConfigurationError
+from softphone.load.design_effect import DesignEffect, design_effects, read_effects
 from softphone.load.measure import Histogram, Tally
+from softphone.load.plan import Figure
 from softphone.load.result import HISTOGRAMS, NO_RESULT, LoadResult, plan_fields
 
 _LARGEST = 16 << 20
 """Octets at the end of a file that are read: a summary with all histograms is far smaller."""
+_SUFFIXES = (".json", ".jsonl")
+MOST_RUNS = 64
 _MOST = 1 << 53
 """A count above this is no count."""
 _BUCKETS = 1 << 16
@@ -24,13 +28,18 @@ _BUCKETS = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """The compared parts of a run: its counts, and its settings (empty when unknown)."""
+    """The compared parts of a run: its counts, and its settings (empty when unknown).
+
+    Several runs of one version are a record, too: `parts` are theirs, and `tally` is their sum.
+    """
 
     name: str
     tally: Tally
     plan: Mapping[str, Any] = field(default_factory=dict)
     invalid_because: tuple[str, ...] = ()
     interrupted: bool = False
+    effects: Mapping[str, DesignEffect] = field(default_factory=dict)
+    parts: tuple[RunRecord, ...] = ()
 
     @classmethod
     def of_result(cls, result: LoadResult, name: str = "this run") -> RunRecord:
@@ -41,10 +50,45 @@ class RunRecord:
             plan_fields(result.plan, result.changes),
             tuple(result.invalid_because),
             result.interrupted,
+            design_effects(result.seconds),
         )
+
+    @classmethod
+    def of_runs(cls, name: str, runs: Sequence[RunRecord]) -> RunRecord:
+        """The record of several runs of one version, one at least."""
+        total = Tally()
+        for run in runs:
+            total.merge(run.tally)
+        return cls(
+            name,
+            total,
+            runs[0].plan,
+            tuple(f"{run.name}: {why}" for run in runs for why in run.invalid_because),
+            any(run.interrupted for run in runs),
+            parts=tuple(runs),
+        )
+
+    @property
+    def runs(self) -> tuple[RunRecord, ...]:
+        """Each run by itself."""
+        return self.parts or (self,)
+
+    def values(self, figure: Figure) -> list[float]:
+        """The value of a figure in each run that has measured it."""
+        values = (figure.measure(run.tally) for run in self.runs)
+        return [value for value in values if value is not None]
+
+    def mean(self, figure: Figure) -> float | None:
+        """The mean of `values`; None without any."""
+        values = self.values(figure)
+        return sum(values) / len(values) if values else None
 
     def differences(self, other: RunRecord) -> list[str]:
         """The settings that differ, as text; the target, the user and the seed may differ."""
+        first, *others = (*self.runs, *other.runs)
+        return list(dict.fromkeys(text for run in others for text in first._differing(run)))
+
+    def _differing(self, other: RunRecord) -> list[str]:
         names = [name for name in self.plan if name in other.plan]
         return [
             f"{name} {_shown(self.plan[name])} and {_shown(other.plan[name])}"
@@ -57,6 +101,22 @@ def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(map(str, value))
     return "-" if value in (None, "") else str(value)
+
+
+def read_runs(path: Path) -> RunRecord:
+    """Read a summary, or all summaries of a folder, by name: several runs of one version.
+
+    Raises ConfigurationError that says what is wrong with it.
+    """
+    if not path.is_dir():
+        return read_summary(path)
+    files = sorted(each for each in path.iterdir() if each.suffix in _SUFFIXES)
+    if not 0 < len(files) <= MOST_RUNS:
+        raise ConfigurationError(
+            f"{path} holds {len(files)} files {' and '.join(_SUFFIXES)}: expected 1 to {MOST_RUNS},"
+            " each what `softphone load run --json` printed"
+        )
+    return RunRecord.of_runs(str(path), [read_summary(each) for each in files])
 
 
 def read_summary(path: Path) -> RunRecord:
@@ -73,6 +133,7 @@ def read_summary(path: Path) -> RunRecord:
         reasons = tuple(str(each) for each in found["invalid_because"])
         tally, plan = _tally(found), {"changes": [], **(found.get("plan") or {})}
         valid, interrupted = found["valid"] is True, found["interrupted"] is True
+        effects = read_effects(found.get("design_effects", {}))
     except KeyError as error:
         raise _wrong(path, f"it lacks {error}") from error
     except (AttributeError, TypeError, ValueError, OverflowError) as error:
@@ -81,7 +142,7 @@ def read_summary(path: Path) -> RunRecord:
         raise _wrong(path, reasons[0])
     if not valid and not reasons:
         reasons = ("it says so, and gives no reason",)
-    return RunRecord(str(path), tally, plan, reasons, interrupted)
+    return RunRecord(str(path), tally, plan, reasons, interrupted, effects)
 
 
 def _last_object(path: Path) -> dict[str, Any]:

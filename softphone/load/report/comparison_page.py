@@ -35,8 +35,8 @@ def comparison_page(compared: Sequence[Compared], *, wall: datetime) -> str:
     title = f"compared with {first.name}"
     parts = [
         f"<h1>{escape(title)}</h1>",
-        f'<p class="note">softphone {__version__}, {wall:%Y-%m-%d %H:%M:%S %Z}; intervals hold '
-        "the noise within the runs, not that between two runs of the same thing</p>",
+        f'<p class="note">softphone {__version__}, {wall:%Y-%m-%d %H:%M:%S %Z}; '
+        f"{_meaning(runs)}</p>",
         *(_state(run) for run in runs),
     ]
     for comparison, verdicts in compared:
@@ -47,6 +47,13 @@ def comparison_page(compared: Sequence[Compared], *, wall: datetime) -> str:
         "<h2>Jitter</h2>" + _curves(runs, "jitter_ms", "ms"),
     ]
     return html_page(title, parts)
+
+
+def _meaning(runs: Sequence[RunRecord]) -> str:
+    """What the intervals hold."""
+    if any(len(run.runs) > 1 for run in runs):
+        return "each value is the mean of the runs of its side, intervals hold how much runs differ"
+    return "intervals hold the noise within the runs, not that between two runs of the same thing"
 
 
 def _state(run: RunRecord) -> str:

@@ -86,6 +86,33 @@ def test_a_script_gets_each_comparison_with_the_first(cli, runs):
     assert "<h2>slow.jsonl</h2>" in (runs / "compare.html").read_text()
 
 
+def test_a_folder_is_several_runs_of_one_version(cli, runs):
+    for name, seeds in (("before", (1, 2, 3)), ("after", (4, 5, 6))):
+        (runs / name).mkdir()
+        for seed in seeds:
+            write_run(runs / name / f"{seed}.jsonl", seed)
+    ended = compare(
+        cli, "before", "after", "slow.jsonl", "--fail-on", "regression", "--json",
+        "--report", "compare.html",
+    )  # fmt: skip
+    assert ended.code == 1
+    same, slow = ended.summary["comparisons"]
+    assert [same["runs"], slow["runs"]] == [[3, 3], [3, 1]]
+    assert all(each["met"] or not each["judged"] for each in same["verdicts"])
+    assert "the mean of the runs of its side" in (runs / "compare.html").read_text()
+    (runs / "empty").mkdir()
+    ended = compare(cli, "before", "empty")
+    assert (ended.code, "empty holds 0 files" in " ".join(ended.err.split())) == (2, True)
+
+
+def test_why_there_is_no_interval_is_told(cli, runs):
+    write_run(runs / "few.jsonl", 1, calls=20)
+    ended = compare(cli, "few.jsonl", "few.jsonl", "--json")
+    figures = {each["figure"]: each for each in ended.summary["comparisons"][0]["figures"]}
+    assert figures["setup_p95"]["no_interval"] == "too few values"
+    assert figures["setup_p50"]["no_interval"] == ""
+
+
 def test_runs_that_prove_nothing_are_exit_code_4(cli, runs):
     made = result()
     made.invalid_because.append("the machine was busy")

@@ -11,6 +11,9 @@ from softphone.load.compare import RunRecord
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec
 
+SECONDS = 10
+"""How long a run lasts, over which its calls are spread."""
+
 
 def result(seed=1, *, calls=1000, answered=1.0, setup_ms=20.0, mos=4.4, loss=0.0, **plan):
     """A run whose set-up times are spread about a median in milliseconds.
@@ -20,10 +23,11 @@ def result(seed=1, *, calls=1000, answered=1.0, setup_ms=20.0, mos=4.4, loss=0.0
     asked = {"base": BaseSpec(server="sip:h"), "users": (UserSpec("sip:a@h"),)} | plan
     made = LoadResult(LoadPlan("echo", "600", **asked))
     generator = np.random.default_rng(seed)
-    tally = Tally(attempted=calls, answered=round(calls * answered))
-    if tally.attempted > tally.answered:
-        tally.failed["486 Busy Here"] = tally.attempted - tally.answered
-    for value in setup_ms * generator.lognormal(0.0, 0.3, tally.answered):
+    tallies = [Tally(attempted=len(range(at, calls, SECONDS))) for at in range(SECONDS)]
+    given = round(calls * answered)
+    for number, value in enumerate(setup_ms * generator.lognormal(0.0, 0.3, given)):
+        tally = tallies[number % SECONDS]
+        tally.answered += 1
         tally.setup_ms.record_value(value)
         tally.mos.record_value(mos - 0.001 * value)
         lost = int(generator.binomial(100, loss / 100.0)) if loss else 0
@@ -31,7 +35,10 @@ def result(seed=1, *, calls=1000, answered=1.0, setup_ms=20.0, mos=4.4, loss=0.0
         tally.sent += 100
         tally.received += 100 - lost
         tally.lost += lost
-    made.add_second(RunSecond(10.0, up=10, tally=tally))
+    for at, tally in enumerate(tallies):
+        if tally.attempted > tally.answered:
+            tally.failed["486 Busy Here"] = tally.attempted - tally.answered
+        made.add_second(RunSecond(1.0 + at, up=10, tally=tally))
     return made
 
 

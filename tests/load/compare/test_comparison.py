@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.load.compare import Change, compare_runs, judge_changes, parse_rule
-from softphone.load.compare.comparison import _quantile_draws
-from softphone.load.measure import Histogram
 from softphone.load.plan import BaseSpec, UserSpec, parse_figure
 from tests.load.compare.runs import record
 
@@ -42,12 +39,11 @@ def test_calls_that_fail_are_a_regression_when_there_are_enough_of_them():
     assert few["setup_p99"].judged is few["setup_p95"].judged is Change.TOO_FEW
 
 
-def test_loss_is_judged_by_the_shares_of_the_calls():
+def test_loss_is_judged_by_how_much_its_seconds_differ():
     found = changes(record(calls=20), record(calls=20, loss=10.0))
     assert found["loss"].judged is Change.WORSE
     assert found["loss"].low < found["loss"].change < found["loss"].high
     assert found["loss_p95"].judged is Change.TOO_FEW
-    assert changes(record(calls=9), record(calls=9, loss=10.0))["loss"].judged is Change.TOO_FEW
     one, two = record(2, calls=200, loss=1.0), record(3, calls=200, loss=1.0)
     assert changes(one, two)["loss"].judged is Change.NONE
 
@@ -57,21 +53,6 @@ def test_what_one_of_them_did_not_measure_is_said():
     assert found["setup_p50"].judged is Change.NOT_MEASURED
     assert found["setup_p50"].after is None
     assert "registered" not in found, "neither registered anybody"
-
-
-def test_draws_have_the_distribution_of_a_bootstrap():
-    """Drawing all values again, many times, gives the same spread of the quantile."""
-    generator = np.random.default_rng(7)
-    values = np.round(generator.lognormal(3.0, 0.5, 400), 1)
-    histogram = Histogram(0.1)
-    for value in values:
-        histogram.record_value(value)
-    drawn = _quantile_draws(histogram, 0.9, np.random.default_rng(1))
-    again = np.sort(generator.choice(values, (4000, 400)), axis=1)[:, 359]
-    for percent in (2.5, 50, 97.5):
-        assert np.percentile(drawn, percent) == pytest.approx(
-            np.percentile(again, percent), rel=0.03
-        )
 
 
 def test_the_same_files_have_the_same_comparison():

@@ -39,6 +39,7 @@ from softphone.load.measure import NO_MEDIA, TOLERATE_LATE, RunSecond
 from softphone.load.plan import ExpectationVerdict, LoadPlan
 from softphone.load.report import PrometheusPage, SeriesFile
 
+MOST_REPEATS = 1000
 Command: TypeAlias = Callable[[CommandOutput, Any], Awaitable[int]]
 
 
@@ -121,8 +122,9 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     check_search(options)
     _check_runs(options)
     plan = plan_of(options)
-    search = CapacitySearch(options.calls, options.most, options.precision, options.confirm)
-
+    search = CapacitySearch(
+        options.calls, options.most, options.precision, options.confirm, options.repeat
+    )
     series = SeriesFile(options.series)
     async with watched_run(output, options, plan, series) as watcher:
         result = await find_capacity(
@@ -138,17 +140,19 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     written = write_artifacts(
         output, options, result, verdicts, series=series, begun=begun, search=search
     )
-    code = _search_code(search)
+    code, sentence = _search_code(search), search.whole_text()
     if code != DONE:
-        output.explain_failure(search.outcome_text())
-    output.summary(search.outcome_text(), **result.summary(verdicts), capacity=search.summary())
+        output.explain_failure(sentence)
+    output.summary(sentence, **result.summary(verdicts), capacity=search.summary())
     return code or (DONE if written else FAILED)
 
 
 def print_trial(output: CommandOutput, search: CapacitySearch, trial: CapacityTrial) -> None:
     """Print how a trial of a search ended."""
     word = "held" if trial.held else "not held" if trial.valid else "invalid"
-    if search.confirmations > 1:
+    if search.repeats:
+        word = f"{word} (repeated trial {len(search.repeats)}, for the interval)"
+    elif search.confirmations > 1:
         word = f"held again ({search.confirmations} times; confirmed by {search.confirm})"
     output.event(
         "trial",
@@ -177,6 +181,8 @@ def check_search(options: CapacityOptions | CalibrateOptions) -> None:
         )
     if options.confirm < 1:
         raise ConfigurationError(f"--confirm {options.confirm}: expected 1 or more")
+    if isinstance(options, CapacityOptions) and not 0 <= options.repeat <= MOST_REPEATS:
+        raise ConfigurationError(f"--repeat {options.repeat}: expected 0 to {MOST_REPEATS}")
     if not 0 < options.precision < 1:
         raise ConfigurationError(
             f"--precision {options.precision:g}: expected a share between 0 and 1, such as 0.05"

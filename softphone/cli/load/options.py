@@ -320,6 +320,10 @@ class CapacityOptions(LoadOptions):
     confirm: Annotated[
         int, option("--confirm", "Times that the capacity must hold before it counts.")
     ] = 3
+    repeat: Annotated[
+        int,
+        option("--repeat", "Trials about the capacity after that, for its interval: 20, say."),
+    ] = 0
 
     def blank_summary(self) -> Mapping[str, Any]:
         """The fields of a load run's summary, and those of a search that has tried nothing."""

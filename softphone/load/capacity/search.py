@@ -5,11 +5,18 @@ confirmed when `confirm` trials out of as many held; one trial that did not hold
 invalid trial (the generator was the bottleneck) is repeated once, since other work on the machine
 may have caused it.  When the repeat is invalid too, the search continues below that number, and
 the capacity it finds is a lower bound.
+
+With `repeat`, so many trials more are made about a capacity that was confirmed and a limit that was
+reached, up and down: the next has more calls after one that held, fewer after one that did not, by
+twice the precision.  They leave the capacity as it was found, and give its interval.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import asdict, dataclass, field
+
+from softphone.load.capacity.interval import CapacityInterval, capacity_interval
 
 ATTEMPTS = 2
 """Invalid trials after which a number of calls is given up as impossible to judge."""
@@ -44,14 +51,20 @@ class CapacitySearch:
     most: int
     precision: float = 0.05
     confirm: int = 3
+    repeat: int = 0
     trials: list[CapacityTrial] = field(default_factory=list)
+    repeats: list[CapacityTrial] = field(default_factory=list)
 
     @property
     def next_calls(self) -> int | None:
         """The number of calls to try now; None when the search is over."""
-        last = self.trials[-1] if self.trials else None
-        if last is not None and last.interrupted:
+        if self.interrupted:
             return None
+        found = self._next_of_search()
+        return self._next_repeat() if found is None else found
+
+    def _next_of_search(self) -> int | None:
+        last = self.trials[-1] if self.trials else None
         if last is not None and not last.valid and self._unjudged(last.calls) < ATTEMPTS:
             return last.calls
         low, high = self._held(), self._end()
@@ -66,9 +79,36 @@ class CapacitySearch:
             return None
         return low
 
+    def _next_repeat(self) -> int | None:
+        """The next number about the capacity; None when there are enough, or none has a sense."""
+        limit, judged = self.limit, [trial for trial in self.repeats if trial.valid]
+        if not self.confirmed or limit is None or self.unjudged_trial is not None:
+            return None
+        if len(judged) >= self.repeat or len(self.repeats) >= ATTEMPTS * self.repeat:
+            return None
+        if not judged:
+            return round(math.sqrt(self.capacity * limit))
+        last, factor = judged[-1], 1.0 + 2.0 * self.precision
+        if last.held:
+            return min(self.most, max(last.calls + 1, round(last.calls * factor)))
+        return max(1, min(last.calls - 1, round(last.calls / factor)))
+
     def add_trial(self, trial: CapacityTrial) -> None:
         """Record the outcome of a trial."""
-        self.trials.append(trial)
+        repeated = self.repeat and self._next_of_search() is None
+        (self.repeats if repeated else self.trials).append(trial)
+
+    @property
+    def all_trials(self) -> list[CapacityTrial]:
+        """The trials of the search, then the repeated ones."""
+        return [*self.trials, *self.repeats]
+
+    @property
+    def interval(self) -> CapacityInterval | None:
+        """The capacity by all trials, with its interval; None without repeated ones."""
+        if not any(trial.valid for trial in self.repeats):
+            return None
+        return capacity_interval([(t.calls, t.held) for t in self.all_trials if t.valid])
 
     def _refused(self) -> int | None:
         """The fewest calls that did not hold; None when every valid trial held."""
@@ -134,7 +174,7 @@ class CapacitySearch:
     @property
     def interrupted(self) -> bool:
         """Whether a trial was interrupted, which ends the search."""
-        return any(trial.interrupted for trial in self.trials)
+        return any(trial.interrupted for trial in self.all_trials)
 
     @property
     def confidence(self) -> float:
@@ -146,18 +186,34 @@ class CapacitySearch:
         return 1.0 - 0.5**times if times else 0.0
 
     def summary(self) -> dict[str, object]:
-        """The outcome as a JSON object for scripts."""
+        """The outcome as a JSON object for scripts; the last `repeats` trials are repeated ones."""
+        interval = self.interval
         return {
             "calls": self.capacity,
             "confirmed": self.confirmed,
             "confidence": round(self.confidence, 3),
             "lower_bound": self.limit is None or self.unjudged_trial is not None,
             "not_held": self.limit,
+            "interval": None if interval is None else asdict(interval),
+            "repeats": len(self.repeats),
             "trials": [
                 {"calls": t.calls, "held": t.held, "valid": t.valid, "why": t.why}
-                for t in self.trials
+                for t in self.all_trials
             ],
         }
+
+    def interval_text(self) -> str:
+        """What is known of the interval of the capacity, in words; "" without a capacity."""
+        if not self.capacity:
+            return ""
+        interval = self.interval
+        if interval is not None:
+            return interval.text()
+        return "its interval is unknown: that takes trials repeated about a limit"
+
+    def whole_text(self) -> str:
+        """The outcome and the interval, in words."""
+        return "; ".join(part for part in (self.outcome_text(), self.interval_text()) if part)
 
     def _nothing(self) -> str:
         """The outcome text when no trial held."""

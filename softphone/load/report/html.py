@@ -181,18 +181,39 @@ def _capacity(search: CapacitySearch | None) -> str:
     rows = "".join(
         f'<tr><td class="n">{trial.calls:,}</td><td>{_held(trial.held, trial.valid)}</td>'
         f"<td>{escape(trial.why)}</td></tr>"
-        for trial in search.trials
+        for trial in search.all_trials
     )
     return (
         f"<h2>Capacity</h2><p><b>{escape(search.outcome_text())}</b></p>"
+        f"<p>{escape(search.interval_text())}</p>"
         '<p class="note">Verdicts and figures below are those of the last run '
         f"{'at the capacity' if search.capacity else 'of the search'}; the curves have the worst "
         "trial of each number, and none that was invalid.</p>"
+        + _share_held(search)
         + line_plot([answered], label="answered, %", across="calls", ceiling=100.0)
         + line_plot([mos], label="MOS, 5th percentile", across="calls", floor=1.0, ceiling=4.5)
         + line_plot([setup], label="set-up, 99th percentile, ms", across="calls")
         + f"<table><tr><th>calls</th><th></th><th>why not</th></tr>{rows}</table>"
     )
+
+
+def _share_held(search: CapacitySearch) -> str:
+    """The share of trials that held, by number of calls, and the bounds of the capacity; or ""."""
+    interval = search.interval
+    if interval is None:
+        return ""
+    held = _curve("held", search, lambda trial: 100.0 * trial.held, _mean)
+    middle = [(float(calls), 50.0) for calls in (interval.low, interval.calls, interval.high)]
+    return line_plot(
+        [held, PlotSeries("capacity, 95 %", middle, marks=True)],
+        label="trials that held, %",
+        across="calls",
+        ceiling=100.0,
+    )
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
 
 
 def _curve(
@@ -201,9 +222,9 @@ def _curve(
     value: Callable[[CapacityTrial], float | None],
     worst: Callable[[list[float]], float],
 ) -> PlotSeries:
-    """A series over the number of calls, by the worst of its trials; leaves out invalid trials."""
+    """A series over the number of calls, by `worst` of its trials; leaves out invalid trials."""
     found: dict[float, list[float]] = {}
-    for trial in search.trials:
+    for trial in search.all_trials:
         measured = value(trial) if trial.valid else None
         if measured is not None:
             found.setdefault(trial.calls, []).append(measured)

@@ -102,7 +102,7 @@ def _capacity_case(search: CapacitySearch) -> VerdictCase:
     outcome = CaseOutcome.PASSED if search.confirmed else CaseOutcome.FAILED
     if search.unjudged_trial is not None or search.interrupted:
         outcome = CaseOutcome.ERROR
-    return VerdictCase(CAPACITY, "a capacity is confirmed", outcome, search.outcome_text())
+    return VerdictCase(CAPACITY, "a capacity is confirmed", outcome, search.whole_text())
 
 
 def _expectation_case(verdict: ExpectationVerdict, believed: bool) -> VerdictCase:

@@ -256,6 +256,29 @@ def test_a_search_tells_of_each_trial_apart(run, monkeypatch):
     assert "1 call: not held: mos_p5>=4 (measured: nothing, since no call had media" in missed.out
 
 
+def test_repeated_trials_give_an_interval(run, monkeypatch):
+    async def run_plan(plan, workers, watcher, ray):
+        made = LoadResult(plan)
+        tally = Tally(attempted=plan.calls, answered=min(plan.calls, 5), sent=1)
+        made.add_second(RunSecond(10.0, up=plan.calls, tally=tally))
+        return made
+
+    monkeypatch.setattr("softphone.load.distribute.plan_runner.run_plan", run_plan)
+    scenario = ("load", "find-capacity", "--target", "600", "--calls", "2", "--most", "20")
+    asked = ("--confirm", "1", "--expect", "answered>=100%")
+    ended = run(*asked, "--repeat", "4", scenario=scenario)
+    assert ended.code == 0
+    assert ended.out.count("for the interval)") == 4
+    assert ": held (repeated trial 1, for the interval)" in ended.out
+    assert "; half of all trials hold 5 calls (95 %: " in ended.out
+    summary = run(*asked, "--repeat", "4", "--json", scenario=scenario).summary["capacity"]
+    assert (summary["calls"], summary["repeats"]) == (5, 4)
+    assert summary["interval"]["low"] <= 5 <= summary["interval"]["high"]
+    assert "; its interval is unknown: that takes" in run(*asked, scenario=scenario).out
+    refused = run(*asked, "--repeat", "-1", scenario=scenario)
+    assert (refused.code, "--repeat -1: expected 0 to 1000" in refused.err) == (2, True)
+
+
 @pytest.mark.parametrize(("too_late", "warned"), [(5, 0), (500, 1)])
 def test_a_late_moment_is_no_warning_and_a_run_that_becomes_invalid_by_them_is(
     run, monkeypatch, too_late, warned

@@ -72,6 +72,23 @@ def test_everything_is_in_the_one_file():
         assert words in text
 
 
+def test_the_interval_of_a_capacity_is_told_and_drawn():
+    text = report_page(result(), VERDICTS, search=search(), wall=WALL)
+    assert "its interval is unknown" in text
+    assert "trials that held, %" not in text
+    found = search()
+    found.repeat, found.precision = 4, 0.3
+    for calls, held in ((350, False), (320, True), (350, False), (320, True)):
+        assert found.next_calls is not None
+        found.add_trial(CapacityTrial(calls, held, why="" if held else "mos_p5>=4.0: 3.2"))
+    text = report_page(result(), VERDICTS, search=found, wall=WALL)
+    assert f"half of all trials hold {found.interval.calls} calls (95 %: " in text
+    assert text.count("<svg") == 13
+    assert text.count('<td class="n">350</td>') == 2
+    drawing = next(part for part in text.split("<svg")[1:] if "trials that held, %" in part)
+    assert drawing.count("<circle") == 6 + 3
+
+
 def test_faults_on_purpose_are_told_at_its_head():
     made = result()
     assert "on purpose" not in report_page(made, [], wall=WALL)

@@ -7,6 +7,7 @@ import functools
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
@@ -69,6 +70,13 @@ def trees() -> dict[str, ast.Module]:
         for name, path in paths.items()
         if not name.startswith((HERE, "tests/freeze/"))
     }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _trees_go() -> Iterator[None]:
+    """Millions of nodes: each collection of garbage of later tests would look at them."""
+    yield
+    trees.cache_clear()
 
 
 def fail_with(wrong: list[str]) -> None:

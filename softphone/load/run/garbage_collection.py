@@ -4,7 +4,8 @@ Objects that exist before the load begins stay to its end, so the collector need
 Reference counting alone frees a call that is over; only the collector frees reference cycles, which
 scenarios may leave and asyncio's transports do.  It must therefore run, but seldom: each collection
 scans thousands of live calls, and media waits meanwhile.  The setting applies to the whole process
-and is undone after the run.
+and is undone after the run.  Python can only unfreeze all objects at once: where the application
+has frozen some, they stay so, and the run freezes none.
 """
 
 from __future__ import annotations
@@ -20,13 +21,19 @@ give a young collection every 30 calls, a middle one every 300, and a full one e
 
 @contextmanager
 def relaxed_garbage_collection() -> Iterator[None]:
-    """Collect once, freeze what is left, and collect less often until the block is left."""
+    """Collect once, freeze what is left, and collect less often until the block is left.
+
+    Freezes nothing where the application has: unfreezing would be for its objects, too.
+    """
     before = gc.get_threshold()
+    ours = gc.get_freeze_count() == 0
     gc.collect()
-    gc.freeze()
+    if ours:
+        gc.freeze()
     gc.set_threshold(*THRESHOLDS)
     try:
         yield
     finally:
         gc.set_threshold(*before)
-        gc.unfreeze()
+        if ours:
+            gc.unfreeze()

@@ -8,12 +8,18 @@ Real peers have their own fixtures, in tests/peers/conftest.py.
 from __future__ import annotations
 
 import gc
+import itertools
 import os
 import random
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TypeAlias
 
 import pytest
+
+TESTS = Path(__file__).resolve().parent
+Collected: TypeAlias = pytest.Item | pytest.Collector
 
 # Nothing of the product is imported here: the first plugin has to see all of it.
 pytest_plugins = (
@@ -31,9 +37,51 @@ for name, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SI
         signal.signal(number, usual)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None]:
+    """Look for no garbage meanwhile: what is collected stays to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport]:
+    """Have each worker collect from another folder of tests on, around to where it began.
+
+    Whoever imports a module first rewrites its asserts, and keeps the byte code for the others;
+    side by side, each would do it for all modules.
+    """
+    report = yield
+    worker = getattr(collector.config, "workerinput", None)
+    if worker is not None and collector.path == TESTS and isinstance(collector, pytest.Directory):
+        share = int(worker["workerid"].removeprefix("gw")) / worker["workercount"]
+        report.result = rotated(report.result, share)
+    return report
+
+
+def rotated(collectors: list[Collected], share: float) -> list[Collected]:
+    """Begin with the first one that has at least this share of all test files before it."""
+    files = [max(1, len(list(each.path.rglob("test_*.py")))) for each in collectors]
+    before = itertools.accumulate(files, initial=0)
+    first = next(at for at, count in enumerate(before) if count >= share * sum(files))
+    return collectors[first:] + collectors[:first]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give the tests of all workers one order again: that of their files."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.path.parts)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
-    """What was collected stays to the end: no collection of garbage need look at it again."""
+    """Have no later look for garbage see what was collected."""
     gc.collect()
     gc.freeze()
 

@@ -28,6 +28,9 @@ _SINGLE = r"'(?:[^'\\\r\n]|\\.)*+'?"
 _ENTRY = r"[\"']\s{0,9}[:,]\s{0,9}b?[\"']"
 
 _DIGITS = r"(?:application/(?:dtmf|vnd\.nortelnetworks\.digits)|audio/telephone-event)"
+_NO_DIGITS = r"a(?!pplication/(?:dtmf|vnd\.nortelnetworks\.digits)|udio/telephone-event)"
+"""An "a" that no such type begins with: what leads from a type to its body has no second one, so
+that text full of them is read once, and not again from each."""
 
 # Each pattern keeps its first group.  All are anchored on a literal and run in linear time.
 _SECRETS = tuple(
@@ -86,8 +89,9 @@ _SECRETS = tuple(
         # application/dtmf-relay, also where the text does not name the content type
         rf"({_LINE}signal[ \t]{{0,9}}=[ \t]{{0,9}})[^\r\n\\]++",
         # ... in a message as repr or JSON, where the body follows the content type
-        rf"({_DIGITS}[^\r\n\"']{{0,500}}?(?:\\r)?\\n(?:\\r)?\\n)[^\"'\\]++",
-        rf"({_DIGITS}[^{{}}\r\n]{{0,200}}?[\"'](?:body|content|data){_ENTRY})[^\"']++",
+        rf"({_DIGITS}(?:[^a\r\n\"']|{_NO_DIGITS}){{0,500}}?(?:\\r)?\\n(?:\\r)?\\n)[^\"'\\]++",
+        rf"({_DIGITS}(?:[^a{{}}\r\n]|{_NO_DIGITS}){{0,200}}?[\"'](?:body|content|data){_ENTRY})"
+        r"[^\"']++",
         # <kpml-response ... digits="4711"/> (RFC 4730)
         r"(\bdigits\s*+=\s*+)(?:\"[^\"<>]*+\"?|'[^'<>]*+'?)",
         # RFC 7468

@@ -75,6 +75,18 @@ def test_secrets_in_xml_are_masked(text, expected):
     assert mask(text) == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        r"Accept: audio/telephone-event\r\nContent-Type: application/dtmf\r\n\r\n",
+        r"Content-Type: application/dtmf-relay\r\nAccept: a/application, audio/a\r\n\r\n",
+        '{"accept": "application/dtmf", "type": "APPLICATION/DTMF", "Body": "',
+    ],
+)
+def test_digits_after_several_types_are_masked(text):
+    assert mask(f"{text}47#11") == text + MASK
+
+
 def test_what_surrounds_a_secret_stays():
     assert mask(f"a=crypto:1 S inline:{KEY}|2^20") == f"a=crypto:1 S inline:{MASK}|2^20"
     assert mask('x, nonce="a b", qop=auth') == f"x, nonce={MASK}, qop=auth"

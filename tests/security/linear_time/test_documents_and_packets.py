@@ -46,7 +46,7 @@ from softphone.trust.lists import parse_header, parse_trust_list
 from softphone.trust.tvs import MalformedTvsMessage, TvsFramer
 from tests.fuzz.trust_target import LIST
 from tests.security.linear_time.units import ALONE
-from tests.support.linear_time import is_linear, some_of
+from tests.support.linear_time import is_linear, processor_time, some_of
 
 # Thousands of cases each, on machines that others keep busy.
 pytestmark = pytest.mark.timeout(300)
@@ -362,6 +362,14 @@ def test_text_to_be_masked_with_every_unit():
     cases = some_of(product(MASKED, BODY_UNITS, (b"", b"=")), "mask")
     sizes = {"size": 4096, "largest": 16384}  # it is slower than others, by its many patterns
     assert first_slow(read_masked, cases, lambda case, size: filled(*case, size), **sizes) is None
+
+
+@pytest.mark.parametrize("kind", [b"application/dtmf", b"audio/telephone-event "])
+def test_text_full_of_types_of_digits_is_masked_as_fast_as_other_text(kind):
+    def least(unit):
+        return min(processor_time(read_masked, filled(b"", unit, b"", 16384)) for _ in range(5))
+
+    assert least(kind) < 2.5 * least(b"application/octet")
 
 
 # Files and messages of tag, length and value ----------------------------------------------------

@@ -124,12 +124,13 @@ def loaded_by_style(text: str) -> list[str]:
     return ["".join(each) for each in re.findall(quoted, bare, re.I)]
 
 
-def pages_of(folder: Path) -> dict[Path, Page]:
-    return {path: Page(path) for path in folder.rglob("*.html")}
+@pytest.fixture(scope="module")
+def pages(site) -> dict[Path, Page]:
+    return {path: Page(path) for path in site.rglob("*.html")}
 
 
-def test_every_link_within_the_site_leads_somewhere(site):
-    pages, broken = pages_of(site), []
+def test_every_link_within_the_site_leads_somewhere(site, pages):
+    broken = []
     for path, page in pages.items():
         for link in page.links:
             parts = urlsplit(link)
@@ -144,8 +145,8 @@ def test_every_link_within_the_site_leads_somewhere(site):
     assert broken == []
 
 
-def test_nothing_is_loaded_from_elsewhere(site):
-    loaded = {(path, each) for path, page in pages_of(site).items() for each in page.loads}
+def test_nothing_is_loaded_from_elsewhere(site, pages):
+    loaded = {(path, each) for path, page in pages.items() for each in page.loads}
     by_styles = {
         (path, each) for path in site.rglob("*.css") for each in loaded_by_style(path.read_text())
     }
@@ -193,8 +194,8 @@ def test_what_a_page_loads_is_found(tmp_path):
     assert all(is_elsewhere(page, each) for each in loads)
 
 
-def test_links_to_other_sites_are_those_that_somebody_has_seen(site):
-    links = {each for page in pages_of(site).values() for each in page.links}
+def test_links_to_other_sites_are_those_that_somebody_has_seen(pages):
+    links = {each for page in pages.values() for each in page.links}
     files = [*PROJECT.glob("*.md"), *(PROJECT / "examples").rglob("*.md")]
     written = "".join(path.read_text() for path in files)
     links |= set(re.findall(r"(?:\]\(|<)(https?:[^)>\s]+)", written))

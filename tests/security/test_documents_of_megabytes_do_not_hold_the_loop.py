@@ -83,7 +83,12 @@ WRAPPED = {
 }
 
 
-def seconds(document, unit, count):
+QUICK = 0.5
+"""Seconds in which the clock's noise does not count."""
+
+
+def seconds(document, unit, count, *, enough=0.0):
+    """The least of three times, or the first that is below `enough`."""
     parse, wrapping, *more = WRAPPED[document]
     data = wrapping % UNITS[unit](count)
 
@@ -93,14 +98,20 @@ def seconds(document, unit, count):
             parse(data, *more)
         return time.process_time() - begun
 
-    return min(once() for _ in range(3))
+    least = once()
+    for _ in range(2):
+        if least < enough:
+            break
+        least = min(least, once())
+    return least
 
 
 @pytest.mark.parametrize("unit", UNITS)
 @pytest.mark.parametrize("document", WRAPPED)
 def test_eight_times_the_length_is_no_sixty_four_times_the_work(document, unit):
-    # A square would be 64 times; the floor keeps the clock's noise out.
-    assert seconds(document, unit, 12_000) < max(40 * seconds(document, unit, 1_500), 0.5)
+    # A square would be 64 times.
+    long = seconds(document, unit, 12_000, enough=QUICK)
+    assert long < QUICK or long < 40 * seconds(document, unit, 1_500)
 
 
 def test_an_element_with_attributes_without_number_is_refused_before_they_are_made():

@@ -4,11 +4,11 @@ Real peers come up in the background while types, style and unit tests run; thes
 branches of each package they take, and none may fall under its floor.  Some run once more in FIPS
 mode, under the real provider, and most on a second interpreter (all of them by `make nightly`, as
 `python -m tests.suite --second-interpreter`).  Then all runs that needs a real peer, and what those
-tests saw is compared with the table in the docs (with `CI`; else it is shown).  While they wait for
-calls, the tests of linear time run on a share of their cases (on all of them by `make nightly`, as
-`--sweeps`), more tests in FIPS mode, and some as on Windows and macOS.  The output of each group is
-printed when it ends; the time of every group and the ten slowest tests of all groups come last.
-The exit status is 0 only if every group passed.
+tests saw is compared with the table in the docs (with `CI`; else it is shown).  While these and the
+second interpreter wait for calls, the tests of linear time run on a share of their cases (on all of
+them by `make nightly`, as `--sweeps`), more tests in FIPS mode, and some as on Windows and macOS.
+The output of each group is printed when it ends; the time of every group and the ten slowest tests
+of all groups come last.  The exit status is 0 only if every group passed.
 
 Media take two paths (softphone/media/kernel).  The first run of the unit and lab tests takes the
 NumPy path, all of which is to be covered; the second interpreter and the real peers get the
@@ -169,8 +169,8 @@ def fips_group(name: str, *options: str) -> Group:
     return group
 
 
-def groups_beside_peers() -> list[Group]:
-    """What only computes, while tests of real peers wait, and gives way to them.
+def groups_beside() -> list[Group]:
+    """What only computes, while tests wait for calls and real peers, and gives way to them.
 
     The tests of linear time judge processor times of a hundred thousand inputs, each of which costs
     four times as much where branches are recorded.
@@ -296,7 +296,8 @@ def run_all(peers: Peers) -> list[Group]:
     unit = pytest_group("unit and lab", sys.executable, *ignored, workers=3)
     unit.env |= {"SOFTPHONE_COVERAGE": str(RECORDED), "SOFTPHONE_KERNEL": "off"}
     run(unit)
-    run(coverage_group(unit))
+    beside = threading.Thread(target=run, args=[coverage_group(unit), *groups_beside()])
+    beside.start()
     run(fips_group("FIPS mode", "-n", "2"))
     for thread in background:
         thread.join()
@@ -306,8 +307,6 @@ def run_all(peers: Peers) -> list[Group]:
     else:
         run(second_group(LONG_ON_THE_SECOND))
     done.append(peers.wait())
-    beside = threading.Thread(target=run, args=groups_beside_peers())
-    beside.start()
     group = pytest_group("real peers", sys.executable, PEER_TESTS, workers=4)
     group.env = {"SOFTPHONE_PEERS_STATE": str(peers.state)}
     INTEROP_OUTCOME.unlink(missing_ok=True)

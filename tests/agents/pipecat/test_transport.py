@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import numpy as np
 import pytest
@@ -176,6 +177,35 @@ async def test_an_interruption_tells_what_was_sent_and_the_rest_is_never_heard(c
     await bot.worker.queue_frame(InterruptionFrame())
     await until(lambda: len(bot.end.of(PlaybackInterruptedFrame)) == 2)
     assert bot.end.of(PlaybackInterruptedFrame)[1].sent_seconds == pytest.approx(0.3, abs=0.03)
+
+
+async def test_a_stall_of_the_loop_loses_nothing_that_is_told_as_sent(call_of, monkeypatch):
+    bot, call = await call_of()
+    listener = Listener(call)
+    await bot.event("on_client_connected")
+    audio, handed = bot.transport.call.audio, []
+    write = audio.write
+
+    async def counted(pcm, **options):
+        handed.append(len(pcm) // 2)
+        await write(pcm, **options)
+
+    monkeypatch.setattr(audio, "write", counted)
+    await bot.say(tone(9.0))
+    await until(lambda: listener.loud > 0.1)
+    threading.Event().wait(0.5)  # nothing runs meanwhile: neither pipecat nor media
+    await until(lambda: listener.loud > 0.7)
+    await bot.worker.queue_frame(InterruptionFrame())
+    told = await bot.end.wait_for(PlaybackInterruptedFrame)
+    # To pipecat it was one utterance, and all of it was counted.
+    assert len(bot.middle.of(BotStartedSpeakingFrame)) == 1
+    all_of_it = told.sent_seconds + told.discarded_seconds
+    assert all_of_it == pytest.approx(sum(handed) / 24000, abs=0.001)
+    # The caller's jitter buffer makes up what did not come in time: more is heard than was sent.
+    await until(lambda: listener.quiet_since_loud > 0.3)
+    made_up = 0.02 * call.audio.statistics.concealed
+    assert made_up > 0.1
+    assert listener.loud < told.sent_seconds + 0.15 + made_up
 
 
 async def test_what_may_not_be_interrupted_is_played(call_of):

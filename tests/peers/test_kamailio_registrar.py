@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -17,9 +18,11 @@ from softphone.events import (
     EndedBy,
     FlowLost,
     FlowRestored,
+    HoldChanged,
     RegistrationState,
 )
 from softphone.media.audio import ToneSource
+from softphone.media.video import PatternSource, ReceivedVideoFrame
 from softphone.phone import Phone
 from softphone.security import DEFAULT_SUITES, CryptoSuite, Scope, SecurityLevel, ShortfallCode
 from tests.peers.kamailio import FLOW_TIMER
@@ -364,3 +367,105 @@ async def test_rtpengine_brings_a_call_in_clear_to_us_under_gcm(
         assert call.audio.security.suite is CryptoSuite.AEAD_AES_256_GCM
         assert [s.code for s in call.security.shortfalls] == [ShortfallCode.FAR_END_UNKNOWN]
         assert await level_heard(call, 500.0) > AUDIBLE_DBM0
+
+
+class Screen:
+    """Counts the pictures that are shown."""
+
+    wants_pictures = False
+
+    def __init__(self) -> None:
+        self.pictures = 0
+        self._loop, self._came = asyncio.get_running_loop(), asyncio.Event()
+
+    def write(self, block: ReceivedVideoFrame) -> None:
+        self._loop.call_soon_threadsafe(self._count)
+
+    def _count(self) -> None:
+        self.pictures += 1
+        self._came.set()
+
+    async def more(self, count: int) -> None:
+        """Wait until so many more pictures have come."""
+        wanted = self.pictures + count
+        async with asyncio.timeout(PATIENCE):
+            while self.pictures < wanted:
+                self._came.clear()
+                await self._came.wait()
+
+
+async def held_by_the_robot(events, direction):
+    """Wait until the robot has changed the direction of the call."""
+    async with asyncio.timeout(PATIENCE):
+        async for event in events:
+            if isinstance(event, HoldChanged) and event.by is EndedBy.REMOTE:
+                assert event.direction is direction
+                return
+
+
+def keys_of(message, suite):
+    """The keys of a suite that a message shows, in the order of its m= lines."""
+    return re.findall(rf"a=crypto:\d+ {suite.value} inline:([A-Za-z0-9+/=]+)", message)
+
+
+@pytest.mark.feature("hold and resume")
+@pytest.mark.feature("re-INVITE both ways")
+@pytest.mark.feature("video VP8")
+@pytest.mark.parametrize("suite", [GCM[0], CryptoSuite.AES_CM_128_HMAC_SHA1_80])
+async def test_rtpengine_repeats_the_keys_of_both_lines_over_holds_of_either_side(
+    kamailio, rtpengine, baresip, line_of, suite
+):
+    """Audio and video, two keys each way; each re-INVITE shows the keys of before once more.
+
+    rtpengine offers a dozen suites again each time, and new keys for those that are not in use.
+    """
+    name = f"robot-held-{suite.value.lower().replace('_', '-')}"
+    robot = await asyncio.to_thread(
+        baresip,
+        user=name,
+        encryption="",
+        registrar=kamailio.registrar,
+        tone_hz=500,
+        records=False,
+        video="VP8",
+    )
+    line = await line_of(f"to-{name}", suites=(suite,), video=("VP8",))
+    screen = Screen()
+    async with line.account.dial(name, video=True) as outgoing:
+        call = await outgoing.answered(timeout=PATIENCE)
+        assert {stream.media: stream.suite for stream in call.security.media} == {
+            "audio": suite,
+            "video": suite,
+        }
+        call.video.record(screen)
+        call.video.play(PatternSource(width=320, height=240, rate=5))
+        await screen.more(5)
+        events = call.events()
+        await call.hold()
+        await call.resume()
+        robot.command("hold")
+        await held_by_the_robot(events, Direction.RECVONLY)
+        robot.command("resume")
+        await held_by_the_robot(events, Direction.SENDRECV)
+        assert call.security.level is SecurityLevel.ENCRYPTED
+        assert await level_heard(call, 500.0) > AUDIBLE_DBM0
+        await screen.more(5)
+        # Digits and a picture are the proof that rtpengine still decrypts what we send.
+        await call.send_digits("4")
+        assert (await asyncio.to_thread(robot.wait_for, "CALL_DTMF_START"))["param"] == "4"
+        await asyncio.to_thread(robot.snapshot)
+        assert call.audio.statistics.authentication_failures == 0
+        assert call.video.statistics.authentication_failures == 0
+    sent, received = (
+        [keys_of(text, suite) for text in messages if "m=video" in text]
+        for messages in (
+            [*line.wire.sent("INVITE"), *line.wire.sent("SIP/2.0 200")],
+            [*line.wire.received("INVITE"), *line.wire.received("SIP/2.0 200")],
+        )
+    )
+    for descriptions in (sent, received):
+        # The first and two changes of ours, and two of the robot's.
+        assert len(descriptions) == 5
+        assert [keys == descriptions[0] for keys in descriptions] == [True] * 5
+        assert len(set(descriptions[0])) == 2
+    assert not {*sent[0]} & {*received[0]}

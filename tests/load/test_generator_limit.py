@@ -29,7 +29,10 @@ def test_limits_are_read_as_they_were_written():
     assert read_limits(limits_text([LIMIT, other]), "limits") == (LIMIT, other)
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"limits": [{}]}', '{"limits": [1]}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"limits": [{}]}', '{"limits": [1]}', pytest.param("[" * 100_000, id="deep")],
+)
 def test_a_file_of_something_else_is_refused_by_name(text):
     with pytest.raises(ConfigurationError, match=r"^kept\.json holds no limits .* calibrate anew"):
         read_limits(text, "kept.json")

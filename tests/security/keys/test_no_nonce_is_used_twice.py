@@ -56,6 +56,8 @@ STEPS = st.lists(
 FORKS = [("key", 0), ("send", 2), ("key", 1), ("send", 2), ("key", 0), ("send", 3)]
 WRAPS = [("key", 0), *[("advance", 30_000), ("send", 2)] * 3, ("key", 1), ("send", 1), ("key", 0)]
 CLEAR = [("key", 0), ("send", 2), ("clear", 0), ("send", 2), ("key", 0), ("send", 3)]
+SEEDS = range(7, 10)
+"""Of the lives that an engine with sockets lives, and a worker process."""
 
 
 def entropy_of(kind: str):
@@ -257,8 +259,40 @@ def far_end():
         yield media, control
 
 
+def lives_of_an_engine(seeds: range) -> list[list[tuple[int | None, bool]]]:
+    """The keys (None: in clear) of one stream after another, each step with or without a hold.
+
+    No key follows itself, so that a packet under a step's key is one of that step.
+    """
+    lives: list[list[tuple[int | None, bool]]] = [
+        [(number, False) for number in (0, 1, 0, None, 0)],  # forks in turn, and in clear between
+    ]
+    for seed in seeds:
+        draw, last, life = random.Random(seed), lives[-1][-1][0], []
+        for _ in range(draw.randint(3, 6)):
+            last = draw.choice([each for each in (0, 1, 2, None) if each != last])
+            life.append((last, draw.random() < 0.3))
+        lives.append(life)
+    return lives
+
+
+def test_the_lives_bring_every_key_back_with_another_or_none_between():
+    lives = lives_of_an_engine(SEEDS)
+    numbers = [[number for number, _ in life] for life in lives]
+    returning = {
+        (first, between)
+        for life in numbers
+        for first, between, last in zip(life, life[1:], life[2:], strict=False)
+        if first == last
+    }
+    assert {first for first, _ in returning} == {0, 1, 2, None}
+    assert None in {between for _, between in returning}
+    assert any(held for life in lives for _, held in life)
+
+
 @pytest.mark.parametrize("placement", ["inline", "worker"])
 async def test_wherever_the_engine_runs(placement, far_end):
+    """One engine, and so one worker process, lives all the lives, stream after stream."""
     if placement == "worker" and sys.platform != "linux":
         pytest.skip("workers need Linux")
     config = MediaConfig(
@@ -273,20 +307,29 @@ async def test_wherever_the_engine_runs(placement, far_end):
         loop.add_reader(
             channel, lambda at: arrived.put_nowait((at.recv(2048), at is control)), channel
         )
+    chosen = [0] * len(KEYS)
     async with engines[placement](config) as engine:
-        handle = engine.allocate_stream().handle
-        for number in (0, 1, 0, None, 0):
-            send = None if number is None else KEYS[number]
-            receive = None if number is None else THEIRS[number]
-            engine.open_stream(
-                handle,
-                StreamSpec(remote, remote_rtcp=remote_rtcp, send_key=send, receive_key=receive),
-            )
-            found: set[tuple[bool, int | None]] = set()
-            while not {(False, number), (True, number)} <= found:
-                packet, of_rtcp = await arrived.get()
-                found.add((of_rtcp, recorder.record_packet(packet, control=of_rtcp)))
-        engine.close_stream(handle)
+        for life in lives_of_an_engine(SEEDS):
+            handle = engine.allocate_stream().handle
+            for number, held in life:
+                send = None if number is None else KEYS[number]
+                receive = None if number is None else THEIRS[number]
+                spec = StreamSpec(
+                    remote, remote_rtcp=remote_rtcp, send_key=send, receive_key=receive
+                )
+                if held:
+                    engine.open_stream(handle, replace(spec, direction=Direction.INACTIVE))
+                engine.open_stream(handle, spec)
+                if number is not None:
+                    chosen[number] += 1
+                found: set[tuple[bool, int | None]] = set()
+                while not {(False, number), (True, number)} <= found:
+                    packet, of_rtcp = await arrived.get()
+                    found.add((of_rtcp, recorder.record_packet(packet, control=of_rtcp)))
+            engine.close_stream(handle)
     for channel in far_end:
         loop.remove_reader(channel)
-    assert len({ssrc for key, ssrc in recorder.first if key == 0}) == 3
+    # A source for each time that a key was taken, and none under two keys.
+    sources = [number for number, _ in recorder.first]
+    assert [sources.count(number) for number in range(len(KEYS))] == chosen
+    assert len({ssrc for _, ssrc in recorder.first}) == len(recorder.first)

@@ -408,6 +408,30 @@ def keys_of(message, suite):
     return re.findall(rf"a=crypto:\d+ {suite.value} inline:([A-Za-z0-9+/=]+)", message)
 
 
+async def held_by_either_side(call, robot):
+    """Hold and resume by us and by the robot; then both lines are heard and seen both ways."""
+    screen = Screen()
+    call.video.record(screen)
+    call.video.play(PatternSource(width=320, height=240, rate=5))
+    await screen.more(5)
+    events = call.events()
+    await call.hold()
+    await call.resume()
+    robot.command("hold")
+    await held_by_the_robot(events, Direction.RECVONLY)
+    robot.command("resume")
+    await held_by_the_robot(events, Direction.SENDRECV)
+    assert call.security.level is SecurityLevel.ENCRYPTED
+    assert await level_heard(call, 500.0) > AUDIBLE_DBM0
+    await screen.more(5)
+    # Digits and a picture are the proof that rtpengine still decrypts what we send.
+    await call.send_digits("4")
+    assert (await asyncio.to_thread(robot.wait_for, "CALL_DTMF_START"))["param"] == "4"
+    await asyncio.to_thread(robot.snapshot)
+    assert call.audio.statistics.authentication_failures == 0
+    assert call.video.statistics.authentication_failures == 0
+
+
 @pytest.mark.feature("hold and resume")
 @pytest.mark.feature("re-INVITE both ways")
 @pytest.mark.feature("video VP8")
@@ -420,42 +444,14 @@ async def test_rtpengine_repeats_the_keys_of_both_lines_over_holds_of_either_sid
     rtpengine offers a dozen suites again each time, and new keys for those that are not in use.
     """
     name = f"robot-held-{suite.value.lower().replace('_', '-')}"
-    robot = await asyncio.to_thread(
-        baresip,
-        user=name,
-        encryption="",
-        registrar=kamailio.registrar,
-        tone_hz=500,
-        records=False,
-        video="VP8",
-    )
+    options = {"encryption": "", "tone_hz": 500, "records": False, "video": "VP8"}
+    robot = await asyncio.to_thread(baresip, user=name, registrar=kamailio.registrar, **options)
     line = await line_of(f"to-{name}", suites=(suite,), video=("VP8",))
-    screen = Screen()
     async with line.account.dial(name, video=True) as outgoing:
         call = await outgoing.answered(timeout=PATIENCE)
-        assert {stream.media: stream.suite for stream in call.security.media} == {
-            "audio": suite,
-            "video": suite,
-        }
-        call.video.record(screen)
-        call.video.play(PatternSource(width=320, height=240, rate=5))
-        await screen.more(5)
-        events = call.events()
-        await call.hold()
-        await call.resume()
-        robot.command("hold")
-        await held_by_the_robot(events, Direction.RECVONLY)
-        robot.command("resume")
-        await held_by_the_robot(events, Direction.SENDRECV)
-        assert call.security.level is SecurityLevel.ENCRYPTED
-        assert await level_heard(call, 500.0) > AUDIBLE_DBM0
-        await screen.more(5)
-        # Digits and a picture are the proof that rtpengine still decrypts what we send.
-        await call.send_digits("4")
-        assert (await asyncio.to_thread(robot.wait_for, "CALL_DTMF_START"))["param"] == "4"
-        await asyncio.to_thread(robot.snapshot)
-        assert call.audio.statistics.authentication_failures == 0
-        assert call.video.statistics.authentication_failures == 0
+        streams = {stream.media: stream.suite for stream in call.security.media}
+        assert streams == {"audio": suite, "video": suite}
+        await held_by_either_side(call, robot)
     sent, received = (
         [keys_of(text, suite) for text in messages if "m=video" in text]
         for messages in (

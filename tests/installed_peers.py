@@ -3,11 +3,13 @@
 Runs the tests that look for programs, or whose subject does, with every program of `PACKAGES`, with
 none, and with each alone, as Debian's package of it.  Nothing is installed or removed: each run has
 a mount namespace of its own, in which an overlay shows the files of packages that this machine
-lacks, and leaves out those of packages that it has.
+lacks, and leaves out those of packages that it has.  Asterisk has no scenario: Debian 13 has no
+package of it.
 
 SCENARIO is "all", "none" or the name of a package; without any, all scenarios are run.  The row of
-each is written to `bench/results/installed_peers.json` as it ends.  Ends with 1 when a test failed.
-Needs root, Linux and apt; takes about two minutes a scenario on a quiet machine.
+each is written to `bench/results/installed_peers.json` as it ends.  Those of `IN_FIPS_MODE` have a
+second row, of `tests.under_fips`.  Ends with 1 when a test failed.  Needs root, Linux and apt;
+takes about two minutes a scenario on a quiet machine.
 """
 
 from __future__ import annotations
@@ -36,9 +38,11 @@ PACKAGES = (
     "openssl",
     "libportaudio2",
     "slapd",
-    "asterisk",
+    "postgresql",
     "kamailio",
+    "rtpengine-daemon",
     "baresip-core",
+    "linphone-cli",
     "sip-tester",
     "tshark",
     "curl",
@@ -48,6 +52,8 @@ PACKAGES = (
 )
 """Programs and libraries that the product or its tests use where they are."""
 SCENARIOS = ("none", "all", *PACKAGES)
+IN_FIPS_MODE = ("none", "all", "prosody", "openssl-provider-fips")
+"""Scenarios in which `tests.under_fips` is run as well; where its provider is not, it says so."""
 TESTS = (
     "tests/blocking/test_wrappers.py",
     "tests/cli/call/test_register.py",
@@ -107,6 +113,8 @@ COUNTED = re.compile(r"(\d+) (passed|failed|skipped|errors?)\b")
 LAST = re.compile(r"^(?:=+ )?\d+ (?:passed|failed|skipped|errors?)\b.* in [\d.]+s", re.MULTILINE)
 
 
+PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE")
+UNDER_FIPS = (sys.executable, "-m", "tests.under_fips", "-rfE")
 MOST_AGAIN = 10
 """The most failed tests that get a second try."""
 
@@ -125,7 +133,8 @@ class Outcome:
 
     `again` are those that passed at a second try, alone: what is installed is the same then, so
     that something else made them fail, as a machine that others keep busy.  `missing` are the
-    packages that this release of Debian has not; alone, nothing is run for one.
+    packages that this release of Debian has not; alone, nothing is run for one.  `in_fips_mode`:
+    the tests are those of `tests.under_fips`, and none where its provider is not there.
     """
 
     scenario: str
@@ -135,6 +144,7 @@ class Outcome:
     wrong: tuple[str, ...] = ()
     again: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    in_fips_mode: bool = False
 
 
 def chosen_packages(scenario: str) -> tuple[str, ...]:
@@ -154,11 +164,25 @@ def check_machine() -> None:
 
 
 def installed_files(package: str) -> list[str]:
-    """The files of an installed package that make the difference; [] for one that is not."""
-    query = ["dpkg-query", "--listfiles", package]
-    listed = subprocess.run(query, capture_output=True, text=True, check=False)
-    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
-    return [line for line in lines if SHOWN.search(line) and Path(line).is_file()]
+    """The files of an installed package that make the difference; [] for one that is not.
+
+    Those of the packages that it is made of count as its own: `postgresql` is a name for
+    `postgresql-17`, and that one has its programs of `postgresql-client-17`.
+    """
+    packages, files = [package], []
+    for one in packages:
+        lines = _dpkg_query("--listfiles", one).splitlines()
+        files += [line for line in lines if SHOWN.search(line) and Path(line).is_file()]
+        needed = re.findall(r"[a-z0-9][a-z0-9+.-]+", _dpkg_query("--show", "-f=${Depends}", one))
+        parts = {each for each in needed if each.startswith(f"{package}-")}
+        packages += sorted(parts.difference(packages))
+    return files
+
+
+def _dpkg_query(*arguments: str) -> str:
+    query = ["dpkg-query", *arguments]
+    told = subprocess.run(query, capture_output=True, text=True, check=False)
+    return told.stdout if told.returncode == 0 else ""
 
 
 def unpack(package: str, folder: Path) -> Path:
@@ -217,7 +241,7 @@ def view(shown: Iterable[Path], hidden: Iterable[str], folder: Path) -> str:
     return "\n".join(lines)
 
 
-def run_scenario(scenario: str, tests: Sequence[str], folder: Path) -> Outcome:
+def run_scenario(scenario: str, tests: Sequence[str], folder: Path) -> list[Outcome]:
     """Runs the tests as on a machine with these packages; raises NotHere."""
     chosen = chosen_packages(scenario)
     here = {package: installed_files(package) for package in PACKAGES}
@@ -228,20 +252,30 @@ def run_scenario(scenario: str, tests: Sequence[str], folder: Path) -> Outcome:
         except NotOffered:
             missing.append(package)
     if missing == [scenario]:
-        return Outcome(scenario, 0, 0, 0, missing=(scenario,))
+        return [Outcome(scenario, 0, 0, 0, missing=(scenario,))]
     hidden = [path for package, paths in here.items() if package not in chosen for path in paths]
     made = view(shown, hidden, folder)
-    first = run_tests(scenario, made, tests)
-    first = replace(first, missing=tuple(missing))
+    commands = [(Outcome(scenario, 0, 0, 0), [*PYTEST, *tests], [*PYTEST])]
+    if scenario in IN_FIPS_MODE:
+        of_fips = Outcome(scenario, 0, 0, 0, in_fips_mode=True)
+        commands.append((of_fips, [*UNDER_FIPS], [*UNDER_FIPS, "--only"]))
+    return [
+        replace(run_twice(none, made, *command), missing=tuple(missing))
+        for none, *command in commands
+    ]
+
+
+def run_twice(none: Outcome, made: str, command: list[str], again: list[str]) -> Outcome:
+    """Runs a command of tests, and another with the names of those that failed."""
+    first = run_tests(none, made, command)
     failed = failed_tests(first)
     if not failed or len(failed) > MOST_AGAIN:
         return first
-    second = run_tests(scenario, made, failed)
+    second = run_tests(none, made, [*again, *failed])
     if not failed_tests(second) and second.wrong:
         return first
-    again = tuple(name for name in failed if name not in failed_tests(second))
-    passed = first.passed + len(again)
-    return replace(first, passed=passed, failed=second.failed, wrong=second.wrong, again=again)
+    passed = tuple(name for name in failed if name not in failed_tests(second))
+    return replace(second, passed=first.passed + len(passed), skipped=first.skipped, again=passed)
 
 
 def failed_tests(outcome: Outcome) -> list[str]:
@@ -250,10 +284,9 @@ def failed_tests(outcome: Outcome) -> list[str]:
     return [line.partition(" ")[2] for line in lines]
 
 
-def run_tests(scenario: str, made: str, tests: Sequence[str]) -> Outcome:
-    """Runs tests once in a file system that the commands `made` make."""
-    pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-rfE", *tests]
-    script = f"{made}\nexec {shlex.join(pytest)}\n"
+def run_tests(none: Outcome, made: str, command: Sequence[str]) -> Outcome:
+    """Runs tests once in a file system that the commands `made` make; fills in an outcome."""
+    script = f"{made}\nexec {shlex.join(command)}\n"
     # In CI a missing program fails its tests, so that none is skipped unseen.
     environment = {name: value for name, value in os.environ.items() if name != "CI"}
     ended = subprocess.run(
@@ -266,11 +299,11 @@ def run_tests(scenario: str, made: str, tests: Sequence[str]) -> Outcome:
         errors="replace",
         check=False,
     )
-    return read_outcome(scenario, ended.returncode, ended.stdout + ended.stderr)
+    return read_outcome(none, ended.returncode, ended.stdout + ended.stderr)
 
 
-def read_outcome(scenario: str, status: int, text: str) -> Outcome:
-    """What pytest told at its end."""
+def read_outcome(none: Outcome, status: int, text: str) -> Outcome:
+    """What pytest told at its end, in place of an outcome of none."""
     lines = text.splitlines()
     counts = {"passed": 0, "failed": 0, "skipped": 0}
     last = LAST.findall(text)
@@ -280,16 +313,27 @@ def read_outcome(scenario: str, status: int, text: str) -> Outcome:
     if status and not wrong:
         wrong = [f"ended with {status}: {text.strip()[-500:]}"]
     passed, failed, skipped = counts["passed"], counts["failed"], counts["skipped"]
-    return Outcome(scenario, passed, failed, skipped, tuple(wrong))
+    return replace(none, passed=passed, failed=failed, skipped=skipped, wrong=tuple(wrong))
 
 
-def record(outcome: Outcome, results: Path = RESULTS) -> None:
-    """Replaces the row of one scenario."""
-    rows: dict[str, object] = {}
+def head() -> str:
+    """The commit that is checked out, for the record."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    told = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+    return told.stdout.strip()
+
+
+def record(outcome: Outcome, commit: str, results: Path = RESULTS) -> None:
+    """Replaces the row of one scenario; those of scenarios that are no more are left out."""
+    rows: dict[tuple[str, bool], object] = {}
     if results.is_file():
-        rows = {row["scenario"]: row for row in json.loads(results.read_text("utf-8"))["scenarios"]}
-    rows[outcome.scenario] = asdict(outcome)
-    document = {"tests": TESTS, "scenarios": [rows[name] for name in SCENARIOS if name in rows]}
+        for row in json.loads(results.read_text("utf-8"))["scenarios"]:
+            rows[row["scenario"], row["in_fips_mode"]] = row
+    rows[outcome.scenario, outcome.in_fips_mode] = asdict(outcome) | {"commit": commit}
+    kept = [
+        rows[name, mode] for name in SCENARIOS for mode in (False, True) if (name, mode) in rows
+    ]
+    document = {"tests": TESTS, "scenarios": kept}
     results.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 
@@ -306,12 +350,14 @@ def main() -> int:
     outcomes = []
     with tempfile.TemporaryDirectory() as name:
         for scenario in chosen:
-            outcome = run_scenario(scenario, TESTS, Path(name))
-            outcomes.append(outcome)
-            record(outcome)
-            print(scenario, outcome.passed, "passed", *outcome.wrong, flush=True)
-            counts = (outcome.passed, outcome.failed, outcome.skipped)
-            table.add_row(scenario, *map(str, counts))
+            commit = head()
+            for outcome in run_scenario(scenario, TESTS, Path(name)):
+                outcomes.append(outcome)
+                record(outcome, commit)
+                title = f"{scenario}, in FIPS mode" if outcome.in_fips_mode else scenario
+                print(title, outcome.passed, "passed", *outcome.wrong, flush=True)
+                counts = (outcome.passed, outcome.failed, outcome.skipped)
+                table.add_row(title, *map(str, counts))
     Console().print(table)
     return int(any(outcome.wrong for outcome in outcomes))
 

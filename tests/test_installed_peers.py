@@ -13,10 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from tests import installed_peers
 from tests.installed_peers import (
     APART,
+    IN_FIPS_MODE,
     PACKAGES,
     PROJECT,
+    RESULTS,
     SCENARIOS,
     TESTS,
     NotHere,
@@ -27,6 +30,7 @@ from tests.installed_peers import (
     installed_files,
     read_outcome,
     record,
+    run_scenario,
     view,
 )
 
@@ -169,6 +173,7 @@ def test_a_scenario_is_all_none_or_one_alone():
     ("status", "text", "expected"),
     [
         (0, "..s\n3 passed, 1 skipped in 1.20s\n", Outcome("x", 3, 0, 1)),
+        (0, "needs the OpenSSL FIPS provider: apt-get install it\n", Outcome("x", 0, 0, 0)),
         (
             1,
             "FAILED tests/a.py::b - assert 2\nERROR tests/c.py - no\n"
@@ -179,22 +184,96 @@ def test_a_scenario_is_all_none_or_one_alone():
     ],
 )
 def test_what_pytest_tells_is_read(status, text, expected):
-    assert read_outcome("x", status, text) == expected
+    assert read_outcome(Outcome("x", 0, 0, 0), status, text) == expected
 
 
 def test_a_test_that_failed_is_named_with_the_blanks_of_its_parameter():
     said = "FAILED tests/a.py::b[call --acc] - assert 2\n1 failed in 1.00s\n"
-    assert failed_tests(read_outcome("x", 1, said)) == ["tests/a.py::b[call --acc]"]
-    assert failed_tests(read_outcome("x", 4, "no tests ran")) == []
+    none = Outcome("x", 0, 0, 0)
+    assert failed_tests(read_outcome(none, 1, said)) == ["tests/a.py::b[call --acc]"]
+    assert failed_tests(read_outcome(none, 4, "no tests ran")) == []
 
 
 def test_a_row_takes_the_place_of_the_one_before(tmp_path):
     results = tmp_path / "installed_peers.json"
-    for scenario, passed in (("all", 1), ("none", 2), ("all", 3)):
-        record(Outcome(scenario, passed, 0, 0), results)
+    for scenario, passed, mode in (
+        ("all", 1, False),
+        ("gone", 1, False),
+        ("none", 2, False),
+        ("all", 3, False),
+        ("all", 4, True),
+    ):
+        record(Outcome(scenario, passed, 0, 0, in_fips_mode=mode), f"at{passed}", results)
     rows = json.loads(results.read_text())["scenarios"]
-    assert [(row["scenario"], row["passed"]) for row in rows] == [("none", 2), ("all", 3)]
-    assert set(SCENARIOS) == {"none", "all", *PACKAGES}
+    told = [(row["scenario"], row["passed"], row["in_fips_mode"], row["commit"]) for row in rows]
+    assert told == [("none", 2, False, "at2"), ("all", 3, False, "at3"), ("all", 4, True, "at4")]
+    assert set(SCENARIOS) == {"none", "all", *PACKAGES} >= set(IN_FIPS_MODE)
+
+
+def test_each_row_of_the_record_says_which_commit_it_is_of():
+    rows = json.loads(RESULTS.read_text("utf-8"))["scenarios"]
+    assert {row["scenario"] for row in rows} <= set(SCENARIOS)
+    assert {row["scenario"] for row in rows if row["in_fips_mode"]} <= set(IN_FIPS_MODE)
+    for row in rows:
+        assert re.fullmatch("[0-9a-f]{7,40}", row["commit"]), row["scenario"]
+
+
+@dataclass
+class Runs:
+    """In place of a namespace: which commands are run, and what each says."""
+
+    says: list[tuple[int, str]]
+    scripts: list[str]
+
+    def __call__(self, command, **_):
+        self.scripts.append(command[-1].splitlines()[-1])
+        return subprocess.CompletedProcess(command, *self.says.pop(0), "")
+
+
+@pytest.mark.parametrize("scenario", IN_FIPS_MODE)
+def test_what_runs_in_fips_mode_is_run_and_tried_again_alone(monkeypatch, tmp_path, scenario):
+    runs = Runs(
+        [
+            (0, "2 passed in 1.00s\n"),
+            (1, "FAILED tests/a.py::b - slow\n1 failed, 1 passed in 1.00s\n"),
+            (0, "1 passed in 1.00s\n"),
+        ],
+        [],
+    )
+    monkeypatch.setattr(installed_peers, "installed_files", lambda _: [])
+    monkeypatch.setattr(installed_peers, "unpack", lambda package, folder: folder / package)
+    monkeypatch.setattr(installed_peers.subprocess, "run", runs)
+    plain, under_fips = run_scenario(scenario, ["tests/x"], tmp_path)
+    assert (plain.passed, plain.in_fips_mode) == (2, False)
+    assert (under_fips.passed, under_fips.failed, under_fips.in_fips_mode) == (2, 0, True)
+    assert under_fips.again == ("tests/a.py::b",)
+    assert [script.partition("-m ")[2] for script in runs.scripts] == [
+        "pytest -q -p no:cacheprovider -rfE tests/x",
+        "tests.under_fips -rfE",
+        "tests.under_fips -rfE --only tests/a.py::b",
+    ]
+
+
+def test_a_package_counts_with_what_it_is_made_of(monkeypatch, tmp_path):
+    """`postgresql` has no program itself."""
+    programs = {name: tmp_path / "usr" / "bin" / name for name in ("postgres", "psql", "perl")}
+    programs["postgres"].parent.mkdir(parents=True)
+    for path in programs.values():
+        path.touch()
+    packages = {
+        "postgresql": ("postgresql-17 (>= 17~)", ()),
+        "postgresql-17": ("postgresql-client-17, perl:any, postgresql", ("postgres",)),
+        "postgresql-client-17": ("libpq5", ("psql",)),
+        "perl": ("", ("perl",)),
+    }
+
+    def told(action, *rest):
+        depends, files = packages[rest[-1]]
+        return depends if action == "--show" else "\n".join(str(programs[one]) for one in files)
+
+    monkeypatch.setattr(installed_peers, "_dpkg_query", told)
+    found = installed_files("postgresql")
+    assert found == [str(programs["postgres"]), str(programs["psql"])]
 
 
 def test_a_package_is_shown_and_another_hidden_in_a_namespace_only(tmp_path):

@@ -351,12 +351,14 @@ class VideoPacketPath:
         agreed = spec.direction.receives and packet.payload_type in spec.received_codecs
         if not agreed or not latching.note_packet(source, packet.ssrc, packet.sequence_number):
             return False
-        self._clear_latching, self._adopted = None, True
+        self._clear_latching = None
         self._move(source, spec, LatchCause.ADOPTED)
         return True
 
     def _move(self, source: Address, spec: VideoSpec, cause: LatchCause) -> None:
         self.remote, self._latched, self._rtcp_latched = source, True, False
+        if cause is not LatchCause.AUTHENTICATED:
+            self._adopted = cause is LatchCause.ADOPTED
         if spec.rtcp_mux:
             self.remote_rtcp = source
         if self.on_latched is not None:
@@ -370,7 +372,6 @@ class VideoPacketPath:
             self._move(source, spec, LatchCause.AUTHENTICATED)
         elif self._receiver is None:  # in clear: `_acceptable` has checked the source
             cause = LatchCause.RETURNED if self._adopted else LatchCause.PORT
-            self._adopted = False
             self._move(source, spec, cause)
 
     def _follow_rtcp(self, source: Address, *, follows: bool) -> None:

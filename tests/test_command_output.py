@@ -9,7 +9,7 @@ import signal
 import pytest
 
 from softphone.command_output import CommandFailed, command_output
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 
 async def test_what_a_command_prints_comes_back():
@@ -56,7 +56,7 @@ async def test_a_child_in_a_session_of_its_own_that_holds_all_pipes_is_not_waite
     )
     await until(lambda: number.exists() and number.read_text().endswith("\n"))
     running.cancel()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(asyncio.CancelledError):
             await running
     os.kill(int(number.read_text()), signal.SIGKILL)

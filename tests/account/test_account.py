@@ -26,6 +26,7 @@ from softphone.sip import Registration
 from tests.support.calling import answer_one, connect, eventually, next_call
 from tests.support.certificates import authority
 from tests.support.ports import free_ports
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -106,7 +107,7 @@ async def test_callers_beyond_what_can_wait_are_busy_and_the_others_wait(phone):
         await call.start()
     await eventually(lambda: len(bob._waiting) == MAXIMUM_WAITING)
     with pytest.raises(Busy):
-        await alice.dial(address_of(bob)).answered(timeout=5)
+        await alice.dial(address_of(bob)).answered(timeout=PATIENCE)
     async for event in bob.events():
         if isinstance(event, CallRefused):
             break
@@ -129,9 +130,9 @@ async def test_a_call_that_was_given_up_is_not_handed_out(phone):
     alice, bob = await phone.register(clear("alice")), await phone.register(clear("bob"))
     async with alice.dial(address_of(bob)):
         ended = (await next_call(bob)).ended
-    await asyncio.wait_for(ended, 5)
+    await asyncio.wait_for(ended, PATIENCE)
     answering = asyncio.ensure_future(answer_one(bob))
-    call = await alice.dial(address_of(bob)).answered(timeout=5)
+    call = await alice.dial(address_of(bob)).answered(timeout=PATIENCE)
     assert (await answering).state is CallState.CONFIRMED
     call.hangup()
 
@@ -152,7 +153,7 @@ async def test_a_call_that_waits_binds_no_port_and_its_answer_needs_one(phone):
             await incoming.answer()
         assert failed.value.status == (await incoming.ended).status == 503
         with pytest.raises(CallFailed) as refused:
-            await waiting.answered(timeout=5)
+            await waiting.answered(timeout=PATIENCE)
         assert refused.value.status == 503
     call, other = await connect(alice, bob, address_of(bob))
     assert ports.first <= other._leg.stream.rtp_port < ports.last
@@ -168,8 +169,8 @@ async def test_closing_ends_its_calls_at_the_far_end(phone):
     incoming = await next_call(bob)
     await phone.close(alice)
     assert call.state is CallState.TERMINATED
-    assert (await asyncio.wait_for(other.ended(), 5)).by is EndedBy.REMOTE
-    assert (await asyncio.wait_for(incoming.ended, 5)).by is EndedBy.REMOTE
+    assert (await asyncio.wait_for(other.ended(), PATIENCE)).by is EndedBy.REMOTE
+    assert (await asyncio.wait_for(incoming.ended, PATIENCE)).by is EndedBy.REMOTE
     with pytest.raises(Canceled):
         await incoming.answer()
     await alice.close()
@@ -189,7 +190,7 @@ async def test_without_a_connection_a_call_is_an_error_at_once(phone, lab):
     alice = await phone.register(load_account(lab.accounts["alice"]).config)
     alice._context.machine.registration._flow = None
     with pytest.raises(TransportError):
-        await alice.dial("600").answered(timeout=5)
+        await alice.dial("600").answered(timeout=PATIENCE)
 
 
 async def test_keys_are_never_offered_over_a_connection_in_clear(phone, tmp_path):
@@ -197,7 +198,7 @@ async def test_keys_are_never_offered_over_a_connection_in_clear(phone, tmp_path
     bob = await phone.register(clear("bob"))
     outgoing = alice.dial(address_of(bob))
     with pytest.raises(SecurityShortfall, match="TLS"):
-        await outgoing.answered(timeout=5)
+        await outgoing.answered(timeout=PATIENCE)
     assert outgoing.id == ""
     assert not bob._waiting
 
@@ -215,12 +216,12 @@ async def test_a_call_that_replaces_another_names_it(phone):
     call, other = await connect(alice, bob, address_of(bob))
     value = call._leg.active_usage.replaces_value()
     again = alice.dial(address_of(bob), replaces=value)
-    answering = asyncio.ensure_future(again.answered(timeout=5))
+    answering = asyncio.ensure_future(again.answered(timeout=PATIENCE))
     incoming = await next_call(bob)
     assert incoming.replaces is other
     await incoming.answer()
     await answering
-    assert (await asyncio.wait_for(other.ended(), 5)).by is EndedBy.REMOTE
+    assert (await asyncio.wait_for(other.ended(), PATIENCE)).by is EndedBy.REMOTE
 
 
 async def test_a_transfer_is_followed_and_reported(phone):
@@ -230,10 +231,10 @@ async def test_a_transfer_is_followed_and_reported(phone):
     await eventually(lambda: other.transfer_requested)
     answering = asyncio.ensure_future(answer_one(carol))
     outgoing = bob.accept_transfer(other)
-    third = await outgoing.answered(timeout=5)
-    await asyncio.wait_for(moving, 5)
+    third = await outgoing.answered(timeout=PATIENCE)
+    await asyncio.wait_for(moving, PATIENCE)
     assert (await answering).state is third.state is CallState.CONFIRMED
-    assert (await asyncio.wait_for(other.ended(), 5)).by is EndedBy.REMOTE
+    assert (await asyncio.wait_for(other.ended(), PATIENCE)).by is EndedBy.REMOTE
     with pytest.raises(LocalProtocolError):
         bob.accept_transfer(other)
 

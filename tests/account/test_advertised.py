@@ -27,6 +27,7 @@ from softphone.security import SecurityLevel, SecurityPolicy
 from softphone.sip.transport.flow_table import FlowTable
 from tests.support.media_port import RecordingPort
 from tests.support.stun import StunServer
+from tests.support.waiting import PATIENCE
 
 OUTSIDE = "127.0.0.2"
 
@@ -44,7 +45,7 @@ async def invite_of(advertised):
             alice = await phone.register(account("alice", advertised=advertised))
             outgoing = alice.dial(f"sip:bob@127.0.0.1:{far.getsockname()[1]}")
             await outgoing.start()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 data = await asyncio.get_running_loop().sock_recv(far, 65535)
             return data.decode(), alice.listening[2]
 
@@ -81,10 +82,10 @@ async def test_requests_within_a_call_come_to_the_advertised_address():
 
         answering = asyncio.create_task(answer())
         outgoing = bob.dial(f"sip:alice@127.0.0.1:{alice.listening[2]}")
-        call, other = await outgoing.answered(timeout=20), await answering
+        call, other = await outgoing.answered(timeout=PATIENCE), await answering
         assert call._leg.active_usage.remote_target.host == OUTSIDE
         call.hangup()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             assert (await other.ended()).by is EndedBy.REMOTE
 
 
@@ -94,7 +95,7 @@ async def test_it_says_where_we_are_and_never_who():
         bob = await phone.register(account("bob", accept_from=(OUTSIDE,), advertised=OUTSIDE))
         alice = await phone.register(account("alice", advertised=OUTSIDE))
         with pytest.raises(CallError) as caught:
-            await alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}").answered(timeout=20)
+            await alice.dial(f"sip:bob@127.0.0.1:{bob.listening[2]}").answered(timeout=PATIENCE)
         assert caught.value.status == 403
         carol = await phone.register(account("carol", accept_from=("127.0.0.1",)))
 
@@ -102,7 +103,9 @@ async def test_it_says_where_we_are_and_never_who():
             return await (await anext(carol.incoming())).answer()
 
         answering = asyncio.create_task(answer())
-        call = await alice.dial(f"sip:carol@127.0.0.1:{carol.listening[2]}").answered(timeout=20)
+        call = await alice.dial(f"sip:carol@127.0.0.1:{carol.listening[2]}").answered(
+            timeout=PATIENCE
+        )
         assert (await answering).security.level is call.security.level is SecurityLevel.NOT_SECURE
 
 
@@ -157,7 +160,7 @@ async def test_they_are_answered_with_and_media_of_another_call_goes_on(stun):
         for _ in range(2):
             answering = asyncio.create_task(answer())
             outgoing = bob.dial(f"sip:alice@127.0.0.1:{alice.listening[2]}")
-            call, _ = await outgoing.answered(timeout=20), await answering
+            call, _ = await outgoing.answered(timeout=PATIENCE), await answering
             spec = call._leg.negotiation.spec
             assert spec.remote[1] - 1000 in [source[1] for source in stun.sources]
             ports.add(spec.remote)
@@ -191,7 +194,7 @@ async def test_a_call_that_cannot_ask_is_refused_and_a_canceled_one_is_canceled(
         with pytest.raises(CallFailed, match="public media ports"):
             await incoming.answer()
         with pytest.raises(CallFailed) as caught:
-            await outgoing.answered(timeout=20)
+            await outgoing.answered(timeout=PATIENCE)
         assert caught.value.status == 503
 
 

@@ -18,6 +18,7 @@ from softphone.security import SrtpPolicy
 from softphone.trust.certificate import serves_clients, serves_servers
 from tests.support.calling import connect, eventually
 from tests.support.certificates import authority
+from tests.support.waiting import PATIENCE
 
 LOOPBACK = CertificateNames(ip=("127.0.0.1",))
 SERVERS, CLIENTS = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
@@ -87,7 +88,7 @@ async def test_a_certificate_for_servers_only_is_refused_as_a_clients_and_explai
     bob = await phone.register(account(tmp_path, "bob", server=server))
     alice = await phone.register(account(tmp_path, "alice", client=server, server=server))
     with pytest.raises(SoftphoneError):
-        await alice.dial(at(bob)).answered(timeout=10)
+        await alice.dial(at(bob)).answered(timeout=PATIENCE)
     assert "which public authorities no longer issue" in caplog.text
 
 
@@ -130,7 +131,7 @@ async def test_authorities_are_read_again_too(phone, tmp_path):
     stranger = issue(tmp_path, "mallory-client", by=new)
     mallory = await phone.register(account(tmp_path, "mallory", client=stranger))
     with pytest.raises((CallError, SoftphoneError)):
-        await mallory.dial(at(bob)).answered(timeout=10)
+        await mallory.dial(at(bob)).answered(timeout=PATIENCE)
     (place,) = bob.config.tls.ca
     place.write_bytes(place.read_bytes() + new.write(tmp_path, "new").read_bytes())
     await phone.reload_certificates()

@@ -19,6 +19,7 @@ from softphone.events import (
 )
 from softphone.lab import LabServer
 from softphone.phone import Phone
+from tests.support.waiting import PATIENCE
 
 
 def said(caplog, name):
@@ -39,9 +40,9 @@ async def test_info_tells_of_registration_connection_and_calls(tmp_path, caplog)
     async with LabServer(tmp_path) as lab, Phone() as phone:
         account = await phone.register(load_account(lab.accounts["alice"]).config)
         async with account.dial("600") as outgoing:
-            await outgoing.answered(timeout=10)
+            await outgoing.answered(timeout=PATIENCE)
         account.drop_connection()
-        await asyncio.wait_for(restored(account), 20)
+        await asyncio.wait_for(restored(account), PATIENCE)
     lines = said(caplog, "softphone.account")
     assert lines[0] == "now registering"
     assert lines[1].startswith("now registered for ")
@@ -64,7 +65,7 @@ async def test_debug_has_whole_messages_from_when_it_is_turned_on(tmp_path, capl
         assert not caplog.records or "REGISTER" not in caplog.text
         caplog.set_level(logging.DEBUG, logger=logger.name)
         account.drop_connection()
-        await asyncio.wait_for(restored(account), 20)
+        await asyncio.wait_for(restored(account), PATIENCE)
     messages = [r.getMessage() for r in caplog.records if r.name == logger.name]
     assert messages
     (sent, *_) = (each for each in messages if "\n    REGISTER sip:" in each)

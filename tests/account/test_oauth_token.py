@@ -27,6 +27,7 @@ from tests.support.account_context import account_context
 from tests.support.calling import eventually
 from tests.support.challenges import OWN, own_server_everywhere
 from tests.support.processes import runs
+from tests.support.waiting import PATIENCE
 
 SECRET = "s3cr3t-token"
 
@@ -212,7 +213,7 @@ async def given_up(script, number):
     fetching = asyncio.ensure_future(fetch_token(OAuthConfig(command=("sh", "-c", script))))
     await eventually(lambda: number.exists() and number.read_text().endswith("\n"))
     fetching.cancel()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(asyncio.CancelledError):
             await fetching
     return int(number.read_text())
@@ -416,7 +417,7 @@ async def test_a_call_that_is_refused_has_it_renewed_at_once():
     await account.keeper.start()
     await asyncio.sleep(0)
     refuse(account.keeper.session)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(calls) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0)
     await asyncio.sleep(0)

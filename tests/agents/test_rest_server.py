@@ -25,7 +25,7 @@ from softphone.security import KeyMaterial
 from tests.agents.test_agent_server import silent
 from tests.agents.test_voice_url import response, stream
 from tests.support.certificates import authority
-from tests.support.waiting import patiently, until
+from tests.support.waiting import PATIENCE, patiently, until
 
 SID = "AC" + "7" * 32
 TOKEN = KeyMaterial(b"a token of the tests, 16 octets and more")
@@ -378,7 +378,7 @@ async def test_calls_that_are_not_answered(bots, serve, account_of):
             assert (await bobs.fetch(sid))[1]["status"] == "ringing"
             assert (await bobs.update(sid, Status="completed"))[0] == 200
             with pytest.raises(Exception, match="480"):
-                await outgoing.answered(timeout=20)
+                await outgoing.answered(timeout=PATIENCE)
         assert serving_bob.kinds() == [ReportKind.REFUSED]
     await until(lambda: not serving_bob.server._tasks)
 

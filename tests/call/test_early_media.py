@@ -36,6 +36,7 @@ from softphone.security import (
 from softphone.sip import EndpointConfig, security_call_info
 from tests.support.attack import assert_never_in_clear, assert_refused, rewriting, unopened
 from tests.support.stage import Stage, edit_body, first_line, in_clear, with_header
+from tests.support.waiting import PATIENCE
 
 
 def unreliable(name, data):
@@ -205,7 +206,7 @@ async def test_the_200_waits_for_the_prack():
         await incoming.early_media()
     stage.deliver("bob", held[0])
     stage.run(0.3)
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, PATIENCE)
     assert stage.sent("bob")[-2:] == ["200", "200"]  # to the PRACK, then to the INVITE
     assert answer_of(stage) == b""
 

@@ -17,7 +17,7 @@ from softphone.sip.message import parse_datagram
 from tests.support.calling import connect, eventually, next_call
 from tests.support.direct import address_of, clear
 from tests.support.stage import Stage
-from tests.support.waiting import patiently
+from tests.support.waiting import PATIENCE, patiently
 
 ORDER = {"X-Order": ["7", "8"], "Subject": "ü"}
 SENT = [("X-Order", "7"), ("X-Order", "8"), ("Subject", "ü")]
@@ -258,7 +258,7 @@ async def test_over_real_sockets_on_a_refusal():
             incoming = await next_call(bob)
             incoming.reject(q850_cause=34, headers=[("Retry-After", "7")])
             with pytest.raises(Exception, match="503"):
-                await outgoing.answered(timeout=5)
+                await outgoing.answered(timeout=PATIENCE)
             ended = outgoing._leg.ended.result()
             assert (ended.status, ended.q850_cause) == (503, 34)
             assert ("Retry-After", "7") in ended.headers

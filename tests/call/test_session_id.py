@@ -17,6 +17,7 @@ from tests.support.calling import answer_one, connect, eventually
 from tests.support.direct import address_of, clear
 from tests.support.lone import SDP, Lone
 from tests.support.stage import Stage, with_header
+from tests.support.waiting import PATIENCE
 
 
 def identified(*names):
@@ -173,7 +174,7 @@ async def test_ours_is_kept_through_a_transfer_and_a_replacement():
         await eventually(lambda: other.transfer_requested)
         answering = asyncio.ensure_future(answer_one(carol))
         async with bob.accept_transfer(other) as outgoing:
-            moved = await outgoing.answered(timeout=10)
+            moved = await outgoing.answered(timeout=PATIENCE)
             carols = await answering
             assert moved.session_id.local == ours
             assert carols.session_id.remote == ours
@@ -182,5 +183,5 @@ async def test_ours_is_kept_through_a_transfer_and_a_replacement():
             replaces = moved._leg.usage.replaces_value()
             answering = asyncio.ensure_future(answer_one(carol))
             async with alice.dial(address_of(carol), replaces=replaces) as second:
-                await second.answered(timeout=10)
+                await second.answered(timeout=PATIENCE)
                 assert (await answering).session_id.local == carols.session_id.local

@@ -49,7 +49,7 @@ from softphone.errors import (
 from softphone.events import AnswerClassified, CallEnded, CallState, EndedBy, ToneDetected
 from tests.support.calling import answer_one, next_call
 from tests.support.sounds import samples, silence, tone
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 CONFIG = AccountConfig("sip:bot@pbx.test", registrar="sip:pbx.test")
 FAST = {"rate": 0.0, "calls": 4}
@@ -322,7 +322,7 @@ async def test_who_answered_is_found_out(make, monkeypatch, script, outcome):
 async def test_a_machine_that_nothing_is_for_is_not_listened_to(make):
     call = StandInCall([AnswerClassified("machine", 0.8, (), 2.4)])
     campaign, results = make(StandInAccount({"a": call}), numbers("a"), classify=True)
-    await asyncio.wait_for(campaign.run(), 5)
+    await asyncio.wait_for(campaign.run(), PATIENCE)
     assert outcomes(results) == {"a": "machine"}
 
 
@@ -513,7 +513,7 @@ async def test_draining_waits_for_the_calls_that_are_up(make):
     await asyncio.sleep(0)
     assert not run.done()
     gate.set()
-    await asyncio.wait_for(run, 5)
+    await asyncio.wait_for(run, PATIENCE)
     assert outcomes(results) == {"a": "answered"}
     assert campaign.stopped_because == ""
 

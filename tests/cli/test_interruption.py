@@ -169,7 +169,7 @@ def test_what_is_drawn_on_a_closed_terminal_hinders_no_end(session, lab, command
 def test_a_script_whose_terminal_is_closed_gets_its_summary(session, lab, tmp_path):
     with open(tmp_path / "out", "w") as out:
         run = session("register", "--account", lab["alice"], "--json", output=out)
-        end = time.monotonic() + 20
+        end = time.monotonic() + 90
         while '"registered"' not in (tmp_path / "out").read_text():
             assert time.monotonic() < end
             time.sleep(0.01)

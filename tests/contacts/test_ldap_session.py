@@ -9,6 +9,7 @@ import pytest
 from softphone.errors import ConfigurationError, DirectoryError, DirectoryRefused, TransportTimeout
 from softphone.security import KeyMaterial
 from tests.support.bonsai import need_bonsai
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ async def test_a_silent_server_costs_no_time_of_the_loop(room, tmp_path):
     async with await asyncio.start_unix_server(silent, path):
         password = KeyMaterial(b"x")
         task = asyncio.create_task(room.LdapSession.open(path, "cn=x", password))
-        await asyncio.wait_for(heard.wait(), 5.0)
+        await asyncio.wait_for(heard.wait(), PATIENCE)
         counted = 0
         result = room._BonsaiConnection.get_result
 
@@ -77,7 +78,7 @@ async def test_a_silent_server_costs_no_time_of_the_loop(room, tmp_path):
             del room._BonsaiConnection.get_result
             task.cancel()
             await asyncio.wait((task,))
-        await asyncio.wait_for(gone.wait(), 5.0)
+        await asyncio.wait_for(gone.wait(), PATIENCE)
     assert counted <= 30
 
 

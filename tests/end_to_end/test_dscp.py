@@ -43,7 +43,7 @@ async def test_voice_and_signaling_leave_with_the_marks_of_their_account(capture
         answering = asyncio.create_task(answer())
         _, host, port = bob.listening
         outgoing = alice.dial(f"sip:bob@{host}:{port};transport={transport}")
-        call, other = await outgoing.answered(timeout=20), await answering
+        call, other = await outgoing.answered(timeout=PATIENCE), await answering
         for each in (call, other):
             each.audio.play(ToneSource(440.0))
             each.audio.use_rates(read_hz=8000)

@@ -46,7 +46,7 @@ def account(user: str, port: int, srtp: SrtpPolicy, *video: str) -> AccountConfi
 @pytest.mark.parametrize("codec", ["H264", "VP8"])
 async def test_a_pattern_is_seen_at_the_other_end(codec: str, srtp: SrtpPolicy) -> None:
     screen = Screen(28)
-    async with Phone() as phone, asyncio.timeout(30):
+    async with Phone() as phone, asyncio.timeout(PATIENCE):
         alice = await phone.register(account("alice", 0, srtp, codec))
         bob = await phone.register(account("bob", 0, srtp, codec))
         assert bob.listening is not None
@@ -72,7 +72,7 @@ async def test_a_pattern_is_seen_at_the_other_end(codec: str, srtp: SrtpPolicy) 
 
 
 async def test_who_names_no_video_codec_refuses_video_and_takes_the_call() -> None:
-    async with Phone() as phone, asyncio.timeout(30):
+    async with Phone() as phone, asyncio.timeout(PATIENCE):
         alice = await phone.register(account("alice", 0, SrtpPolicy.OFF, "VP8"))
         bob = await phone.register(account("bob", 0, SrtpPolicy.OFF))
         assert bob.listening is not None
@@ -189,7 +189,7 @@ async def test_video_in_clear_beside_encrypted_audio_is_refused_or_takes_the_loc
     srtp: SrtpPolicy,
 ) -> None:
     loop = asyncio.get_running_loop()
-    async with Phone() as phone, asyncio.timeout(20):
+    async with Phone() as phone, asyncio.timeout(PATIENCE):
         bob = await phone.register(account("bob", 0, srtp, "VP8"))
         assert bob.listening is not None
         where = bob.listening[1:]
@@ -227,7 +227,7 @@ async def test_video_in_clear_beside_encrypted_audio_is_refused_or_takes_the_loc
 
 
 async def test_a_call_with_video_is_transferred_with_its_video() -> None:
-    async with Phone() as phone, asyncio.timeout(30):
+    async with Phone() as phone, asyncio.timeout(PATIENCE):
         alice, bob, carol = [
             await phone.register(account(name, 0, SrtpPolicy.REQUIRED, "VP8"))
             for name in ("alice", "bob", "carol")

@@ -7,6 +7,7 @@ import wave
 
 from softphone.media.audio import ToneSource
 from tests.support.calling import answer_one, level_heard
+from tests.support.waiting import PATIENCE
 
 
 async def test_people_are_called_in_turn_until_one_confirms(lab, account_of, run, tmp_path):
@@ -17,15 +18,15 @@ async def test_people_are_called_in_turn_until_one_confirms(lab, account_of, run
     bob, dave = await account_of("bob"), await account_of("dave")
     called = ["nobody", "bob", "dave"]
     async with run("alarm.py", lab.accounts["alice"], "--message", message, *called) as alarm:
-        call = await asyncio.wait_for(answer_one(bob), 30)
+        call = await asyncio.wait_for(answer_one(bob), PATIENCE)
         await call.send_digits("2")  # not this one
-        await asyncio.wait_for(call.ended(), 10)
-        call = await asyncio.wait_for(answer_one(dave), 10)
-        async with asyncio.timeout(20):
+        await asyncio.wait_for(call.ended(), PATIENCE)
+        call = await asyncio.wait_for(answer_one(dave), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
             while await level_heard(call, 700.0) < -30.0:
                 pass
         await call.send_digits("1")
-        await asyncio.wait_for(call.ended(), 10)
+        await asyncio.wait_for(call.ended(), PATIENCE)
         assert await alarm.ended() == 0
         assert alarm.printed[-1] == "dave"
         assert any("nobody" in line for line in alarm.printed)

@@ -7,6 +7,7 @@ import signal
 
 from softphone.media.audio import ToneSource
 from tests.support.calling import level_heard
+from tests.support.waiting import PATIENCE
 
 
 async def test_a_caller_hears_what_they_say(lab, account_of, run):
@@ -18,7 +19,7 @@ async def test_a_caller_hears_what_they_say(lab, account_of, run):
             call.audio.play(ToneSource(600.0))
             while not call.audio.statistics.packets_received:
                 await call.audio.read()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while await level_heard(call, 600.0) < -30.0:
                     pass
         await bot.line("alice@127.0.0.1: over")
@@ -34,7 +35,7 @@ async def test_callers_hear_a_bye_when_it_is_stopped(lab, account_of, run):
         call = await alice.dial("bob").answered(timeout=60)
         bot.stop(signal.SIGINT)
         assert await bot.ended() == 0
-        assert (await asyncio.wait_for(call.ended(), 10)).by == "remote"
+        assert (await asyncio.wait_for(call.ended(), PATIENCE)).by == "remote"
 
 
 async def test_a_wrong_account_file_is_said_without_a_traceback(tmp_path, run):

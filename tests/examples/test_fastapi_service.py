@@ -15,6 +15,7 @@ from softphone.events import DigitReceived
 from tests.peers.process import free_port
 from tests.support.calling import next_call
 from tests.support.extra_site import PIPECAT
+from tests.support.waiting import PATIENCE
 
 
 def installed(name):
@@ -66,7 +67,7 @@ async def service(lab, run):
 
 
 async def ringing(service) -> dict[str, object]:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while not (calls := (await service.ask("GET", "/calls"))[1]):  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.05)
     return calls[0]
@@ -79,14 +80,14 @@ async def test_it_calls_and_is_called(service, account_of):
     status, told = await dialing
     assert (status, told["number"], told["security"]) == (201, "alice", "encrypted")
     sending = asyncio.create_task(service.ask("POST", f"/calls/{told['id']}/digits?digits=5"))
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         async for event in call.events():
             if isinstance(event, DigitReceived):
                 assert event.digit == "5"
                 break
     assert (await sending)[0] == 204
     assert (await service.ask("DELETE", f"/calls/{told['id']}"))[0] == 204
-    await asyncio.wait_for(call.ended(), 10)
+    await asyncio.wait_for(call.ended(), PATIENCE)
 
     async with alice.dial("bob") as outgoing:
         waiting = await ringing(service)
@@ -95,7 +96,7 @@ async def test_it_calls_and_is_called(service, account_of):
         assert (status, told["state"]) == (200, "confirmed")
         call = await outgoing.answered(timeout=60)
         await service.ask("DELETE", f"/calls/{waiting['id']}")
-        await asyncio.wait_for(call.ended(), 10)
+        await asyncio.wait_for(call.ended(), PATIENCE)
 
 
 async def test_header_fields_of_a_request_go_through_the_same_door(service, account_of):

@@ -6,6 +6,7 @@ import asyncio
 
 from softphone.media.audio import tone_level
 from tests.support.sounds import samples, silence, speech
+from tests.support.waiting import PATIENCE
 
 QUIET = -50.0
 BEEP = -20.0
@@ -13,7 +14,7 @@ BEEP = -20.0
 
 async def hears(call, frequency, *, above=None, below=None):
     """Wait until what is heard of a frequency in a fifth of a second is as loud as wanted."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while True:
             heard = await call.audio.read(1600)
             level = tone_level(heard.pcm, frequency, 8000)

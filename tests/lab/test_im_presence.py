@@ -16,6 +16,7 @@ from softphone.phone import Phone
 from softphone.trust import Service, client_context
 from tests.support.certificates import settings
 from tests.support.im_presence import HOME, running_site
+from tests.support.waiting import PATIENCE
 
 HEADER = "<stream:stream xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>"
 REQUIRED = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'><required/></starttls>"
@@ -40,7 +41,7 @@ async def site(tmp_path, entropy):
 async def test_before_tls_nothing_else_is_taken(site, said, condition):
     reader, writer = await asyncio.open_connection(*site.nodes[HOME].xmpp_address)
     writer.write(HEADER.encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         features = (await reader.readuntil(REQUIRED.encode())).decode()
         writer.write(said.encode())
         answer = (await reader.read()).decode()
@@ -52,7 +53,7 @@ async def test_before_tls_nothing_else_is_taken(site, said, condition):
 async def test_a_document_type_is_refused_instead_of_a_stream(site):
     reader, writer = await asyncio.open_connection(*site.nodes[HOME].xmpp_address)
     writer.write(b"<!DOCTYPE a>")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         answer = (await reader.read()).decode()
     writer.close()
     assert "<policy-violation " in answer
@@ -73,7 +74,7 @@ async def test_credentials_that_are_none_are_refused_and_end_the_stream(
 ):
     reader, writer = await asyncio.open_connection(*site.nodes[HOME].xmpp_address)
     writer.write(f"{HEADER}<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>".encode())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         await reader.readuntil(b"<proceed xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>")
         await writer.start_tls(client_context(settings(tmp_path, None)))
         auth = f"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>{shown}"

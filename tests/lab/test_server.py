@@ -17,6 +17,7 @@ from softphone.phone import Phone
 from softphone.sans_io import Transport
 from softphone.security import KeyMaterial
 from tests.support.calling import account_of, level_heard
+from tests.support.waiting import PATIENCE
 
 
 def request(method, user, uri="sip:127.0.0.1", **fields):
@@ -39,7 +40,7 @@ async def answer(lab, data):
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(client, data)
         while True:
-            heard = await asyncio.wait_for(loop.sock_recv(client, 65536), 5)
+            heard = await asyncio.wait_for(loop.sock_recv(client, 65536), PATIENCE)
             status = int(heard.split()[1])
             if status >= 200:
                 return status
@@ -126,7 +127,7 @@ async def test_strangers_get_a_final_answer(lab, data, status):
 
 async def test_nonsense_on_every_port_changes_nothing(lab, phone, caplog):
     alice = await account_of(lab, phone, "alice")
-    call = await alice.dial("601").answered(timeout=5)
+    call = await alice.dial("601").answered(timeout=PATIENCE)
     chance = random.Random(7)
     good = request("INVITE", "carol", "sip:600@127.0.0.1")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
@@ -173,14 +174,14 @@ async def test_another_loopback_address_serves_as_well(tmp_path):
     config = LabConfig(host="127.0.0.9")
     async with LabServer(tmp_path, config) as lab, Phone() as phone:
         alice = await account_of(lab, phone, "alice")
-        call = await alice.dial("601").answered(timeout=5)
+        call = await alice.dial("601").answered(timeout=PATIENCE)
         assert await level_heard(call, 440.0) > -20
 
 
 async def test_a_lab_that_does_not_vouch_gives_no_lock(tmp_path):
     async with LabServer(tmp_path, LabConfig(vouches=False)) as lab, Phone() as phone:
         alice = await account_of(lab, phone, "alice")
-        call = await alice.dial("601").answered(timeout=5)
+        call = await alice.dial("601").answered(timeout=PATIENCE)
         assert not call.security.lock
         assert [shortfall.code.value for shortfall in call.security.shortfalls] == [
             "far_end_unknown"

@@ -11,6 +11,7 @@ from softphone.monitoring import CallTracer
 from softphone.phone import Phone
 from tests.support.calling import connect, eventually
 from tests.support.direct import address_of, clear
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -57,7 +58,7 @@ async def test_a_call_that_fails_is_an_error(exporter):
         with CallTracer(phone, exporter.provider):
             outgoing = alice.dial("sip:nobody@127.0.0.1:9;transport=tcp")
             with pytest.raises(Exception):  # noqa: B017, PT011 - nobody listens at that port
-                await outgoing.answered(timeout=10)
+                await outgoing.answered(timeout=PATIENCE)
             bob = await phone.register(clear("bob"))
             outgoing = alice.dial(address_of(bob))
             await outgoing.start()

@@ -15,6 +15,7 @@ from softphone.errors import ConfigurationError, SingleSignOnError
 from softphone.oauth import FileTokenStore, KeyringTokenStore, Token, token_store
 from softphone.oauth.token import encode_token
 from softphone.security import KeyMaterial
+from tests.support.waiting import PATIENCE
 
 TOKEN = Token(KeyMaterial(b"an-access-token"), KeyMaterial(b"a-refresh-token"), 5.0, 60.0)
 
@@ -134,7 +135,7 @@ async def test_who_stops_waiting_for_the_lock_leaves_none_behind(place):
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
-    async with asyncio.timeout(5), first.locked():
+    async with asyncio.timeout(PATIENCE), first.locked():
         pass
 
 

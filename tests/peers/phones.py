@@ -11,6 +11,7 @@ from softphone.events import RegistrationState
 from softphone.media.audio import PcmRing, tone_level
 from softphone.sans_io import Flow
 from softphone.security import KeyMaterial
+from tests.support.waiting import PATIENCE
 
 AUDIBLE_DBM0 = -30.0
 
@@ -89,7 +90,7 @@ async def level_heard(call, frequency: float, *, settle: int = 2400) -> float:
     ring = PcmRing(8000, seconds=2.0)
     call.audio.record(ring)
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await ring.read_exactly(settle)
             return tone_level(await ring.read_exactly(4000), frequency, 8000)
     finally:

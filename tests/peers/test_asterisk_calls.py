@@ -199,7 +199,7 @@ async def test_softphone_call_to_the_echo_over_tls(
         *(sys.executable, "-m", "softphone", *map(str, arguments), "--json"),
         stdout=asyncio.subprocess.PIPE,
     )
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         output, _ = await process.communicate()
     summary = json.loads(output.splitlines()[-1])
     print(json.dumps(summary))
@@ -280,7 +280,7 @@ async def test_early_media_is_heard_under_srtp(line_of):
 async def test_an_incoming_call_is_answered_under_srtp(asterisk, line_of):
     line = await line_of("heidi")
     await asyncio.to_thread(asterisk.originate_extension, "heidi", "601")
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         incoming = await anext(line.incoming())
         incoming.ring()
         call = await incoming.answer()
@@ -299,9 +299,9 @@ async def test_two_phones_talk_through_the_bridge(line_of):
         incoming.ring()
         return await incoming.answer()
 
-    async with asyncio.timeout(20), outgoing:
+    async with asyncio.timeout(PATIENCE), outgoing:
         attending = asyncio.create_task(attend())
-        call = await outgoing.answered(timeout=15)
+        call = await outgoing.answered(timeout=PATIENCE)
         other = await attending
         call.audio.play(ToneSource(440.0))
         other.audio.play(ToneSource(660.0))
@@ -342,7 +342,7 @@ async def test_our_early_media_goes_through_the_bridge_under_srtp(
             pass
         assert incoming.state is outgoing.state is CallState.EARLY
         answering = asyncio.create_task(incoming.answer())
-        call = await outgoing.answered(timeout=15)
+        call = await outgoing.answered(timeout=PATIENCE)
         theirs = await answering
         assert await hears_soon(call, 660.0)
         assert theirs.audio.statistics.authentication_failures == 0
@@ -386,7 +386,7 @@ async def test_a_blind_transfer(asterisk, line_of):
     outgoing = alice.dial("judy")
     async with asyncio.timeout(40), outgoing:
         answering = asyncio.create_task(anext(judy.incoming()))
-        waiting = asyncio.create_task(outgoing.answered(timeout=15))
+        waiting = asyncio.create_task(outgoing.answered(timeout=PATIENCE))
         incoming = await answering
         theirs = await incoming.answer()
         call = await waiting
@@ -403,7 +403,7 @@ async def test_an_attended_transfer(line_of):
     outgoing = alice.dial("karl")
     async with asyncio.timeout(40), outgoing:
         answering = asyncio.create_task(anext(karl.incoming()))
-        waiting = asyncio.create_task(outgoing.answered(timeout=15))
+        waiting = asyncio.create_task(outgoing.answered(timeout=PATIENCE))
         theirs = await (await answering).answer()
         call = await waiting
         await bridged(call, theirs)
@@ -443,7 +443,7 @@ async def test_digits_go_both_ways(line_of):
         call = await outgoing.answered(timeout=PATIENCE)
         await call.send_digits("1*9#"[:3] + "5")
         got = []
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             async for event in call.events():
                 if isinstance(event, DigitReceived):
                     got.append(event.digit)
@@ -462,7 +462,7 @@ async def test_a_call_that_asterisk_ends_is_ended_by_the_far_end(line_of):
     line = await line_of("alice")
     async with line.dial("610") as outgoing:
         call = await outgoing.answered(timeout=PATIENCE)
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             assert (await call.ended()).by is EndedBy.REMOTE
 
 
@@ -497,7 +497,7 @@ async def test_an_asterisk_that_was_away_is_registered_with_within_seconds(
 ):
     line = await line_of("alice", pbx=asterisk_of_its_own)
     await asyncio.to_thread(asterisk_of_its_own.stop)
-    await asyncio.wait_for(attempts_failed(line, 4), 30)
+    await asyncio.wait_for(attempts_failed(line, 4), PATIENCE)
     await asyncio.to_thread(asterisk_of_its_own.start)
     # Four attempts take 3 to 8 seconds, and the next comes 4 to 8 seconds after them.
     await registered_again(line, within=15)

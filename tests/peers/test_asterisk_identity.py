@@ -17,6 +17,7 @@ from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from tests.peers.phones import Wire, account, hears_soon
 from tests.support.stir import Repository, StirAuthority, spc
+from tests.support.waiting import PATIENCE
 
 NUMBER = "15550101003"
 
@@ -53,7 +54,7 @@ def line_of(asterisk, authority, client_certificate, phone):
 
 async def change_of(call, name: str) -> PeerChanged:
     """The event that the far end has this name."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         async for event in call.events():
             if isinstance(event, PeerChanged) and event.name == name:
                 return event
@@ -89,13 +90,13 @@ async def test_the_name_follows_a_transfer_as_asterisk_tells_it(line_of, wire, c
         answering(third) as second,
         mine.dial(callee) as outgoing,
     ):
-        call = await outgoing.answered(timeout=30)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert call.peer.uri.user in ("2001", "2002")
         assert call.peer.display_name == callee.capitalize()
         wire.messages.clear()
         call.audio.play(ToneSource(440.0))
         assert await hears_soon(await first, 440.0)  # from now on Asterisk has bridged them
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             with suppress(CallError):
                 await (await first).transfer("ruth")
             await second
@@ -112,7 +113,7 @@ async def test_the_name_is_that_of_who_picks_the_call_up(line_of):
     calls = theirs.incoming()
     async with mine.dial("paul") as outgoing:
         await outgoing.start()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             ringing = await anext(calls)
             ringing.ring()
             async with third.dial("*8paul") as pickup:
@@ -126,7 +127,7 @@ async def test_the_name_is_that_of_who_picks_the_call_up(line_of):
 async def test_in_clear_asterisks_names_change_nothing(line_of, wire):
     mine, theirs = await line_of("saul", "udp"), await line_of("paul")
     async with answering(theirs), mine.dial("paul") as outgoing:
-        call = await outgoing.answered(timeout=30)
+        call = await outgoing.answered(timeout=PATIENCE)
         assert any("P-Asserted-Identity: " in text for sent, text in wire.messages if not sent)
         assert (call.peer.uri.user, call.peer.display_name) == ("paul", None)
 
@@ -147,7 +148,7 @@ async def test_a_number_that_asterisk_signs_is_attested(asterisk, line_of, tmp_p
         for number, level in ((NUMBER, "A"), ("15550101004", "B"), ("15550101005", None)):
             async with caller.dial(f"signed-{number}") as outgoing:
                 await outgoing.start()
-                async with asyncio.timeout(30):
+                async with asyncio.timeout(PATIENCE):
                     incoming = await anext(calls)
                 found = await incoming.attested()
                 assert (found.level, incoming.peer.uri.user) == (level, number), found

@@ -299,7 +299,7 @@ async def softphone(*arguments):
 
 async def ending(process):
     """The exit code and the last object that the command line printed."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         output, _ = await process.communicate()
     lines = [json.loads(line) for line in output.splitlines()]
     return process.returncode, lines[-1]
@@ -340,7 +340,7 @@ async def test_softphone_call_fails_where_it_has_no_srtp(baresip, account_file):
 async def test_softphone_answer_takes_its_call_or_refuses_it(baresip, account_file, encryption):
     robot = await asyncio.to_thread(baresip, encryption=encryption)
     process = await softphone("answer", "--account", account_file(), "--duration", "1")
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         ready = json.loads(await process.stdout.readline())
     assert ready["event"] == "listening"
     robot.dial(f"sip:desk@{ready['address'].removeprefix('tls:')};transport=tls")

@@ -14,6 +14,7 @@ from softphone.phone import Phone
 from tests.docs.test_blocks import PROJECT, blocks_of
 from tests.peers.chat import World, heard, jid, sees
 from tests.peers.prosody import PASSWORD
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.peer("prosody")
 
@@ -56,7 +57,7 @@ async def test_the_bot_answers_messages_and_calls(prosody, authority, tmp_path):
             assert (answer.body, answer.security.sign) == ("You said: hello?", "key")
             async with Phone() as phone:
                 account = await phone.register(load_account(lab.accounts["alice"]).config)
-                async with await account.dial("bob").answered(timeout=15) as call:
+                async with await account.dial("bob").answered(timeout=PATIENCE) as call:
                     ring = PcmRing(8000, seconds=2.0)
                     call.audio.record(ring)
                     await ring.read_exactly(4000)

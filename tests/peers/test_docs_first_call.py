@@ -10,6 +10,7 @@ import pytest
 from softphone import Phone, SecurityLevel, load_account
 from tests.docs.test_blocks import PROJECT, blocks_of
 from tests.peers.asterisk import Asterisk
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.peer("asterisk")
 
@@ -62,7 +63,7 @@ async def test_the_page_leads_to_an_encrypted_call(asterisk_of_the_page, tmp_pat
     async with Phone() as phone:
         alice = await phone.register(load_account(tmp_path / "alice.toml").config)
         async with alice.dial("600") as outgoing:
-            call = await outgoing.answered(timeout=10)
+            call = await outgoing.answered(timeout=PATIENCE)
             call.security.require(SecurityLevel.ENCRYPTED)
             while not call.audio.statistics.packets_received:
                 await call.audio.read(160)

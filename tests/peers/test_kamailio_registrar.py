@@ -88,7 +88,7 @@ async def connected(caller, callee, target):
     """A call from one line to another: both ends of it."""
     attending = attend(callee)
     try:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE):
             call = await caller.account.dial(target).answered(timeout=PATIENCE)
             return call, await attending
     finally:
@@ -206,7 +206,7 @@ async def test_a_call_through_the_proxy_is_keyed_end_to_end(line_of, suite):
 async def test_both_contacts_ring_one_answers_and_the_other_is_canceled(line_of):
     caller = await line_of("fork-a")
     desk, mobile = await line_of("fork-b"), await line_of("fork-b")
-    async with asyncio.timeout(20), caller.account.dial("fork-b") as outgoing:
+    async with asyncio.timeout(PATIENCE), caller.account.dial("fork-b") as outgoing:
         at_desk, at_mobile = await asyncio.gather(
             anext(desk.account.incoming()), anext(mobile.account.incoming())
         )
@@ -251,8 +251,8 @@ async def served_by(caller, lines, target):
     before = [len(line.wire.received("INVITE")) for line in lines]
     attending = [attend(line) for line in lines]
     try:
-        async with asyncio.timeout(25), caller.account.dial(target) as outgoing:
-            await outgoing.answered(timeout=20)
+        async with asyncio.timeout(PATIENCE), caller.account.dial(target) as outgoing:
+            await outgoing.answered(timeout=PATIENCE)
             done, _ = await asyncio.wait(attending, return_when=asyncio.FIRST_COMPLETED)
         assert len(done) == 1
         served = attending.index(done.pop())
@@ -361,7 +361,7 @@ async def test_rtpengine_brings_a_call_in_clear_to_us_under_gcm(
     line = await line_of("from-robot")
     attending = attend(line)
     robot.dial("sip:from-robot@127.0.0.1")
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         call = await attending
     async with call:
         assert call.audio.security.suite is CryptoSuite.AEAD_AES_256_GCM

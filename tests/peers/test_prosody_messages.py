@@ -15,6 +15,7 @@ from tests.messaging.delivery.test_message_processor import Hook
 from tests.peers.chat import World, heard, jid, sees, until
 from tests.peers.prosody import DOMAIN, ROOMS
 from tests.peers.prosody.server import Shape
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.peer("prosody")
 
@@ -83,7 +84,7 @@ async def test_presence_says_that_we_are_on_the_phone(prosody, world):
         account = await phone.register(load_account(lab.accounts["alice"]).config)
         assert messages.presence(jid("user24")).show is Availability.AVAILABLE
         async with account.dial("600") as outgoing:
-            call = await outgoing.answered(timeout=10)
+            call = await outgoing.answered(timeout=PATIENCE)
             await until(lambda: messages.presence(jid("user24")).show is Availability.DND)
             assert messages.presence(jid("user24")).status == "On the phone"
             call.hangup()

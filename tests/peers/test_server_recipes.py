@@ -22,6 +22,7 @@ from tests.docs.test_blocks import PROJECT
 from tests.peers.asterisk import Asterisk
 from tests.peers.process import LOOPBACK, PeerProcess, accepts, free_port
 from tests.support.calling import answer_one, level_heard
+from tests.support.waiting import PATIENCE
 
 SERVERS = PROJECT / "examples" / "servers"
 ADDRESS = "192.0.2.10"
@@ -43,18 +44,18 @@ async def speak(caller, callee, target):
     """A call between two accounts by the server, encrypted and heard by both."""
     answering = asyncio.create_task(answer_one(callee))
     async with caller.dial(target) as outgoing:
-        call = await outgoing.answered(timeout=20)
+        call = await outgoing.answered(timeout=PATIENCE)
         other = await answering
         for end in (call, other):
             end.security.require(SecurityLevel.ENCRYPTED)
         call.audio.play(ToneSource(500.0))
         other.audio.play(ToneSource(900.0))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             while await level_heard(other, 500.0) < -30.0 or await level_heard(call, 900.0) < -30.0:
                 pass
         await call.hold()
         await call.resume()
-    await asyncio.wait_for(other.ended(), 10)
+    await asyncio.wait_for(other.ended(), PATIENCE)
 
 
 class AsteriskOfTheRecipe(Asterisk):

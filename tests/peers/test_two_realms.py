@@ -13,6 +13,7 @@ from softphone.phone import Phone
 from softphone.security import KeyMaterial
 from tests.peers.kamailio.front_proxy import NONCE_EXPIRE, FrontProxy
 from tests.peers.phones import Wire, account
+from tests.support.waiting import PATIENCE
 
 FRONT = CredentialConfig("erin", KeyMaterial(b"erin-at-the-front"), realms=("front.test",))
 
@@ -43,7 +44,7 @@ def realms(message):
 
 async def echoed(line):
     """A call that Asterisk answers."""
-    call = await line.dial("600").answered(timeout=10)
+    call = await line.dial("600").answered(timeout=PATIENCE)
     call.hangup()
     await call.ended()
 
@@ -51,7 +52,7 @@ async def echoed(line):
 @pytest.mark.feature("proxy authentication")
 async def test_each_realm_is_answered_once_and_in_its_turn(front, authority):
     wire = Wire()
-    async with Phone(tap=wire) as phone, asyncio.timeout(30):
+    async with Phone(tap=wire) as phone, asyncio.timeout(PATIENCE):
         line = await phone.register(erin(front, authority, FRONT))
         assert [realms(one) for one in wire.sent("REGISTER")] == [[], ["asterisk"]]
         await echoed(line)
@@ -76,10 +77,10 @@ async def test_each_realm_is_answered_once_and_in_its_turn(front, authority):
 @pytest.mark.feature("proxy authentication")
 async def test_a_realm_in_front_that_is_not_listed_is_not_answered(front, authority):
     wire = Wire()
-    async with Phone(tap=wire) as phone, asyncio.timeout(30):
+    async with Phone(tap=wire) as phone, asyncio.timeout(PATIENCE):
         line = await phone.register(erin(front, authority))
         with pytest.raises(CallError) as caught:
-            await line.dial("600").answered(timeout=10)
+            await line.dial("600").answered(timeout=PATIENCE)
         assert caught.value.status == 407
         assert "'front.test'" in str(caught.value)
         assert [realms(one) for one in wire.sent("INVITE")] == [[]]

@@ -39,7 +39,7 @@ class Screen:
 
     async def pictures(self, count: int) -> list[np.ndarray]:
         """The first so many."""
-        async with asyncio.timeout(25):
+        async with asyncio.timeout(PATIENCE):
             while len(self.blocks) < count:
                 self._came.clear()
                 await self._came.wait()

@@ -19,6 +19,7 @@ from softphone.phone.messaging import (
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TrustStore
 from tests.support.chat import ALICE, NO_TLS, config
+from tests.support.waiting import PATIENCE
 
 
 async def test_an_account_without_authorities_believes_the_phone_s(tmp_path, entropy):
@@ -62,7 +63,7 @@ async def test_presence_says_when_there_is_a_call():
     await messages.news.wait()
     messages.news.clear()
     busy = False
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await messages.news.wait()
     telling.cancel()
     assert messages.shown == [(Availability.DND, ON_THE_PHONE), (Availability.AVAILABLE, "")]

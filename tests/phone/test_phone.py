@@ -19,6 +19,7 @@ from softphone.phone import Phone
 from softphone.preloading import preload
 from softphone.security import SecurityPolicy
 from softphone.trust import TrustStore
+from tests.support.waiting import PATIENCE
 
 
 def listening(user, **changes):
@@ -111,7 +112,7 @@ async def test_an_account_of_a_phone_that_was_left_says_that_it_is_closed(tmp_pa
         account = await phone.register(config)
         await phone.close(account)
         with pytest.raises(LocalProtocolError, match=r"the account is closed: .* its phone"):
-            await account.dial("600").answered(timeout=5)
+            await account.dial("600").answered(timeout=PATIENCE)
         with pytest.raises(LocalProtocolError, match=r"the account is closed: .* its phone"):
             await account.send_message("bob", "hello")
         assert account.calls == ()

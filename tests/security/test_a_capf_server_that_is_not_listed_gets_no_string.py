@@ -22,6 +22,7 @@ from tests.support.cluster import (
     signed,
     web,
 )
+from tests.support.waiting import PATIENCE
 
 SENTENCE = r"is in no trust list that is held|as TFTP, and not as CAPF"
 """What the person in front of it is told."""
@@ -88,7 +89,7 @@ async def test_the_one_that_is_listed_does(tmp_path):
     """So that the test above sees what would be sent."""
     async with Server(capf(), tmp_path) as server:
         booting = asyncio.ensure_future(boot(server, tmp_path / "store"))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while STRING not in server.heard:  # noqa: ASYNC110 - it has no event
                 await asyncio.sleep(0.01)
         booting.cancel()

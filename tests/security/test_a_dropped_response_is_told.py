@@ -17,6 +17,7 @@ from softphone.events import CallRinging
 from softphone.phone import Phone
 from softphone.sip.message import parse_datagram
 from tests.support.direct import clear
+from tests.support.waiting import PATIENCE
 
 LONG = ", ".join(f"<sip:u{number}@192.0.2.9>" for number in range(400))
 UNREADABLE = {
@@ -42,7 +43,7 @@ async def dropped(caplog, callee, line: str, *, answers: int = 1, by=None) -> li
         host, port = callee.getsockname()
         async with alice.dial(f"sip:bob@{host}:{port}") as outgoing:
             loop = asyncio.get_running_loop()
-            data, source = await asyncio.wait_for(loop.sock_recvfrom(callee, 65535), 5)
+            data, source = await asyncio.wait_for(loop.sock_recvfrom(callee, 65535), PATIENCE)
             invite = parse_datagram(data)
             answer = invite.response(302, to_tag="far", headers=[]).encode()
             head = answer.partition(b"\r\n\r\n")[0]

@@ -55,7 +55,7 @@ def test_the_command_says_so(tmp_path, command):
         preexec_fn=_little_memory,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert ended.returncode == 2, ended.stderr
@@ -69,7 +69,7 @@ def test_an_empty_authentication_string_is_a_usage_error(tmp_path):
         [sys.executable, "-m", "softphone", *arguments, "--store", str(tmp_path)],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert ended.returncode == 2

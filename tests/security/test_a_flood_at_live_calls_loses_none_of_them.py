@@ -18,6 +18,7 @@ from softphone.phone import Phone
 from softphone.sans_io import Transport
 from tests.support.hostile import Eavesdropper, malformed, variations
 from tests.support.recorder import until
+from tests.support.waiting import PATIENCE
 
 CALLS = 4
 MESSAGES = 10_000
@@ -58,7 +59,7 @@ async def test_no_call_is_lost_and_no_latch_moves(tmp_path):
     heard = Eavesdropper()
     async with LabServer(tmp_path, LabConfig()) as lab, Phone(tap=heard) as phone:
         account = await phone.register(load_account(lab.accounts["alice"]).config)
-        calls = [await account.dial("601").answered(timeout=20) for _ in range(CALLS)]
+        calls = [await account.dial("601").answered(timeout=PATIENCE) for _ in range(CALLS)]
         await until(lambda: all(call.audio.statistics.packets_received > 10 for call in calls))
         moves = []
         for call in calls:

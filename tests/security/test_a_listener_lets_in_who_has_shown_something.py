@@ -30,6 +30,7 @@ from softphone.security import (
 )
 from tests.support.calling import connect, eventually
 from tests.support.certificates import alice, authority, foreign, mallory, server
+from tests.support.waiting import PATIENCE
 
 CHALLENGE = ChallengeConfig((CallerConfig("trunk", KeyMaterial(b"a secret")),), realm="pbx")
 NOT_SECURE = PolicyConfig(minimum=SecurityLevel.NOT_SECURE)
@@ -87,7 +88,7 @@ async def status_of(phone, config):
     """The status that refuses a call."""
     account = await phone.register(config)
     with pytest.raises(CallError) as caught:
-        await account.dial("sip:us@pbx.test").answered(timeout=10)
+        await account.dial("sip:us@pbx.test").answered(timeout=PATIENCE)
     return caught.value.status
 
 
@@ -130,7 +131,7 @@ async def test_a_bad_certificate_is_refused_where_none_is_needed(phone, tmp_path
     ours = await phone.register(listener(tmp_path, challenge=CHALLENGE))
     config = caller(tmp_path, ours, shown=mallory(), password=b"a secret")
     with pytest.raises(SoftphoneError):
-        await (await phone.register(config)).dial("sip:us@pbx.test").answered(timeout=10)
+        await (await phone.register(config)).dial("sip:us@pbx.test").answered(timeout=PATIENCE)
     assert ours._driver.counters["refused"] == 1
     assert "accepted" not in ours._driver.counters
 
@@ -189,7 +190,7 @@ async def test_whoever_knows_the_tags_changes_nothing_without_the_digest(phone, 
     for method in ("BYE", "INVITE", "UPDATE", "REFER"):
         tags = (dialog.remote.tag, dialog.local.tag, dialog.call_id)
         writer.write(request(method, *tags, cseq=900))
-        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
         assert answer.startswith(b"SIP/2.0 401 "), answer
     writer.close()
     assert answered.state is CallState.CONFIRMED
@@ -231,7 +232,7 @@ async def asked(folder, to, shown=None):
         return b""
     try:
         writer.write(request("INVITE"))
-        return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+        return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)
     except (ssl.SSLError, ConnectionError, asyncio.IncompleteReadError):
         return b""
     finally:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.peers.process import free_port
 from tests.support import fips
+from tests.support.waiting import PATIENCE
 
 HOST = "127.0.0.1"
 
@@ -120,7 +121,7 @@ class Server:
 
     def wait(self) -> None:
         """Wait until it listens."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             assert self.process.poll() is None, "the server has ended"
             with socket.socket() as probe:
@@ -132,7 +133,7 @@ class Server:
     def stop(self) -> bytes:
         """End it; gives what it was sent."""
         self.process.terminate()
-        return self.process.communicate(timeout=10)[0]
+        return self.process.communicate(timeout=PATIENCE)[0]
 
 
 def play(folder: Path, *, on: bool) -> tuple[dict[str, list], dict[str, bytes]]:

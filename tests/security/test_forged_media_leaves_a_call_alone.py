@@ -17,6 +17,7 @@ from softphone.media.engine.sockets import MediaSockets
 from softphone.net.datagrams import decode_address
 from softphone.phone import Phone
 from tests.support.recorder import until
+from tests.support.waiting import PATIENCE
 
 HOST = "127.0.0.1"
 ROUNDS = 10
@@ -70,7 +71,7 @@ async def level_heard(call):
 async def test_the_call_goes_on_with_its_keys_its_digits_and_its_sound(tmp_path, wire):
     async with LabServer(tmp_path, LabConfig()) as lab, Phone() as phone:
         account = await phone.register(load_account(lab.accounts["alice"]).config)
-        call = await account.dial("601").answered(timeout=5)
+        call = await account.dial("601").answered(timeout=PATIENCE)
         security = call.security
         before = await level_heard(call)
         assert before > AUDIBLE_DBM0

@@ -48,7 +48,7 @@ async def test_calls_that_one_address_leaves_unanswered_keep_no_other_caller_out
                 stranger.sendto(invite(number), bob.listening[1:])
             refused = set()  # by branch: a refusal may be repeated
             while len(refused) < MAXIMUM_WAITING + 10 - MAXIMUM_WAITING_PER_SOURCE:
-                answer = await asyncio.wait_for(loop.sock_recv(stranger, 65535), 5)
+                answer = await asyncio.wait_for(loop.sock_recv(stranger, 65535), PATIENCE)
                 if answer.startswith(b"SIP/2.0 486"):
                     refused.add(answer.partition(b"branch=")[2].partition(b";")[0])
             async with alice.dial(address_of(bob)) as dialed:

@@ -20,6 +20,7 @@ from softphone.lab import LabServer
 from softphone.phone import Phone
 from softphone.security import KeyMaterial, SrtpPolicy
 from tests.support.log_search import SEARCH, LogSearch
+from tests.support.waiting import PATIENCE
 
 KEY = re.compile(rb"inline:([A-Za-z0-9+/=]+)")
 RESPONSE = re.compile(rb'[ ,]response="?([0-9a-f]{32,})')
@@ -72,7 +73,7 @@ async def test_secrets_stay_where_they_belong(tmp_path, caplog):
         account = await phone.register(carol)
         alice = await phone.register(load_account(lab.accounts["alice"]).config)
         async with alice.dial("600") as outgoing:
-            call = await outgoing.answered(timeout=5)
+            call = await outgoing.answered(timeout=PATIENCE)
             await call.send_digits("5927")
             await call.send_digits("8", method="info")
             await call.hold()

@@ -18,6 +18,7 @@ from softphone.events import MessageReceived, MessageWaiting
 from softphone.lab import LabServer
 from softphone.phone import Phone
 from tests.support.direct import clear
+from tests.support.waiting import PATIENCE, patiently
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs all of 127.0.0.0/8")
 
@@ -46,7 +47,7 @@ def request(method, number, body="", kind="application/sdp"):
 async def answer_to(stranger, data, phone):
     stranger.sendto(data, phone)
     while True:
-        answer = await asyncio.wait_for(asyncio.get_running_loop().sock_recv(stranger, 65535), 2)
+        answer = await patiently(asyncio.get_running_loop().sock_recv(stranger, 65535))
         if not answer.startswith(b"SIP/2.0 1"):
             return answer.split(b" ")[1]
 
@@ -88,10 +89,10 @@ async def test_a_flood_from_the_server_s_address_takes_a_bounded_number_of_media
         # The server is not one source of many: whoever calls comes by it.
         waiting = carol.incoming()
         for _ in range(MAXIMUM_WAITING):
-            await asyncio.wait_for(anext(waiting), 5)
+            await asyncio.wait_for(anext(waiting), PATIENCE)
         alice = await phone.register(load_account(lab.accounts["alice"]).config)
         async with alice.dial("600") as outgoing:
-            await outgoing.answered(timeout=5)
+            await outgoing.answered(timeout=PATIENCE)
 
 
 @pytest.mark.parametrize(("listed", "status"), [((), b"481"), (("127.0.0.2",), b"200")])

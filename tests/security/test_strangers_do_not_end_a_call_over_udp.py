@@ -13,6 +13,7 @@ from softphone.sans_io import Side, Transport
 from softphone.sip import Endpoint
 from softphone.sip.events import FlowClosed, InviteReceived
 from softphone.sip.message import Body
+from tests.support.waiting import PATIENCE
 
 REMEMBERED = 8
 STRANGERS = 40
@@ -60,7 +61,7 @@ class Callee:
 async def receive(sock: socket.socket, start: bytes) -> bytes:
     """The next datagram that begins with `start`."""
     loop = asyncio.get_running_loop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while not (data := await loop.sock_recv(sock, 65536)).startswith(start):
             continue
     return data
@@ -97,7 +98,7 @@ async def test_a_call_outlives_strangers_and_can_be_ended(answered):
                     stranger.bind((f"127.9.0.{number + 1}", 0))
                     stranger.sendto(b"x", where)
                 await asyncio.sleep(0)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 while len(callee.closed) < STRANGERS - REMEMBERED:  # noqa: ASYNC110
                     await asyncio.sleep(0.001)
             assert flow not in callee.closed

@@ -13,6 +13,7 @@ from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Target, Transport
 from tests.support.certificates import alice, server, settings, tls_target
 from tests.support.recorder import Down, Got, Recorder, Up, client_driver, until
+from tests.support.waiting import PATIENCE
 
 GARBAGE = b"OPTIONS sip:x SIP/2.0\r\n\r\n" * 20
 
@@ -98,7 +99,7 @@ async def test_slow_clients_do_not_keep_a_quick_one_out(tmp_path):
         slow = [await asyncio.open_connection(*address) for _ in range(4)]
         for _, writer in slow:
             writer.write(b"\x16\x03\x01\x02\x00\x01")
-        async with asyncio.timeout(4.0):
+        async with asyncio.timeout(PATIENCE):
             await near.open_flow(tls_target(address))
         for _, writer in slow:
             writer.close()

@@ -17,7 +17,7 @@ from softphone.ui import call_list
 from tests.support.calling import answer_one, next_call
 from tests.support.direct import address_of, clear, secure
 from tests.support.phone_page import phone_page
-from tests.support.waiting import patiently, until
+from tests.support.waiting import PATIENCE, patiently, until
 
 
 class Card:
@@ -152,7 +152,7 @@ async def test_the_second_call_holds_the_first_and_both_are_connected():
         requested = await first(far_bob.events(), TransferRequested)
         assert requested.replaces
         answering = asyncio.ensure_future(answer_one(dave))
-        assert await bob.accept_transfer(far_bob).answered(timeout=20)
+        assert await bob.accept_transfer(far_bob).answered(timeout=PATIENCE)
         assert await patiently(transferring) == {}
         await patiently(answering)
         await until(lambda: {each["state"] for each in page.state["calls"]} == {"over"})
@@ -217,11 +217,11 @@ async def test_a_call_that_replaces_ours_is_answered_by_itself():
         await page.post("dial", account=0, target=address_of(bob))
         far = await patiently(answering)
         other = asyncio.ensure_future(answer_one(dave))
-        second = await bob.dial(address_of(dave)).answered(timeout=20)
+        second = await bob.dial(address_of(dave)).answered(timeout=PATIENCE)
         third = await patiently(other)
         moving = asyncio.ensure_future(second.transfer(far))
         await first(third.events(), TransferRequested)
-        assert await dave.accept_transfer(third).answered(timeout=20)
+        assert await dave.accept_transfer(third).answered(timeout=PATIENCE)
         await patiently(moving)
         await until(lambda: [each["state"] for each in page.state["calls"]] == ["up", "over"])
 
@@ -279,7 +279,7 @@ async def test_digits_and_flags_are_checked_in_a_call_and_calls_are_bounded(monk
             assert "true or false" in await page.post("mute", call=number, muted=1)
             assert await page.post("dial", account=0, target="600") == "1 calls at most"
             with pytest.raises(CallError, match="486"):
-                await dave.dial(address_of(ours(page))).answered(timeout=20)
+                await dave.dial(address_of(ours(page))).answered(timeout=PATIENCE)
             await page.post("hangup", call=number)
             await page.until_call("over")
         assert [each["number"] for each in page.state["calls"]] == [3]

@@ -42,6 +42,7 @@ from softphone.voicemail import (
     VoicemailFormat,
 )
 from tests.support.certificates import foreign, server, store
+from tests.support.waiting import PATIENCE
 
 PASSWORD = KeyMaterial(b"a mailbox's password")
 TONE = mu_law_tone(440, 0.5)
@@ -444,7 +445,7 @@ async def test_numbers_are_told_when_message_waiting_hints_at_them(tmp_path, mon
         following = asyncio.ensure_future(anext(changes))
         lab.leave_message("anna", stored(9, priority="Urgent"))
         own.note_message_waiting(MessageWaiting(True, 77, 77))
-        assert await asyncio.wait_for(following, 30) == MailboxCounts(3, 1, 1)
+        assert await asyncio.wait_for(following, PATIENCE) == MailboxCounts(3, 1, 1)
         await changes.aclose()
 
 

@@ -22,6 +22,7 @@ from softphone.media.audio import Cadence, ToneGenerator, tone_level
 from softphone.phone import Phone
 from tests.support import tshark
 from tests.support.calling import next_call
+from tests.support.waiting import PATIENCE
 
 KEYS = ["event", "result", "status", "reason", "security", "audio", "video"]
 
@@ -139,7 +140,7 @@ async def ringing(tmp_path, lab):
                 stderr=asyncio.subprocess.PIPE,
             )
             started.append(process)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 while b'"calling"' not in (line := await process.stdout.readline()):
                     assert line, await process.stderr.read()
             incoming = await next_call(bob)
@@ -155,8 +156,8 @@ async def ringing(tmp_path, lab):
 
 async def canceled(process, incoming):
     """How a call ended that was given up: its exit code and its last object."""
-    out, err = await asyncio.wait_for(process.communicate(), 20)
-    await asyncio.wait_for(incoming.ended, 10)
+    out, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+    await asyncio.wait_for(incoming.ended, PATIENCE)
     assert b" CANCEL " in err
     assert b" 487 " in err
     return process.returncode, json.loads(out.splitlines()[-1])

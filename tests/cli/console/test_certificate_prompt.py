@@ -21,6 +21,7 @@ from softphone.errors import CertificateUnknown, ConfigurationError
 from softphone.trust import load_certificate_file
 from tests.net.stream.test_certificate_prompts import about
 from tests.support.terminal import Terminal
+from tests.support.waiting import PATIENCE
 
 QUESTION = about()
 
@@ -41,7 +42,7 @@ def stranger(lab, tmp_path, monkeypatch):
     return path
 
 
-def seen(terminal, word, process, within=20.0):
+def seen(terminal, word, process, within=PATIENCE):
     """Wait until the terminal has shown a word."""
     until = time.monotonic() + within
     while word not in terminal.look():

@@ -11,6 +11,7 @@ import pytest
 
 from softphone.cli.console.event_loop import VARIABLE, chosen_loop, set_handler
 from softphone.errors import ConfigurationError
+from tests.support.waiting import PATIENCE
 
 
 def test_it_is_asyncios_unless_another_is_named(monkeypatch):
@@ -51,7 +52,7 @@ async def test_a_signal_is_handled_in_the_loop(monkeypatch, able):
     set_handler(loop, signal.SIGTERM, came.set)
     try:
         os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.wait_for(came.wait(), 5)
+        await asyncio.wait_for(came.wait(), PATIENCE)
     finally:
         if able:
             loop.remove_signal_handler(signal.SIGTERM)

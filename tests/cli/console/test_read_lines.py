@@ -6,6 +6,7 @@ import asyncio
 import os
 
 from softphone.cli.console.terminal import read_lines
+from tests.support.waiting import PATIENCE
 
 
 async def read(handle):
@@ -53,7 +54,7 @@ async def test_the_loop_goes_on_after_a_line_of_a_terminal():
     tasks = [asyncio.create_task(tick()), asyncio.create_task(slowly())]
     for number in range(20):
         os.write(controller, b"line %d\n" % number)
-        assert await asyncio.wait_for(heard.get(), 5) == f"line {number}"
+        assert await asyncio.wait_for(heard.get(), PATIENCE) == f"line {number}"
         before = ticks
         for _ in range(20):
             await asyncio.sleep(0)

@@ -16,6 +16,7 @@ from softphone.cli.load.kept_limits import known_limit
 from softphone.errors import SoftphoneError
 from softphone.load import BaseSpec, LoadPlan, LoadResult, UserSpec
 from softphone.load.plan import SippSpec
+from tests.support.waiting import PATIENCE
 
 CALIBRATE = ("load", "calibrate", "--calls", "1", "--most", "2", "--rate", "40", "--duration")
 
@@ -105,5 +106,5 @@ async def test_a_far_end_that_does_not_start_is_told(monkeypatch, tmp_path):
     broken.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(broken))
     with pytest.raises(SoftphoneError, match="did not start"):
-        async with asyncio.timeout(30), _far_end():
+        async with asyncio.timeout(PATIENCE), _far_end():
             pass

@@ -16,6 +16,7 @@ from softphone.media.audio import ToneSource
 from softphone.security import SecurityLevel
 from softphone.sip import NameAddr, SipUri
 from tests.support.calling import account_of, connect, eventually, level_heard, until
+from tests.support.waiting import PATIENCE
 
 ENCRYPTED, CLEAR = SecurityLevel.ENCRYPTED, SecurityLevel.NOT_SECURE
 HUNG_UP = CallEnded(EndedBy.REMOTE)
@@ -223,7 +224,7 @@ async def test_a_user_that_calls_itself_is_two_members():
 async def test_three_parties_may_leave_in_any_order(lab, phone, order):
     accounts = [await account_of(lab, phone, name) for name in ("alice", "bob", "carol")]
     first, second = await connect(accounts[0], accounts[1], "bob")
-    third = await accounts[2].dial("*5alice").answered(timeout=5)
+    third = await accounts[2].dial("*5alice").answered(timeout=PATIENCE)
     calls = dict(zip("abc", (first, second, third), strict=True))
     await until(first, lambda state: not state.lock)
     leaver, stayer, last = order
@@ -233,7 +234,7 @@ async def test_three_parties_may_leave_in_any_order(lab, phone, order):
     calls[stayer].audio.play(ToneSource(700.0))
     assert await level_heard(calls[last], 700.0) > -25
     calls[stayer].hangup()
-    await asyncio.wait_for(calls[last].ended(), 5)
+    await asyncio.wait_for(calls[last].ended(), PATIENCE)
     await eventually(lambda: not lab.calls)
 
 
@@ -243,7 +244,7 @@ async def test_digits_go_through_to_everybody_else(lab, phone):
     await until(first, lambda state: state.lock)
     await first.send_digits("4#")
     heard = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         async for event in second.events():
             if isinstance(event, DigitReceived):
                 heard.append(event.digit)
@@ -255,7 +256,7 @@ async def test_digits_go_through_to_everybody_else(lab, phone):
 async def test_hold_by_a_member_leaves_the_others_talking(lab, phone):
     alice, bob, carol = [await account_of(lab, phone, name) for name in ("alice", "bob", "carol")]
     first, second = await connect(alice, bob, "bob")
-    third = await carol.dial("*5alice").answered(timeout=5)
+    third = await carol.dial("*5alice").answered(timeout=PATIENCE)
     await until(first, lambda state: not state.lock)
     await first.hold()
     second.audio.play(ToneSource(700.0))
@@ -269,7 +270,7 @@ async def test_a_held_phone_hears_of_the_level_and_stays_held(lab, phone):
     first, _ = await connect(alice, bob, "bob")
     await until(first, lambda state: state.lock)
     await first.hold()
-    await carol.dial("*5bob").answered(timeout=5)
+    await carol.dial("*5bob").answered(timeout=PATIENCE)
     await until(first, lambda state: not state.lock)
     assert first.held
     assert not first.audio.direction.receives
@@ -280,7 +281,7 @@ async def test_words_that_cross_a_hold_arrive_after_it(lab, phone):
     first, second = await connect(alice, bob, "bob")
     await until(first, lambda state: state.lock)
     await until(second, lambda state: state.lock)
-    joining = asyncio.create_task(carol.dial("*5alice").answered(timeout=5))
+    joining = asyncio.create_task(carol.dial("*5alice").answered(timeout=PATIENCE))
     for _ in range(3):
         await first.hold()
         await first.resume()

@@ -20,6 +20,7 @@ from tests.support.calling import (
     next_call,
     until,
 )
+from tests.support.waiting import PATIENCE
 
 AUDIBLE = -33.0
 CERTIFICATE = Login(Transport.TLS, certificate=True)
@@ -49,8 +50,8 @@ async def parties(lab, phone, *names, **media):
 async def dialed(caller, callee, target):
     """Both ends of a call to `target` that `callee` takes."""
     answering = asyncio.create_task(answer_one(callee))
-    call = await caller.dial(target).answered(timeout=5)
-    return call, await asyncio.wait_for(answering, 5)
+    call = await caller.dial(target).answered(timeout=PATIENCE)
+    return call, await asyncio.wait_for(answering, PATIENCE)
 
 
 async def secure(lab, *calls):
@@ -98,7 +99,7 @@ async def test_a_caller_who_demands_srtp_is_not_forwarded_into_the_clear(lab, ph
         forwarding = asyncio.create_task(redirecting(bob, "carol"))
     answering = asyncio.create_task(answer_one(carol))
     with pytest.raises(SecurityShortfall, match="SRTP is required"):
-        await alice.dial("bob").answered(timeout=5)
+        await alice.dial("bob").answered(timeout=PATIENCE)
     if way == "302":
         await forwarding
     answering.cancel()
@@ -110,7 +111,7 @@ async def test_forwards_follow_one_another_and_end_at_an_extension(lab, phone):
     alice, _, frank = await parties(lab, phone, "alice", "bob", "frank")
     lab.forward_all("bob", "frank")
     forwarding = asyncio.create_task(redirecting(frank, "nobody", "601"))
-    call = await alice.dial("bob").answered(timeout=5)
+    call = await alice.dial("bob").answered(timeout=PATIENCE)
     await forwarding
     assert await level_heard(call, 440.0) > AUDIBLE
     assert call.security.lock
@@ -125,13 +126,13 @@ async def test_forwards_in_a_circle_end(lab, phone):
 
     forwarding = asyncio.create_task(forward_for_ever())
     with pytest.raises(CallError) as caught:
-        await alice.dial("bob").answered(timeout=5)
+        await alice.dial("bob").answered(timeout=PATIENCE)
     assert caught.value.status == 482
     forwarding.cancel()
     await asyncio.gather(forwarding, return_exceptions=True)
     lab.forward_all("bob", "alice")
     lab.forward_all("alice", "bob")
-    calling = asyncio.create_task(alice.dial("bob").answered(timeout=5))
+    calling = asyncio.create_task(alice.dial("bob").answered(timeout=PATIENCE))
     (await next_call(bob)).reject(486)
     with pytest.raises(Busy):
         await calling
@@ -142,7 +143,7 @@ async def test_a_forward_to_nobody_is_the_end(lab, phone):
     alice, bob = await parties(lab, phone, "alice", "bob")
     forwarding = asyncio.create_task(redirecting(bob, "nobody"))
     with pytest.raises(CallError) as caught:
-        await alice.dial("bob").answered(timeout=5)
+        await alice.dial("bob").answered(timeout=PATIENCE)
     assert caught.value.status == 480
     await forwarding
 
@@ -150,12 +151,12 @@ async def test_a_forward_to_nobody_is_the_end(lab, phone):
 async def test_a_user_forwards_by_dialing_and_its_device_is_told(lab, phone):
     alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
     with pytest.raises(NotFound):
-        await bob.dial("*72nobody").answered(timeout=5)
-    (await bob.dial("*72frank").answered(timeout=5)).hangup()
+        await bob.dial("*72nobody").answered(timeout=PATIENCE)
+    (await bob.dial("*72frank").answered(timeout=PATIENCE)).hangup()
     assert await forwards_told(bob, 2) == ["", "frank"]
     call, _ = await dialed(alice, frank, "bob")
     call.hangup()
-    (await bob.dial("*72").answered(timeout=5)).hangup()
+    (await bob.dial("*72").answered(timeout=PATIENCE)).hangup()
     assert await forwards_told(bob, 3) == ["", "frank", ""]
     await dialed(alice, bob, "bob")
 
@@ -163,7 +164,7 @@ async def test_a_user_forwards_by_dialing_and_its_device_is_told(lab, phone):
 async def forwards_told(account, count):
     """Whom the server has said that all calls go to, from the start, so many times."""
     told = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         async for event in account.events():
             if isinstance(event, RemoteControlRequested) and event.request == "cfwdallupdate":
                 told.append(dict(event.values).get("fwdaddress", ""))
@@ -176,7 +177,7 @@ async def test_a_transfer_follows_a_forward(lab, phone):
     lab.forward_all("frank", "carol")
     call, other = await dialed(alice, bob, "bob")
     answering = asyncio.create_task(answer_one(carol))
-    await asyncio.wait_for(call.transfer("sip:frank@127.0.0.1"), 10)
+    await asyncio.wait_for(call.transfer("sip:frank@127.0.0.1"), PATIENCE)
     await answering
     await until(other, lambda state: state.level is SecurityLevel.NOT_SECURE)
     assert frank is not None
@@ -186,14 +187,14 @@ async def test_a_transfer_follows_a_forward(lab, phone):
 async def test_a_shared_line_is_as_secure_as_the_phone_that_answers(lab, phone, taker, check):
     (alice,) = await parties(lab, phone, "alice", srtp=SrtpPolicy.OPTIONAL)
     both = dict(zip(("bob", "carol"), await parties(lab, phone, "bob", "carol"), strict=True))
-    calling = asyncio.create_task(alice.dial("620").answered(timeout=5))
+    calling = asyncio.create_task(alice.dial("620").answered(timeout=PATIENCE))
     ringing = {name: await next_call(account) for name, account in both.items()}
     for one in ringing.values():
         one.ring()
     end = await ringing.pop(taker).answer()
     call = await calling
     (other,) = ringing.values()
-    ended = await asyncio.wait_for(other.ended, 5)
+    ended = await asyncio.wait_for(other.ended, PATIENCE)
     assert (ended.by, ended.status) == (EndedBy.REMOTE, 200)
     assert ended.reason == "Call completed elsewhere"
     await check(lab, call, end)
@@ -204,7 +205,7 @@ async def test_a_shared_line_is_as_secure_as_the_phone_that_answers(lab, phone, 
 
 async def test_one_phone_of_a_shared_line_that_refuses_leaves_the_other_ringing(lab, phone):
     alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
-    calling = asyncio.create_task(alice.dial("621").answered(timeout=5))
+    calling = asyncio.create_task(alice.dial("621").answered(timeout=PATIENCE))
     (await next_call(bob)).reject(603)
     end = await (await next_call(frank)).answer()
     await secure(lab, await calling, end)
@@ -212,7 +213,7 @@ async def test_one_phone_of_a_shared_line_that_refuses_leaves_the_other_ringing(
 
 async def test_a_shared_line_that_all_refuse_has_the_best_of_the_refusals(lab, phone):
     alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
-    calling = asyncio.create_task(alice.dial("621").answered(timeout=5))
+    calling = asyncio.create_task(alice.dial("621").answered(timeout=PATIENCE))
     (await next_call(bob)).reject(500, "on fire")
     (await next_call(frank)).reject(486, "in a meeting")
     with pytest.raises(Busy) as caught:
@@ -226,7 +227,7 @@ async def test_a_caller_who_gives_up_ends_the_ringing_of_a_whole_line(lab, phone
     async with alice.dial("621"):
         ringing = [await next_call(one) for one in (bob, frank)]
     for one in ringing:
-        await asyncio.wait_for(one.ended, 5)
+        await asyncio.wait_for(one.ended, PATIENCE)
     await eventually(lambda: not lab.calls)
 
 

@@ -14,6 +14,7 @@ from softphone.phone import Phone
 from softphone.sans_io import Transport
 from softphone.sip import NameAddr
 from tests.support.calling import account_of, connect
+from tests.support.waiting import PATIENCE
 
 NAMES = ("alice", "bob", "mallory", "frank")
 CERTIFICATE = Login(Transport.TLS, certificate=True)
@@ -40,7 +41,7 @@ def tags(call):
 async def test_an_invite_that_would_replace_anothers_call_is_forbidden(world):
     outgoing = world.mallory.dial("600", replaces=tags(world.victim))
     with pytest.raises(CallError) as caught:
-        await outgoing.answered(timeout=5)
+        await outgoing.answered(timeout=PATIENCE)
     assert caught.value.status == 403
     assert world.victim.state is world.other.state is CallState.CONFIRMED
 
@@ -49,13 +50,13 @@ async def test_a_transfer_that_would_take_anothers_call_is_forbidden(world):
     value = tags(world.victim).replace(";", "%3B").replace("=", "%3D")
     refer_to = NameAddr.parse(f"<sip:bob@127.0.0.1?Replaces={value}>")
     with pytest.raises(CallError) as caught:
-        await asyncio.wait_for(world.own._leg.transfer(refer_to), 5)
+        await asyncio.wait_for(world.own._leg.transfer(refer_to), PATIENCE)
     assert caught.value.status == 403
     for call in (world.victim, world.other, world.own, world.friend):
         assert call.state is CallState.CONFIRMED
 
 
 async def test_a_call_of_ones_own_is_replaced(world):
-    call = await world.mallory.dial("600", replaces=tags(world.own)).answered(timeout=5)
-    await asyncio.wait_for(world.own.ended(), 5)
+    call = await world.mallory.dial("600", replaces=tags(world.own)).answered(timeout=PATIENCE)
+    await asyncio.wait_for(world.own.ended(), PATIENCE)
     assert call.state is CallState.CONFIRMED

@@ -17,6 +17,7 @@ from softphone.phone import Phone
 from softphone.sans_io import Transport
 from softphone.security import SecurityLevel, SrtpPolicy
 from tests.support.calling import account_of, connect, level_heard, until
+from tests.support.waiting import PATIENCE
 
 CERTIFICATE = Login(Transport.TLS, certificate=True)
 USERS = (
@@ -54,7 +55,7 @@ async def two_calls(lab, phone, third):
 async def test_the_calls_are_joined_and_the_consulting_one_ends(lab, phone):
     first, bobs, second, erins = await two_calls(lab, phone, "erin")
     await first.confer(second)
-    await asyncio.wait_for(second.ended(), 5)
+    await asyncio.wait_for(second.ended(), PATIENCE)
     for call in (first, bobs, erins):
         assert call.state is CallState.CONFIRMED
         await until(call, lambda state: state.lock)
@@ -97,7 +98,7 @@ async def test_join_brings_a_selected_call_into_another_as_conference_does(lab, 
     first, bobs, second, erins = await two_calls(lab, phone, "erin")
     monkeypatch.setattr("softphone.call.cisco_conference.CONFERENCE", "Join")
     await first.confer(second)
-    await asyncio.wait_for(second.ended(), 5)
+    await asyncio.wait_for(second.ended(), PATIENCE)
     erins.audio.play(ToneSource(660.0))
     for ear in (first, bobs):
         assert await level_heard(ear, 660.0) > AUDIBLE
@@ -143,8 +144,8 @@ async def test_a_conference_right_behind_the_answer_is_made(lab, phone, monkeypa
     monkeypatch.setattr(lab._calls, "handle_refer", refer)
     second, _ = await connect(alice, erin, "erin")
     joining = asyncio.create_task(first.confer(second))
-    await asyncio.wait_for(asked.wait(), 5)
+    await asyncio.wait_for(asked.wait(), PATIENCE)
     connected.set()
-    await asyncio.wait_for(joining, 10)
+    await asyncio.wait_for(joining, PATIENCE)
     (conversation,) = [one for one in lab._calls._bridged_calls if one.members]
     assert sorted(conversation.members) == ["alice", "bob", "erin"]

@@ -23,6 +23,7 @@ from tests.support.calling import (
     next_call,
     until,
 )
+from tests.support.waiting import PATIENCE
 
 CERTIFICATE = Login(Transport.TLS, certificate=True)
 USERS = (
@@ -88,7 +89,7 @@ async def test_a_blind_transfer_to_a_secure_phone_keeps_the_lock(lab, phone):
     call, other = await connect(alice, bob, "bob")
     await locked(call, other)
     answering = asyncio.create_task(answer_one(frank))
-    await asyncio.wait_for(call.transfer("sip:frank@127.0.0.1"), 10)
+    await asyncio.wait_for(call.transfer("sip:frank@127.0.0.1"), PATIENCE)
     third = await answering
     assert call.state is CallState.TERMINATED
     await locked(other, third)
@@ -97,7 +98,7 @@ async def test_a_blind_transfer_to_a_secure_phone_keeps_the_lock(lab, phone):
     third.audio.play(ToneSource(660.0))
     assert await level_heard(other, 660.0) > AUDIBLE
     other.hangup()
-    assert (await asyncio.wait_for(third.ended(), 5)).by is EndedBy.REMOTE
+    assert (await asyncio.wait_for(third.ended(), PATIENCE)).by is EndedBy.REMOTE
     await eventually(lambda: not lab.calls)
 
 
@@ -106,14 +107,14 @@ async def test_to_an_insecure_phone_the_lock_goes_and_comes_back_with_the_next(l
     call, other = await connect(alice, bob, "bob")
     await locked(call, other)
     answering = asyncio.create_task(answer_one(carol))
-    await asyncio.wait_for(call.transfer("sip:carol@127.0.0.1"), 10)
+    await asyncio.wait_for(call.transfer("sip:carol@127.0.0.1"), PATIENCE)
     third = await answering
     await unlocked(other)
     assert not other.security.lock
     await named(other, "carol")
     assert other.audio.security.suite is not None
     answering = asyncio.create_task(answer_one(frank))
-    await asyncio.wait_for(third.transfer("sip:frank@127.0.0.1"), 10)
+    await asyncio.wait_for(third.transfer("sip:frank@127.0.0.1"), PATIENCE)
     last = await answering
     await locked(other, last)
     await named(other, "frank")
@@ -125,15 +126,15 @@ async def test_an_attended_transfer_joins_the_two_others(lab, phone):
     first, other = await connect(alice, bob, "bob")
     await first.hold()
     second, third = await connect(alice, frank, "frank")
-    await asyncio.wait_for(first.transfer(second), 10)
-    await asyncio.wait_for(second.ended(), 5)
+    await asyncio.wait_for(first.transfer(second), PATIENCE)
+    await asyncio.wait_for(second.ended(), PATIENCE)
     await locked(other, third)
     await named(other, "frank")
     await named(third, "bob")
     third.audio.play(ToneSource(880.0))
     assert await level_heard(other, 880.0) > AUDIBLE
     third.hangup()
-    await asyncio.wait_for(other.ended(), 5)
+    await asyncio.wait_for(other.ended(), PATIENCE)
     await eventually(lambda: not lab.calls)
 
 
@@ -173,7 +174,7 @@ async def test_a_target_that_never_answers_is_given_up(tmp_path, phone):
         with pytest.raises(CallError) as caught:
             await transferring
         assert caught.value.status == 408
-        await asyncio.wait_for(ringing.ended, 5)
+        await asyncio.wait_for(ringing.ended, PATIENCE)
 
 
 async def test_whoever_asks_may_leave_before_it_is_through(lab, phone):
@@ -215,12 +216,12 @@ async def test_ringing_for_nobody_ends_at_once(tmp_path, phone, first):
         else:
             await eventually(lambda: 180 in progress_of(call))
         other.hangup()
-        await asyncio.wait_for(ringing.ended, 10)
+        await asyncio.wait_for(ringing.ended, PATIENCE)
         with pytest.raises(CallError) as caught:
-            await asyncio.wait_for(transferring, 10)
+            await asyncio.wait_for(transferring, PATIENCE)
         if not first:
             assert caught.value.status == progress_of(call)[-1] == 487
-            assert (await asyncio.wait_for(call.ended(), 10)).by is EndedBy.REMOTE
+            assert (await asyncio.wait_for(call.ended(), PATIENCE)).by is EndedBy.REMOTE
         await eventually(lambda: not lab.calls)
 
 
@@ -229,17 +230,17 @@ async def test_a_third_party_still_has_the_target_ring(tmp_path, phone):
     async with LabServer(tmp_path / "lab", config) as lab:
         alice, bob, frank, carol = await parties(lab, phone, "alice", "bob", "frank", "carol")
         call, other = await connect(alice, bob, "bob")
-        third = await carol.dial("*5bob").answered(timeout=5)
+        third = await carol.dial("*5bob").answered(timeout=PATIENCE)
         transferring = asyncio.create_task(call.transfer("sip:frank@127.0.0.1"))
         incoming = await next_call(frank)
         other.hangup()
         await eventually(lambda: len(lab._calls._bridged_calls[0].members) == 2)
         assert incoming.peer.uri.user == "bob"
         last = await incoming.answer()
-        await asyncio.wait_for(transferring, 10)
+        await asyncio.wait_for(transferring, PATIENCE)
         await named(last, "carol")
         third.hangup()
-        assert (await asyncio.wait_for(last.ended(), 10)).by is EndedBy.REMOTE
+        assert (await asyncio.wait_for(last.ended(), PATIENCE)).by is EndedBy.REMOTE
 
 
 async def test_a_forwarding_target_is_followed_though_whoever_it_was_told_of_has_left(
@@ -249,7 +250,7 @@ async def test_a_forwarding_target_is_followed_though_whoever_it_was_told_of_has
     async with LabServer(tmp_path / "lab", config) as lab:
         alice, bob, frank, carol = await parties(lab, phone, "alice", "bob", "frank", "carol")
         call, other = await connect(alice, bob, "bob")
-        third = await carol.dial("*5bob").answered(timeout=5)
+        third = await carol.dial("*5bob").answered(timeout=PATIENCE)
         transferring = asyncio.create_task(call.transfer("sip:frank@127.0.0.1"))
         incoming = await next_call(frank)
         other.hangup()
@@ -257,10 +258,10 @@ async def test_a_forwarding_target_is_followed_though_whoever_it_was_told_of_has
         await eventually(lambda: len(lab._calls._legs) == 3)
         incoming.redirect("sip:bob@127.0.0.1")
         last = await (await next_call(bob)).answer()
-        await asyncio.wait_for(transferring, 10)
+        await asyncio.wait_for(transferring, PATIENCE)
         await named(last, "carol")
         third.hangup()
-        assert (await asyncio.wait_for(last.ended(), 10)).by is EndedBy.REMOTE
+        assert (await asyncio.wait_for(last.ended(), PATIENCE)).by is EndedBy.REMOTE
 
 
 async def test_a_made_up_replaces_joins_nobody(lab, phone):
@@ -280,7 +281,7 @@ async def test_a_made_up_replaces_joins_nobody(lab, phone):
 async def test_a_transfer_to_an_extension_leaves_the_other_with_it(lab, phone, target, notes):
     alice, bob = await parties(lab, phone, "alice", "bob")
     call, other = await connect(alice, bob, "bob")
-    await asyncio.wait_for(call.transfer(f"sip:{target}@127.0.0.1"), 10)
+    await asyncio.wait_for(call.transfer(f"sip:{target}@127.0.0.1"), PATIENCE)
     assert call.state is CallState.TERMINATED
     await locked(other)
     other.audio.play(ToneSource(660.0))
@@ -296,12 +297,12 @@ async def test_an_extension_brings_the_lock_that_a_party_in_clear_took(lab, phon
     bob = await account_of(lab, phone, "bob")
     call, other = await connect(bob, await account_of(lab, phone, "frank"), "frank")
     await locked(call, other)
-    third = await carol.dial("*5bob").answered(timeout=5)
+    third = await carol.dial("*5bob").answered(timeout=PATIENCE)
     await unlocked(call, other)
     call.hangup()
     # While there are three it is a conference, which is not transferred.
     await eventually(lambda: all(len(one._members) == 2 for one in lab._calls._bridged_calls))
-    await asyncio.wait_for(third.transfer("sip:601@127.0.0.1"), 10)
+    await asyncio.wait_for(third.transfer("sip:601@127.0.0.1"), PATIENCE)
     await locked(other)
     assert await level_heard(other, 440.0) > AUDIBLE
 
@@ -309,7 +310,7 @@ async def test_an_extension_brings_the_lock_that_a_party_in_clear_took(lab, phon
 async def test_a_conference_is_not_transferred_to_an_extension(lab, phone):
     alice, bob, frank = await parties(lab, phone, "alice", "bob", "frank")
     call, other = await connect(alice, bob, "bob")
-    third = await frank.dial("*5alice").answered(timeout=5)
+    third = await frank.dial("*5alice").answered(timeout=PATIENCE)
     with pytest.raises(CallError) as caught:
         await call.transfer("sip:601@127.0.0.1")
     assert (caught.value.status, caught.value.reason) == (603, "Decline")
@@ -339,7 +340,7 @@ async def test_a_transfer_right_behind_the_answer_is_done(lab, phone, monkeypatc
     asker, stays = (second, first) if by_callee else (first, second)
     answering = asyncio.create_task(answer_one(frank))
     transferring = asyncio.create_task(asker.transfer("sip:frank@127.0.0.1"))
-    await asyncio.wait_for(asked.wait(), 5)
+    await asyncio.wait_for(asked.wait(), PATIENCE)
     connected.set()
-    await asyncio.wait_for(transferring, 10)
+    await asyncio.wait_for(transferring, PATIENCE)
     await locked(stays, await answering)

@@ -12,6 +12,7 @@ from softphone.media.video.picture import draw_pattern, pattern_number, psnr
 from softphone.rtp import EncodedFrame
 from softphone.security import SecurityLevel, SrtpPolicy
 from tests.support.calling import account_of, answer_one, connect, eventually, until
+from tests.support.waiting import PATIENCE
 
 BOTH = ("H264", "VP8")
 
@@ -34,7 +35,7 @@ async def seen(sender, receiver, count=5):
     screen = Screen()
     receiver.video.record(screen)
     sender.video.play(PatternSource(width=320, height=240, rate=15))
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(PATIENCE):
         while screen.good < count:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     sender.video.play(None)
@@ -86,7 +87,7 @@ async def test_an_extension_or_a_conference_has_no_picture(lab, phone, target):
     dave, bob = [await account_of(lab, phone, name) for name in ("dave", "bob")]
     await connect(dave, bob, "bob")
     alice = await account_of(lab, phone, "alice", video=BOTH)
-    call = await alice.dial(target, video=True).answered(timeout=5)
+    call = await alice.dial(target, video=True).answered(timeout=PATIENCE)
     assert call.video is None
     assert call.security.lock
 
@@ -101,7 +102,7 @@ async def test_the_picture_goes_with_a_hold_and_comes_back_and_follows_a_transfe
     await seen(other, call)
     dave = await account_of(lab, phone, "dave", video=("VP8",))
     answering = asyncio.create_task(answer_one(dave))
-    await asyncio.wait_for(call.transfer("sip:dave@127.0.0.1"), 10)
+    await asyncio.wait_for(call.transfer("sip:dave@127.0.0.1"), PATIENCE)
     third = await answering
     for each in (other, third):
         await until(each, lambda state: state.lock)

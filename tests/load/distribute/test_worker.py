@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from softphone.load.distribute.worker import run_worker
 from softphone.load.distribute.worker_channel import MAXIMUM_LINE, decode_line, encode_line
 from softphone.load.measure import RunSecond
+from tests.support.waiting import PATIENCE
 
 
 class Worker:
@@ -22,7 +23,7 @@ class Worker:
 
     async def until(self, wanted):
         """What it says under a name, skipping the rest."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while line := await self.process.stdout.readline():
                 kind, value = decode_line(line)
                 if kind == wanted:

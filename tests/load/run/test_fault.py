@@ -16,6 +16,7 @@ from softphone.load.run import parse_fault, users_with_faults
 from softphone.load.run.fault import ImpairedMediaBackend, injected_users
 from softphone.media import AllocatedStream, StreamHandle, StreamSpec
 from tests.load.conftest import eventually
+from tests.support.waiting import PATIENCE
 
 
 def faults(*texts):
@@ -132,7 +133,7 @@ async def through(ends, fault, count):
     assert spec.remote_rtcp == (far.getsockname()[0], far.getsockname()[1] + 1)
     loop = asyncio.get_running_loop()
     came, begun = ([], []), loop.time()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         for number in range(count):
             near.sendto(b"n%d" % number, spec.remote)
             far.sendto(b"f%d" % number, spec.remote)

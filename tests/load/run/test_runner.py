@@ -13,6 +13,7 @@ from softphone.errors import ConfigurationError, RegistrationError
 from softphone.load import BaseSpec, FaultSpec, LoadPlan, Runner, Scenario, Tally, UserSpec
 from softphone.load.run import users_with_faults
 from tests.load.conftest import eventually, many_users, media_addresses, own_sockets
+from tests.support.waiting import PATIENCE
 
 
 async def run(plan):
@@ -157,7 +158,7 @@ async def test_it_can_be_stopped_and_hangs_up(lab, plan_for):
         running = asyncio.ensure_future(runner.run_share())
         await eventually(lambda: any(second.up == 4 for second in seconds))
         runner.stop_run()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             await running
     assert sum(second.tally.ended["local"] for second in seconds) == 4
     assert lab.registered == {}

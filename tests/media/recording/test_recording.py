@@ -16,6 +16,7 @@ from softphone.media import (
 )
 from softphone.media.recording import Recording
 from softphone.media.recording.recording import LONGEST_BACKLOG
+from tests.support.waiting import PATIENCE
 
 
 def feed(recording, count, *, start=0, value=5):
@@ -52,7 +53,7 @@ async def test_both_sides_are_written_and_secrets_are_not(tmp_path):
 async def test_it_is_written_as_time_goes_by(tmp_path):
     recording = Recording(tmp_path / "call.wav")
     feed(recording, 50)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while recording.seconds < 0.9:  # noqa: ASYNC110 (the file grows on its own)
             await asyncio.sleep(0.02)
     assert recording.file.part.stat().st_size > 30_000

@@ -18,6 +18,7 @@ from softphone.media.tick.stream_commands import (
     set_source,
 )
 from softphone.media.worker import RemoteEngine
+from tests.support.waiting import PATIENCE
 from tests.support.wire import Tape, Tone, Wire
 
 
@@ -97,7 +98,7 @@ async def test_a_worker_tells_it_too():
         engine.monitor(one.handle, heard)
         engine.play(one.handle, ToneSource(440.0))
         engine.open_stream(one.handle, StreamSpec(("127.0.0.1", one.rtp_port)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE):
             while len(heard.blocks) < 20:  # noqa: ASYNC110 (blocks are counted)
                 await asyncio.sleep(0.02)
         pcm = np.concatenate([block.pcm for block in heard.blocks[-10:]])

@@ -17,6 +17,7 @@ from softphone.messaging.xmpp.group_chat import GroupChats
 from tests.messaging.delivery.test_message_processor import Hook
 from tests.support.certificates import authority
 from tests.support.chat import ALICE, BOB, CLEAR, SERVER, STRICT, config, signed_in, stream, user
+from tests.support.waiting import PATIENCE
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -112,5 +113,5 @@ async def test_a_time_that_cannot_be_true_is_the_time_now(receiving, stamp):
     """A time to come would hide later messages, and the ends of the calendar are no local time."""
     receiver, connection = await receiving()
     connection.say(message(inner=f"<delay xmlns='urn:xmpp:delay' stamp='{stamp}'/>"))
-    shown = await asyncio.wait_for(receiver.inbox.next_message(), 5)
+    shown = await asyncio.wait_for(receiver.inbox.next_message(), PATIENCE)
     assert (shown.body, shown.at) == ("hello", NOW)

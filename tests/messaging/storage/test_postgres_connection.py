@@ -35,6 +35,7 @@ from tests.support.certificates import (
     raw_server_context,
     settings,
 )
+from tests.support.waiting import PATIENCE
 
 REQUEST = bytes.fromhex("0000000804d2162f")
 SECRET = "a password"
@@ -105,7 +106,7 @@ async def refused(tmp_path, fake):
 async def test_a_server_that_makes_no_tls_gets_nothing_in_clear(tmp_path, answer, told):
     async with serving(tmp_path, answer) as fake:
         error = await refused(tmp_path, fake)
-        await asyncio.wait_for(fake.over.wait(), 10.0)
+        await asyncio.wait_for(fake.over.wait(), PATIENCE)
     assert isinstance(error, TransportError)
     assert told in str(error)
     assert (fake.clear, fake.within) == ([REQUEST, b""], [])

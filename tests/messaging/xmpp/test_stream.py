@@ -13,6 +13,7 @@ from softphone.errors import SignInRefused, TransportError
 from softphone.messaging.xmpp.stream import MOST_STANZA
 from tests.support.certificates import authority
 from tests.support.chat import ALICE, HEADER, Connection, config, signed_in, stream, user
+from tests.support.waiting import PATIENCE
 
 SASL = "urn:ietf:params:xml:ns:xmpp-sasl"
 
@@ -120,7 +121,7 @@ async def test_a_server_that_lets_us_in_without_proof_is_not_believed(begun):
     connection.say(offer("SCRAM-SHA-256"))
     await connection.until("<auth.*?</auth>")
     connection.say(f"<success xmlns='{SASL}'/>")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await connection.finished
     (error,) = one.ends
     assert "did not prove" in str(error)
@@ -140,7 +141,7 @@ async def test_hostile_bytes_end_the_connection_and_nothing_more(begun, said):
     for at in range(0, len(said), 65536):
         if not connection.finished.done():
             connection.say(said[at : at + 65536])
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await connection.finished
     assert len(one.ends) == 1
     assert one.connection is None
@@ -150,7 +151,7 @@ async def test_a_document_type_cannot_hide_between_two_pieces(begun, caplog):
     one, connection = begun
     connection.say("<")
     connection.say("!DOCTYPE x [<!ENTITY a 'b'>]>")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await connection.finished
     assert "document type" in str(one.ends[0])
 

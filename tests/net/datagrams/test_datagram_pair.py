@@ -9,6 +9,7 @@ import pytest
 
 from softphone.net.datagrams import DatagramPair, PortPairs
 from softphone.sans_io import Address
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture(params=["add_reader", "endpoint"], autouse=True)
@@ -38,7 +39,7 @@ async def test_datagrams_come_with_their_source_and_port() -> None:
     rtp, rtcp = other.addresses
     one.send_datagram(b"media", rtp, control=False)
     one.send_datagram(b"report", rtcp, control=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(came) < 2:
             visited.clear()
             await visited.wait()
@@ -62,7 +63,7 @@ async def test_what_came_before_anybody_listens_is_thrown_away() -> None:
     pair.send_datagram(b"early", pair.addresses[0], control=True)
     pair.discard_received()
     pair.send_datagram(b"late", pair.addresses[0], control=True)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await visited.wait()
     assert came == [b"late"]
     pair.close()

@@ -21,6 +21,7 @@ from softphone.net.stream import (
 )
 from softphone.sans_io import Target, Transport
 from tests.support.certificates import raw_server_context, server, settings, tls_target
+from tests.support.waiting import PATIENCE
 
 
 def network(tmp_path, target):
@@ -57,10 +58,10 @@ async def test_a_slow_reader_holds_the_writer_up_and_loses_nothing(tmp_path):
         assert not done
         assert wire.connection.transport.get_write_buffer_size() < TransportLimits().write_buffer
         read.set()
-        await asyncio.wait_for(writing, 10.0)
+        await asyncio.wait_for(writing, PATIENCE)
         wire.connection.close()
         await wire.connection.finished
-        await asyncio.wait_for(_length(got, size), 10.0)
+        await asyncio.wait_for(_length(got, size), PATIENCE)
     assert bytes(got) == data
 
 
@@ -78,7 +79,7 @@ async def test_a_far_end_that_goes_ends_the_writer(tmp_path):
         target = Target(Transport.TCP, *listening.sockets[0].getsockname())
         wire = await network(tmp_path, target).connect_tcp("any", 1)
         with pytest.raises(httpcore.WriteError):
-            await asyncio.wait_for(wire.write(b"x" * (8 << 20)), 10.0)
+            await asyncio.wait_for(wire.write(b"x" * (8 << 20)), PATIENCE)
         with pytest.raises(httpcore.WriteError):
             await wire.write(b"x")
 

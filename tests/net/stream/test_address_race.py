@@ -9,6 +9,7 @@ import pytest
 
 from softphone.errors import TransportError
 from softphone.net.stream.address_race import connect_first, interleave_families
+from tests.support.waiting import PATIENCE
 
 SIX_1, SIX_2, FOUR_1, FOUR_2, FOUR_3 = (
     (host, 5061) for host in ("2001:db8::1", "2001:db8::2", "192.0.2.1", "192.0.2.2", "192.0.2.3")
@@ -79,7 +80,7 @@ async def test_the_next_address_follows_a_refusal_at_once():
     network = Network()
     network.refuse(SIX_1, FOUR_1)
     network.accept(SIX_2)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         won = await connect_first([SIX_1, FOUR_1, SIX_2], network.connect, delay=3600.0)
     with won:
         assert network.tried == [SIX_1, FOUR_1, SIX_2]

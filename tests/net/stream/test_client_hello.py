@@ -8,6 +8,7 @@ import pytest
 
 from softphone.errors import TransportError, TransportTimeout
 from softphone.net.stream.client_hello import LARGEST_HELLO, missing_octets, whole_client_hello
+from tests.support.waiting import PATIENCE
 
 
 def client_hello() -> bytes:
@@ -124,7 +125,7 @@ async def test_who_closes_before_its_end_is_not_waited_for(pair, sent):
     waiting = asyncio.create_task(whole_client_hello(far, soon(60.0)))
     await asyncio.sleep(0.01)
     near.close()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await waiting
 
 

@@ -18,6 +18,7 @@ from softphone.net.limits import TransportLimits
 from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.sans_io import Target, Transport
 from tests.support.certificates import HOST, raw_server_context, server, settings, tls_target
+from tests.support.waiting import PATIENCE
 
 
 class Owner:
@@ -98,7 +99,7 @@ async def test_a_verified_server_is_spoken_to(tmp_path, tls_server):
     connection = await connector(tmp_path).open_connection(tls_target(tls_server), owner)
     assert HOST in str(connection.flow.identity.names)
     connection.write(b"12345")
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         while len(owner.data) < 10:
             owner.came.clear()
             await owner.came.wait()
@@ -138,7 +139,7 @@ async def asked(tmp_path, answer):
             connection = await connector(tmp_path, handshake_timeout=0.5).open_connection(
                 target, owner, Asking
             )
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE):
                 await owner.came.wait()
             connection.abort()
             await connection.finished

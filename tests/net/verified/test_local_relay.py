@@ -15,6 +15,7 @@ from softphone.net.http import RevocationFetcher
 from softphone.net.verified.connector import Connector, ConnectorConfig
 from softphone.net.verified.local_relay import LocalRelay
 from tests.support.certificates import raw_server_context, server, settings, tls_target
+from tests.support.waiting import PATIENCE
 
 
 @asynccontextmanager
@@ -49,7 +50,7 @@ async def test_bytes_go_both_ways_whatever_their_number(tmp_path):
     async with far_end(tmp_path, echo) as address, relay(tmp_path, address) as lent:
         reader, writer = await asyncio.open_unix_connection(lent.path)
         writer.write(data)
-        assert await asyncio.wait_for(reader.readexactly(len(data)), 20.0) == data
+        assert await asyncio.wait_for(reader.readexactly(len(data)), PATIENCE) == data
         writer.close()
         await writer.wait_closed()
 
@@ -109,7 +110,7 @@ async def test_the_end_of_one_side_is_the_end_of_the_other(tmp_path):
     async with far_end(tmp_path, brief) as address, relay(tmp_path, address) as lent:
         reader, writer = await asyncio.open_unix_connection(lent.path)
         writer.write(b"hello")
-        assert await asyncio.wait_for(reader.read(), 10.0) == b"hello"
+        assert await asyncio.wait_for(reader.read(), PATIENCE) == b"hello"
         writer.close()
         await writer.wait_closed()
 
@@ -130,7 +131,7 @@ async def test_it_is_over_when_the_library_has_gone_and_its_socket_has_the_name_
             assert await reader.readexactly(1) == b"x"
             assert not over.done()
             writer.close()
-            await asyncio.wait_for(over, 10.0)
+            await asyncio.wait_for(over, PATIENCE)
 
 
 async def test_what_nobody_came_for_is_tidied_up(tmp_path):

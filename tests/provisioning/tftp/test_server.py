@@ -20,6 +20,7 @@ from softphone.provisioning.tftp.packet import (
 from softphone.provisioning.tftp.server import TftpServed, TftpServer
 from softphone.sans_io import Flow, Target, Transport
 from tests.support.tftp import CLIENT, packets_of
+from tests.support.waiting import PATIENCE
 
 CONTENT = bytes(range(256)) * 5
 
@@ -145,7 +146,7 @@ async def test_both_machines_under_the_driver():
         async with Driver(download, on_event=got.set_result) as driver:
             with driver.change() as now:
                 download.start(now=now)
-            assert await asyncio.wait_for(got, 10.0) == TftpReceived(content)
+            assert await asyncio.wait_for(got, PATIENCE) == TftpReceived(content)
         while not served:  # noqa: ASYNC110 - the last acknowledgment is on its way
             await asyncio.sleep(0.01)
     assert [(each.name, each.why) for each in served] == [("big", "")]

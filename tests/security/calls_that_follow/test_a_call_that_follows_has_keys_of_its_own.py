@@ -16,6 +16,7 @@ from softphone.phone import Phone
 from softphone.security import DEFAULT_SUITES, SrtpPolicy
 from tests.support.calling import answer_one, connect, eventually, next_call
 from tests.support.direct import address_of, secure
+from tests.support.waiting import PATIENCE
 
 REQUIRED = SrtpPolicy.REQUIRED
 
@@ -63,12 +64,12 @@ async def three(phone, tmp_path):
 async def test_the_target_of_a_redirection_gets_fresh_keys(three, shown):
     alice, bob, dave = three
     outgoing = bob.dial(address_of(alice), srtp=REQUIRED)
-    waiting = asyncio.ensure_future(outgoing.answered(timeout=5))
+    waiting = asyncio.ensure_future(outgoing.answered(timeout=PATIENCE))
     (await next_call(alice)).redirect(address_of(dave))
     with pytest.raises(Redirected) as caught:
         await waiting
     answering = asyncio.ensure_future(answer_one(dave))
-    await bob.dial(caught.value.contacts[0], follows=outgoing).answered(timeout=5)
+    await bob.dial(caught.value.contacts[0], follows=outgoing).answered(timeout=PATIENCE)
     await answering
     keys = shown.all_of_two_calls()
     assert len(shown.answers) == 1
@@ -81,8 +82,8 @@ async def test_the_target_of_a_transfer_gets_fresh_keys(three, shown):
     answering = asyncio.ensure_future(answer_one(dave))
     moving = asyncio.ensure_future(theirs.transfer(address_of(dave)))
     await eventually(lambda: ours.transfer_requested)
-    await bob.accept_transfer(ours).answered(timeout=5)
-    await asyncio.wait_for(moving, 5)
+    await bob.accept_transfer(ours).answered(timeout=PATIENCE)
+    await asyncio.wait_for(moving, PATIENCE)
     await answering
     keys = shown.all_of_two_calls()
     assert len(shown.answers) == 2
@@ -96,7 +97,7 @@ async def test_a_call_in_the_place_of_another_has_fresh_keys(three, shown, delay
     _, theirs = await connect(bob, alice, address_of(alice), srtp=REQUIRED)
     value = theirs._leg.active_usage.replaces_value()
     taking = alice.dial(address_of(bob), replaces=value, delayed_offer=delayed)
-    waiting = asyncio.ensure_future(taking.answered(timeout=5))
+    waiting = asyncio.ensure_future(taking.answered(timeout=PATIENCE))
     await (await next_call(bob)).answer()
     await waiting
     if delayed:  # Bob's offer is in his 200, and Dave's answer in his ACK.

@@ -20,6 +20,7 @@ from softphone.sip import Request
 from softphone.sip.message import Response, parse_datagram
 from tests.support.calling import answer_one, connect, eventually, next_call
 from tests.support.direct import address_of, clear, secure
+from tests.support.waiting import PATIENCE
 
 MALLORY = "127.0.0.66"
 
@@ -77,7 +78,7 @@ class Stranger:
     async def ask(self, request, address):
         """Send a request; the status of the final response."""
         self.socket.sendto(request.encode(), address)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while True:
                 data = await asyncio.get_running_loop().sock_recv(self.socket, 65535)
                 response = parse_datagram(data)
@@ -140,7 +141,7 @@ async def test_another_certificate_of_the_same_authority_replaces_nothing(phone,
     ours, theirs = await connect(bob, alice, address_of(alice))
     value = theirs._leg.active_usage.replaces_value()
     with pytest.raises(CallError) as caught:
-        await mallory.dial(address_of(bob), replaces=value).answered(timeout=2)
+        await mallory.dial(address_of(bob), replaces=value).answered(timeout=PATIENCE)
     assert caught.value.status == 403
     (refused,) = told(bob)
     assert [one.code for one in refused.shortfalls] == [ShortfallCode.NOT_AUTHORIZED]
@@ -153,7 +154,7 @@ async def test_the_far_end_replaces_its_own_call_over_another_connection(phone, 
     alice.drop_connection()
     value = theirs._leg.active_usage.replaces_value()
     answering = asyncio.ensure_future(answer_one(bob))
-    call = await alice.dial(address_of(bob), replaces=value).answered(timeout=5)
+    call = await alice.dial(address_of(bob), replaces=value).answered(timeout=PATIENCE)
     assert (await answering).state is call.state is CallState.CONFIRMED
 
 

@@ -19,6 +19,7 @@ from softphone.phone import Phone
 from softphone.security import SecurityLevel, SecurityShortfall, ShortfallCode, SrtpPolicy
 from tests.support.calling import answer_one, connect, eventually, next_call
 from tests.support.direct import address_of, secure
+from tests.support.waiting import PATIENCE
 
 REQUIRED, OFF = SrtpPolicy.REQUIRED, SrtpPolicy.OFF
 
@@ -75,7 +76,7 @@ async def referred(call, theirs, target):
 async def outcome(outgoing):
     """The status that a call fails with; else how much of it went out in clear."""
     try:
-        call = await outgoing.answered(timeout=2)
+        call = await outgoing.answered(timeout=PATIENCE)
     except CallError as error:
         return error.status
     call.audio.play(ToneSource(440.0))
@@ -86,7 +87,7 @@ async def outcome(outgoing):
 async def refusal(moving):
     """The status that a transfer fails with."""
     with pytest.raises(CallError) as caught:
-        await asyncio.wait_for(moving, 5)
+        await asyncio.wait_for(moving, PATIENCE)
     return caught.value.status
 
 
@@ -105,7 +106,7 @@ async def test_no_key_leaves_over_udp_for_a_call_that_was_secure(phone, tmp_path
     _, bob, _, ours, theirs = await three(phone, tmp_path)
     moving = await referred(ours, theirs, place(ear))
     with pytest.raises(SecurityShortfall) as caught:
-        await bob.accept_transfer(ours).answered(timeout=0.5)
+        await bob.accept_transfer(ours).answered(timeout=PATIENCE)
     assert ShortfallCode.SIGNALING_CLEAR in codes(caught)
     assert await refusal(moving) == 488
     assert heard_at(ear) == []
@@ -142,10 +143,10 @@ async def test_a_transfer_to_a_secure_phone_is_followed(phone, tmp_path):
     dave = await phone.register(secure(tmp_path, "dave"))
     answering = asyncio.ensure_future(answer_one(dave))
     moving = await referred(ours, theirs, address_of(dave))
-    call = await bob.accept_transfer(ours).answered(timeout=5)
+    call = await bob.accept_transfer(ours).answered(timeout=PATIENCE)
     assert call.security.level is SecurityLevel.ENCRYPTED
     assert call.inherited_policy.srtp is REQUIRED
-    await asyncio.wait_for(moving, 5)
+    await asyncio.wait_for(moving, PATIENCE)
     await answering
 
 
@@ -154,7 +155,7 @@ async def test_a_transfer_of_a_transfer_is_held_to_the_first_demand(phone, tmp_p
     dave = await phone.register(secure(tmp_path, "dave"))
     answering = asyncio.ensure_future(answer_one(dave))
     await referred(ours, theirs, address_of(dave))
-    second = await bob.accept_transfer(ours).answered(timeout=5)
+    second = await bob.accept_transfer(ours).answered(timeout=PATIENCE)
     await referred(second, await answering, address_of(carol))
     answering = asyncio.ensure_future(answer_one(carol))
     assert await outcome(bob.accept_transfer(second)) == 488
@@ -175,7 +176,7 @@ async def test_one_without_an_offer_gets_srtp_or_nothing(phone, tmp_path):
     alice, bob, _, _, theirs = await three(phone, tmp_path)
     value = theirs._leg.active_usage.replaces_value()
     again = alice.dial(address_of(bob), replaces=value, delayed_offer=True)
-    waiting = asyncio.ensure_future(again.answered(timeout=5))
+    waiting = asyncio.ensure_future(again.answered(timeout=PATIENCE))
     incoming = await next_call(bob)
     call = await incoming.answer()
     await waiting
@@ -196,7 +197,7 @@ async def test_a_call_that_rings_is_picked_up_as_it_was_demanded(phone, tmp_path
         answering.cancel()
         assert outgoing.state is CallState.EARLY
         again = alice.dial(address_of(bob), replaces=value)
-        waiting = asyncio.ensure_future(again.answered(timeout=5))
+        waiting = asyncio.ensure_future(again.answered(timeout=PATIENCE))
         call = await (await next_call(bob)).answer()
         await waiting
         assert call.security.level is SecurityLevel.ENCRYPTED
@@ -208,7 +209,7 @@ async def test_a_call_that_is_redirected_is_followed_as_it_was_demanded(phone, t
     bob = await phone.register(secure(tmp_path, "bob"))
     carol = await phone.register(secure(tmp_path, "carol", OFF))
     outgoing = bob.dial(address_of(alice), srtp=REQUIRED)
-    waiting = asyncio.ensure_future(outgoing.answered(timeout=5))
+    waiting = asyncio.ensure_future(outgoing.answered(timeout=PATIENCE))
     (await next_call(alice)).redirect(place(ear), address_of(carol))
     with pytest.raises(Redirected) as caught:
         await waiting
@@ -236,10 +237,10 @@ async def test_the_replaced_call_ends_only_when_the_other_is_answered(phone, tmp
     alice, bob, _, ours, theirs = await three(phone, tmp_path)
     value = theirs._leg.active_usage.replaces_value()
     again = alice.dial(address_of(bob), replaces=value)
-    waiting = asyncio.ensure_future(again.answered(timeout=5))
+    waiting = asyncio.ensure_future(again.answered(timeout=PATIENCE))
     incoming = await next_call(bob)
     assert incoming.replaces is ours
     assert ours.state is CallState.CONFIRMED
     await incoming.answer()
     await waiting
-    assert (await asyncio.wait_for(ours.ended(), 5)).by is EndedBy.REMOTE
+    assert (await asyncio.wait_for(ours.ended(), PATIENCE)).by is EndedBy.REMOTE

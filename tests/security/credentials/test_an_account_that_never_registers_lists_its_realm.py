@@ -18,6 +18,7 @@ from softphone.sip.auth import DigestAlgorithm
 from softphone.sip.auth.digest_client import DigestRole
 from softphone.sip.auth.digest_server import DigestVerified, DigestVerifier, VerifierConfig
 from softphone.sip.message import Request, parse_datagram
+from tests.support.waiting import PATIENCE
 
 USERS = {"trunk.test": ("alice", b"alice-secret"), "edge.test": ("edge", b"edge-secret")}
 
@@ -75,7 +76,7 @@ async def outcome(tmp_path, provider, credentials, *, direct=False):
     )
     file.chmod(0o600)
     try:
-        async with Phone() as phone, asyncio.timeout(20):
+        async with Phone() as phone, asyncio.timeout(PATIENCE):
             line = await phone.register(load_account(file).config)
             with pytest.raises(CallError) as caught:
                 await line.dial(f"sip:bob@127.0.0.1:{port}").answered()

@@ -329,7 +329,7 @@ def test_a_process_that_is_killed_leaves_a_store_that_opens(store, tmp_path, num
     new = tmp_path / "new.tlv"
     new.write_bytes(ITL_2)
     command = [sys.executable, "-c", RENEW, str(store.folder), str(new), str(number)]
-    died = subprocess.run(command, check=False, timeout=30)
+    died = subprocess.run(command, check=False, timeout=120)
     assert died.returncode == -9
     left = [path for path in store.folder.iterdir() if len(path.suffixes) > 1]
     assert left, "it was killed with a file written aside"

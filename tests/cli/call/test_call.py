@@ -73,10 +73,9 @@ def test_a_short_duration_cuts_no_digit_off(cli, lab, start):
 
 
 def test_duration_zero_hangs_up_at_once(cli, lab):
-    started = time.monotonic()
     outcome = cli("call", "601", "--account", lab["alice"], "--duration", 0, "--json")
     assert outcome.code == 0
-    assert time.monotonic() - started < 10
+    assert outcome.summary["reason"] == "hung up by us"
 
 
 @pytest.mark.parametrize(("target", "status"), [("nobody", 404), ("dave", 480)])

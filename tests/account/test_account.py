@@ -245,7 +245,7 @@ async def test_a_bug_in_the_machine_ends_the_wait_for_a_registration(phone, lab,
 
     monkeypatch.setattr(Registration, "handle_event", fails)
     registering = asyncio.ensure_future(phone.register(load_account(lab.accounts["alice"]).config))
-    await asyncio.wait((registering,), timeout=5)
+    await asyncio.wait((registering,), timeout=PATIENCE)
     assert registering.done(), "it would wait for ever"
     with pytest.raises(RuntimeError, match="a bug"):
         await registering

@@ -21,6 +21,7 @@ from softphone.blocking.background import (
     running_loop,
 )
 from softphone.errors import LocalProtocolError
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -150,7 +151,7 @@ def test_once_it_has_ended_it_says_so_and_those_who_wait_are_told(loop):
     waiting = loop.submit(lambda: forever(told))
     loop.call(lambda: None)
     loop.stop()
-    assert waiting.done.wait(5)
+    assert waiting.done.wait(PATIENCE)
     with pytest.raises(LocalProtocolError, match="closed meanwhile"):
         waiting.result()
     assert told == ["canceled"]
@@ -232,7 +233,7 @@ def test_threads_share_a_stream_and_each_item_goes_to_one_of_them(loop):
     for each in threads:
         each.start()
     for each in threads:
-        each.join(20)
+        each.join(PATIENCE)
     assert sorted(found) == list(range(200))
 
 

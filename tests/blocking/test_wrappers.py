@@ -16,6 +16,7 @@ from softphone.blocking import Conference, Phone, timeout
 from softphone.errors import ConfigurationError, LocalProtocolError, NoAnswer, NotFound
 from softphone.events import CallAnswered, CallEnded, EndedBy, RegistrationChanged
 from tests.blocking import generate
+from tests.support.waiting import PATIENCE
 
 
 def test_the_wrappers_are_those_of_the_asynchronous_classes():
@@ -80,9 +81,9 @@ def test_two_phones_of_one_process_call_each_other_from_two_threads(config):
             conference.join(call)
             assert conference.calls == (call,)
         call.hangup()
-        assert over.wait(20)
+        assert over.wait(PATIENCE)
         two.close(bob)
-        thread.join(20)
+        thread.join(PATIENCE)
     assert not thread.is_alive()
     assert [str(each) for each in answered] == ["1001", str(CallEnded(EndedBy.REMOTE))]
 

@@ -242,5 +242,5 @@ def md5_registrar(silent):
 
     yield account
     place.sendto(b"end", place.getsockname())
-    serving.join(5)
+    serving.join(PATIENCE)
     place.close()

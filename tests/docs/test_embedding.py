@@ -29,6 +29,7 @@ from softphone.errors import (
 from softphone.events import EndedBy
 from softphone.lab import LabConfig, LabServer
 from tests.docs.test_blocks import PROJECT, beside_a_lab, blocks_of, environment
+from tests.support.waiting import PATIENCE
 
 __all__ = ["beside_a_lab"]
 
@@ -50,7 +51,7 @@ async def test_the_program_is_stopped_in_a_call_and_ends_cleanly(beside_a_lab, n
             call = await alice.dial("bob").answered(timeout=60)
             await call.audio.read(1600)
             program.send_signal(number)
-            ended = await asyncio.wait_for(call.ended(), 20)
+            ended = await asyncio.wait_for(call.ended(), PATIENCE)
     finally:
         if program.returncode is None and sys.exc_info()[0] is not None:
             program.kill()

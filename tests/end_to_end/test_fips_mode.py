@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support import fips
+from tests.support.waiting import PATIENCE
 
 LAB = """
 import asyncio, json, sys
@@ -112,7 +113,7 @@ def lab(tmp_path):
     )
     yield process, json.loads(process.stdout.readline())
     process.stdin.close()
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=PATIENCE) == 0
     process.stdout.close()
 
 

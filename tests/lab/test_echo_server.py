@@ -22,7 +22,7 @@ from softphone.sans_io import Transport
 from softphone.security import ClientCertificates, CryptoSuite, SrtpPolicy
 from softphone.trust import TlsSettings, TrustStore
 from softphone.trust.fips import random_bytes
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 
 @asynccontextmanager
@@ -65,7 +65,7 @@ def account_at(port, authority, **media):
 async def test_what_a_caller_says_comes_back(tmp_path, monkeypatch, srtp):
     async with echo(tmp_path, monkeypatch) as (server, port, authority), Phone() as phone:
         account = await phone.register(account_at(port, authority, srtp=srtp))
-        calls = [await account.dial("echo").answered(timeout=20) for _ in range(3)]
+        calls = [await account.dial("echo").answered(timeout=PATIENCE) for _ in range(3)]
         for call in calls:
             call.audio.play(ToneSource(440.0))
         await until(lambda: all(each.audio.statistics.packets_received > 3 for each in calls))
@@ -84,7 +84,7 @@ async def test_a_call_that_it_cannot_have_is_refused(tmp_path, monkeypatch):
         config = account_at(port, authority, srtp=SrtpPolicy.REQUIRED, suites=suites)
         account = await phone.register(config)
         with pytest.raises(CallError, match="488"):
-            await account.dial("echo").answered(timeout=20)
+            await account.dial("echo").answered(timeout=PATIENCE)
         assert not server._calls
 
 

@@ -108,7 +108,7 @@ async def test_the_lab_s_users_sign_in_there_by_their_files(tmp_path):
             assert (await anext(aiter(theirs))).sender == f"{one}@{IM_PRESENCE_DOMAIN}"
             lost = await mine.send(f"nobody@{IM_PRESENCE_DOMAIN}", "hello")
             with pytest.raises(MessageUndelivered):
-                await lost.delivered(within=20)
+                await lost.delivered(within=PATIENCE)
             assert mine.mechanism == "CISCO-VTG-TOKEN"
 
 

@@ -18,6 +18,7 @@ from tests.support import listed
 from tests.support.certificates import raw_server_context
 from tests.support.clock import seeded_entropy
 from tests.support.recorder import Recorder, client_driver
+from tests.support.waiting import PATIENCE
 
 YES = TvsAnswer(True, tuple(Role), 86400)
 
@@ -90,7 +91,7 @@ async def test_an_authority_that_we_believe_does_not_make_it_a_tvs(tmp_path):
             lists=listed.lists(),
             service=asking._tls.service,
         )
-        found = await asking.query_certificate(listed.der("stranger"), within=5)
+        found = await asking.query_certificate(listed.der("stranger"), within=PATIENCE)
     assert "only the lists vouch for a TVS" in found.reason
     assert b"".join(seen) == b""
 
@@ -98,6 +99,6 @@ async def test_an_authority_that_we_believe_does_not_make_it_a_tvs(tmp_path):
 async def test_after_the_liar_the_true_one_is_asked_and_believed(tmp_path):
     async with Liar(tmp_path, "capf") as liar, listed.TvsService().running(tmp_path) as service:
         asking = asker(liar.address, service.address)
-        found = await asking.query_certificate(listed.der("stranger"), within=5)
+        found = await asking.query_certificate(listed.der("stranger"), within=PATIENCE)
         assert found.answer == TvsAnswer(valid=False)
     assert b"".join(liar.seen) == b""

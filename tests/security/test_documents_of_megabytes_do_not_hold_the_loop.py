@@ -35,6 +35,7 @@ from tests.support.cluster import (
     pin,
     signed,
 )
+from tests.support.waiting import PATIENCE
 
 
 def numbered(unit):
@@ -136,7 +137,7 @@ async def test_what_is_large_is_read_beside_the_loop():
 
     def waits():
         entered.set()
-        return served.wait(20)
+        return served.wait(PATIENCE)
 
     asyncio.get_running_loop().call_soon(served.set)
     assert await run_by_size(LARGE, waits)

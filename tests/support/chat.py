@@ -15,6 +15,7 @@ from softphone.sans_io import Flow, PeerIdentity, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings, client_context
 from tests.support.certificates import settings
+from tests.support.waiting import PATIENCE
 
 DOMAIN = "chat.example.test"
 ALICE, BOB = f"alice@{DOMAIN}", f"bob@{DOMAIN}"
@@ -81,7 +82,7 @@ class Connection:
 
     async def until(self, pattern: str) -> re.Match[str]:
         """Wait until the stream has said what matches, and take everything up to its end."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE):
             while (found := re.search(pattern, self.written, re.S)) is None:
                 self._news.clear()
                 await self._news.wait()

@@ -12,6 +12,7 @@ import pytest
 
 from softphone.agents.signature import sign_url
 from tests.docs.test_json_schema import hold
+from tests.support.waiting import PATIENCE
 
 HERE = __file__
 TOKEN = "0123456789abcdef of the tests"
@@ -44,7 +45,7 @@ def test_a_call_is_served_and_a_signal_drains(lab, start, bot, tmp_path):
     caller = start("call", "bob", "--account", lab["alice"], "--json", "--digits", "7")
     agent.until('"joined"')
     caller.until("digits_sent")
-    with urllib.request.urlopen(url, timeout=20) as page:
+    with urllib.request.urlopen(url, timeout=PATIENCE) as page:
         figures = page.read().decode()
     assert 'softphone_calls{state="confirmed"} 1\n' in figures
     assert "softphone_agent_streams 1\n" in figures

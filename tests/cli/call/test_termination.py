@@ -8,6 +8,8 @@ import urllib.request
 
 import pytest
 
+from tests.support.waiting import PATIENCE
+
 
 @pytest.fixture
 def answering(lab, start):
@@ -82,7 +84,7 @@ def test_health_and_figures_are_served_while_it_runs(answering):
 def page(url):
     """The status and the text of a page."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as answer:
         return answer.code, answer.read().decode()

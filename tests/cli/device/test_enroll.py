@@ -31,6 +31,7 @@ from softphone.trust import (
 from softphone.trust.capf.server import CapfAuthentication, CapfDevice, CapfServer, CapfServerConfig
 from tests.support.cluster import WALL, signer, trust_list
 from tests.support.cluster import capf as other_capf
+from tests.support.waiting import PATIENCE
 
 DEVICE = "CSFALICE"
 STRING = CapfDevice(
@@ -68,12 +69,12 @@ class Server:
 
     def __enter__(self):
         self.thread.start()
-        assert self.ready.wait(5)
+        assert self.ready.wait(PATIENCE)
         return self
 
     def __exit__(self, *exc_info):
         self.loop.call_soon_threadsafe(self.over.set)
-        self.thread.join(5)
+        self.thread.join(PATIENCE)
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from softphone.call import AudioStream
 from softphone.errors import ConfigurationError
 from softphone.load import LoadResult
 from softphone.load.measure import RunSecond, Tally
+from tests.support.waiting import PATIENCE
 
 RUN = ("load", "run", "--target", "600", "--calls", "3", "--rate", "20", "--duration", "1")
 
@@ -313,7 +314,7 @@ def test_prometheus_is_served_while_it_runs_and_ctrl_c_keeps_the_figures(start, 
     assert url.startswith("http://127.0.0.1:")
     process.until('"second"')
     process.until('"second"')
-    page = urllib.request.urlopen(url, timeout=10).read().decode()
+    page = urllib.request.urlopen(url, timeout=PATIENCE).read().decode()
     assert "softphone_load_calls_answered_total 3\n" in page
     ended = process.end(signal.SIGINT)
     assert ended.code == 130

@@ -21,6 +21,7 @@ from softphone.trust import (
 from tests.support import listed
 from tests.support.clock import seeded_entropy
 from tests.support.recorder import Recorder, client_driver
+from tests.support.waiting import PATIENCE
 
 
 @pytest.fixture
@@ -46,15 +47,15 @@ def asker(lab, lists=None) -> TvsAsker:
 async def test_it_knows_the_labs_own_servers_and_what_it_is_told(lab):
     (server, *_) = load_certificate_file(lab.files.server.certificate)
     asking = asker(lab)
-    assert (await asking.query_certificate(der_of(server), within=5)).gives(Role.CCM)
+    assert (await asking.query_certificate(der_of(server), within=PATIENCE)).gives(Role.CCM)
     stranger = listed.der("new")
-    assert not (await asking.query_certificate(stranger, within=5)).answer.valid
+    assert not (await asking.query_certificate(stranger, within=PATIENCE)).answer.valid
     lab.tvs.add_certificate(stranger, [Role.CAPF], ttl=60)
     lab.tvs.add_certificate(stranger, [Role.TFTP, Role.CAPF], ttl=90)
-    found = await asker(lab).query_certificate(stranger, within=5)
+    found = await asker(lab).query_certificate(stranger, within=PATIENCE)
     assert found.answer == TvsAnswer(True, (Role.CAPF, Role.TFTP), 90)
     lab.tvs.remove_certificate(stranger)
-    assert not (await asker(lab).query_certificate(stranger, within=5)).answer.valid
+    assert not (await asker(lab).query_certificate(stranger, within=PATIENCE)).answer.valid
     assert [asked.device_name for asked in lab.tvs.asked] == ["CP-0503-SEP0011223344FF"] * 4
 
 
@@ -76,7 +77,7 @@ async def test_with_files_the_lists_name_it_and_it_knows_all_that_they_name(tmp_
         lists = TrustLists(itl=parse_trust_list(data))
         asking = asker(lab, lists)
         for record in lists.itl.records:
-            found = await asking.query_certificate(record.certificate, within=5)
+            found = await asking.query_certificate(record.certificate, within=PATIENCE)
             assert record.role in found.answer.roles
         assert lab.cluster.tvs == lab.tvs_address
         assert (tmp_path / "lab" / ListKind.ITL.filename).read_bytes() == data

@@ -11,6 +11,7 @@ from softphone.errors import ConfigurationError
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.report import PrometheusPage
 from softphone.load.report.prometheus import exposition
+from tests.support.waiting import PATIENCE
 
 LINE = re.compile(
     r"# TYPE [a-z_]+ (counter|gauge|histogram)|# HELP [a-z_]+ [^\\\n]+\.|"
@@ -112,7 +113,7 @@ async def test_closing_lets_go_of_a_client_that_says_nothing():
     async with PrometheusPage(0) as page:
         reader, writer = await asyncio.open_connection("127.0.0.1", page.port)
         await asyncio.sleep(0)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         assert await reader.read() == b""
     writer.close()
 

@@ -22,7 +22,7 @@ from softphone.security import KeyMaterial
 from tests.support.certificates import authority
 from tests.support.chat import DOMAIN
 from tests.support.im_presence import BACKUP, HOME, TOKEN, running_site
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 
 LOGIN = ["login", "get-all-config", "get-onetime-password"]
 
@@ -51,7 +51,7 @@ async def test_a_one_time_password_signs_in_and_two_users_talk(site):
         message = await anext(aiter(bob))
         assert (message.sender, message.body) == (f"alice@{DOMAIN}", "caf\xe9 <&>")
         assert message.security.sign == "lock"
-        assert await sent.delivered(within=5)
+        assert await sent.delivered(within=PATIENCE)
         assert {each.peer for each in alice.peers} == {f"bob@{DOMAIN}"}
     assert node.asked[0] == ("/EPASSoap/service", "login", "alice")
     assert node.asked[1] == ("/EPASSoap/service/v80", "get-all-config", "alice")

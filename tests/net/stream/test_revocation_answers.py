@@ -21,6 +21,7 @@ from softphone.net.stream.revocation_answers import (
 from softphone.trust import Fetch, FetchFailed, FetchKind, Service, der_of
 from softphone.trust.verification import GateRules, examine
 from tests.support.pki import DAY, NOW, Pki, Shape
+from tests.support.waiting import PATIENCE
 
 CRL = Fetch(FetchKind.CRL, "http://crl.test/")
 QUESTION = Fetch(FetchKind.TVS, "", b"certificate")
@@ -37,7 +38,7 @@ class Waits:
 
     def conclude(self, answers, *, wall):
         self.thread = threading.current_thread()
-        return self.served.wait(timeout=20)
+        return self.served.wait(timeout=PATIENCE)
 
 
 async def test_while_a_big_answer_is_judged_the_loop_serves_others():

@@ -84,10 +84,10 @@ async def test_another_process_gets_nothing(tmp_path):
     async with far_end(tmp_path, listening) as address, relay(tmp_path, address) as lent:
         command = [sys.executable, "-c", program, str(lent.path)]
         ended = await asyncio.to_thread(
-            subprocess.run, command, capture_output=True, text=True, timeout=20, check=False
+            subprocess.run, command, capture_output=True, text=True, timeout=PATIENCE, check=False
         )
         assert "stolen" not in ended.stdout
-        await asyncio.wait((lent._task,), timeout=5.0)
+        await asyncio.wait((lent._task,), timeout=PATIENCE)
         assert "not for it" in str(lent.failure)
         assert not lent.path.exists()
     assert heard == [b""]

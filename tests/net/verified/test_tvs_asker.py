@@ -34,6 +34,7 @@ from tests.support import listed
 from tests.support.certificates import alice, raw_server_context
 from tests.support.clock import seeded_entropy
 from tests.support.recorder import Got, Recorder, client_driver, until
+from tests.support.waiting import PATIENCE
 
 YES = TvsAnswer(True, (Role.CCM,), 100)
 
@@ -63,21 +64,21 @@ async def test_a_question_is_answered_over_tls_and_the_answer_is_kept_as_long_as
     async with listed.TvsService().running(tmp_path) as service:
         service.known[listed.der("ccm")] = YES
         asking = asker(service, clock=clock)
-        first = await asking.query_certificate(listed.der("ccm"), within=5)
+        first = await asking.query_certificate(listed.der("ccm"), within=PATIENCE)
         assert isinstance(first, TvsAnswered)
         assert (first.answer, first.cached) == (YES, False)
         assert service.asked[0].device_name == "CP-8845-SEP001122334455"
-        assert (await asking.query_certificate(listed.der("ccm"), within=5)).cached
+        assert (await asking.query_certificate(listed.der("ccm"), within=PATIENCE)).cached
         clock.ahead = 101.0
-        assert not (await asking.query_certificate(listed.der("ccm"), within=5)).cached
+        assert not (await asking.query_certificate(listed.der("ccm"), within=PATIENCE)).cached
         asking.replace_lists(listed.lists())
-        assert not (await asking.query_certificate(listed.der("ccm"), within=5)).cached
+        assert not (await asking.query_certificate(listed.der("ccm"), within=PATIENCE)).cached
         assert len(service.asked) == 3
 
 
 async def test_what_it_does_not_know_is_a_no(tmp_path):
     async with listed.TvsService().running(tmp_path) as service:
-        found = await asker(service).query_certificate(listed.der("ccm"), within=5)
+        found = await asker(service).query_certificate(listed.der("ccm"), within=PATIENCE)
         assert found.answer == TvsAnswer(False)
         assert not found.gives(Role.CCM)
 
@@ -88,7 +89,7 @@ async def test_a_server_that_is_away_or_not_the_lists_is_passed_over(tmp_path):
         true.known[listed.der("ccm")] = YES
         false.known[listed.der("ccm")] = TvsAnswer(True, (Role.TFTP,), 100)
         away.address = ("127.0.0.1", 1)
-        found = await asker(away, false, true).query_certificate(listed.der("ccm"), within=5)
+        found = await asker(away, false, true).query_certificate(listed.der("ccm"), within=PATIENCE)
         assert found.answer == YES
         assert false.asked == []
 
@@ -122,10 +123,10 @@ async def test_a_list_signer_that_tvs_gives_sast_is_confirmed_and_another_is_not
         signer = der_of(listed.token().certificate)
         asking = asker(service)
         downloads = [listed.itl(), b"no list"]
-        assert await asking.find_list_signers(downloads, within=5) == frozenset()
+        assert await asking.find_list_signers(downloads, within=PATIENCE) == frozenset()
         asking.replace_lists(listed.lists())
         service.known[signer] = TvsAnswer(True, (Role.SAST,), 60)
-        assert await asking.find_list_signers(downloads, within=5) == frozenset({signer})
+        assert await asking.find_list_signers(downloads, within=PATIENCE) == frozenset({signer})
 
 
 class Server:

@@ -45,7 +45,7 @@ import numpy as np
 from bench.load.baresip_rival import baresip
 from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec
-from softphone.load.report.html import STYLE
+from softphone.load.report.html import page_style
 from softphone.load.report.svg_plot import PlotSeries, line_plot
 
 HERE = Path(__file__).parent
@@ -279,7 +279,7 @@ def draw(rows: dict[str, Any]) -> None:
     )
     RESULTS.with_suffix(".html").write_text(
         "<!doctype html><html lang=en><meta charset=utf-8><title>What a call costs</title>"
-        f"<style>{STYLE}</style><body><h1>Our processor time for a call-second</h1>{plot}\n"
+        f"<style>{page_style()}</style><body><h1>Our processor time for a call-second</h1>{plot}\n"
     )
 
 

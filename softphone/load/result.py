@@ -24,6 +24,9 @@ from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan, base_
 HISTOGRAMS = ("setup_ms", "registration_ms", "mos", "jitter_ms", "loss")
 """The histograms in a summary, one value a call or registration, for comparisons."""
 
+MOS_NAME = "MOS p5 / p50, narrowband"
+"""By ITU-T G.107, of G.711 whatever the codec; G.107.1 and .2, of wideband, are not implemented."""
+
 
 @dataclass(slots=True)
 class LoadResult:
@@ -288,7 +291,7 @@ def _all_figures(result: LoadResult) -> list[tuple[str, str]]:
             "from its time in the schedule p50 / p95 / p99, ms",
             quantiles_text(total.arrival_ms, 0.5, 0.95, 0.99),
         ),
-        ("MOS p5 / p50", quantiles_text(total.mos, 0.05, 0.5)),
+        (MOS_NAME, quantiles_text(total.mos, 0.05, 0.5)),
         ("jitter p50 / p95 / p99, ms", quantiles_text(total.jitter_ms, 0.5, 0.95, 0.99)),
         ("packets sent / received", f"{total.sent:,} / {total.received:,}"),
         (

@@ -25,6 +25,7 @@ from softphone.load.plan import (
     UserSpec,
     parse_expectation,
 )
+from softphone.load.result import MOS_NAME
 
 CONTRACT = {
     "valid": bool,
@@ -117,7 +118,7 @@ def test_a_sipp_scenario_shows_no_figure_that_it_does_not_have():
     plan = replace(result().plan, sipp=SippSpec("call.xml"))
     told = dict(result_figures(LoadResult(plan, total=Tally(attempted=2))))
     assert told["calls attempted"] == "2"
-    assert not {"MOS p5 / p50", "suites", "media path", "packets lost"} & set(told)
+    assert not {MOS_NAME, "suites", "media path", "packets lost"} & set(told)
     assert all(value.strip("-/ ") for value in told.values())
 
 

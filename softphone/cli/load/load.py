@@ -35,9 +35,11 @@ from softphone.load import (
 )
 from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.distribute import RunControl, RunObserver, find_capacity, run_plan
+from softphone.load.live import LoadPage
 from softphone.load.measure import NO_MEDIA, TOLERATE_LATE, RunSecond
-from softphone.load.plan import ExpectationVerdict, LoadPlan
+from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
 from softphone.load.report import PrometheusPage, SeriesFile
+from softphone.monitoring import PageAccess
 
 MOST_REPEATS = 1000
 Command: TypeAlias = Callable[[CommandOutput, Any], Awaitable[int]]
@@ -90,15 +92,9 @@ async def run_load(output: CommandOutput, options: LoadOptions) -> int:
     series = SeriesFile(options.series)
     control = RunControl(plan, options.workers)
     async with AsyncExitStack() as stack:
-        page = None
-        if access is not None:
-            serving = serve_page(
-                output, options, access, plan=plan, control=control, expectations=expectations
-            )
-            page = await stack.enter_async_context(serving)
-        watching = watched_run(output, options, plan, series, control)
-        watcher = await stack.enter_async_context(watching)
-        watcher = watcher if page is None else page.watch(watcher)
+        watcher, page = await stack.enter_async_context(
+            _served_run(output, options, access, plan, series, control, expectations)
+        )
         result = await run_plan(plan, options.workers, watcher, ray=options.ray, control=control)
         result.limit = limit
         verdicts = (*judge_result(result, expectations), *baseline.judge(output, result))
@@ -121,12 +117,23 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
         raise ConfigurationError("--expect: say what a target must reach to hold its calls")
     check_search(options)
     _check_runs(options)
-    plan = plan_of(options)
+    access = ui_access(output, options)
+    plan = replace(plan_of(options), watched=access is not None)
     search = CapacitySearch(
         options.calls, options.most, options.precision, options.confirm, options.repeat
     )
     series = SeriesFile(options.series)
-    async with watched_run(output, options, plan, series) as watcher:
+    control = RunControl(plan, options.workers, searching=True)
+    async with _served_run(output, options, access, plan, series, control, expectations) as (
+        watcher,
+        page,
+    ):
+
+        def tell(trial: CapacityTrial) -> None:
+            print_trial(output, search, trial)
+            if page is not None:
+                page.add_trial(trial)
+
         result = await find_capacity(
             plan,
             search,
@@ -134,9 +141,12 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
             workers=options.workers,
             ray=options.ray,
             watcher=watcher,
-            on_trial=lambda trial: print_trial(output, search, trial),
+            on_trial=tell,
+            control=control,
         )
-    verdicts = judge_result(result, expectations)
+        verdicts = judge_result(result, expectations)
+        if page is not None:
+            await page.finish(result, verdicts, search.whole_text())
     written = write_artifacts(
         output, options, result, verdicts, series=series, begun=begun, search=search
     )
@@ -191,8 +201,6 @@ def check_search(options: CapacityOptions | CalibrateOptions) -> None:
 
 def _check_runs(options: CapacityOptions) -> None:
     """Raise ConfigurationError for what only a single run can do."""
-    if options.ui is not None:
-        raise ConfigurationError("--ui: a search changes the load itself; give it to `load run`")
     if options.baseline is not None or options.fail_on:
         raise ConfigurationError(
             "--baseline and --fail-on: figures of a search are of another number of calls each"
@@ -206,6 +214,30 @@ def _check(output: CommandOutput, options: LoadOptions) -> None:
     if options.workers < 1:
         raise ConfigurationError(f"--workers {options.workers}: expected 1 or more")
     check_artifacts(options)
+
+
+@asynccontextmanager
+async def _served_run(
+    output: CommandOutput,
+    options: LoadOptions,
+    access: PageAccess | None,
+    plan: LoadPlan,
+    series: SeriesFile,
+    control: RunControl,
+    expectations: Sequence[Expectation],
+) -> AsyncIterator[tuple[RunObserver, LoadPage | None]]:
+    """Run the observers of a run or a search, and the page where it is asked for."""
+    async with AsyncExitStack() as stack:
+        page = None
+        if access is not None:
+            serving = serve_page(
+                output, options, access, plan=plan, control=control, expectations=expectations
+            )
+            page = await stack.enter_async_context(serving)
+        watcher = await stack.enter_async_context(
+            watched_run(output, options, plan, series, control)
+        )
+        yield (watcher if page is None else page.watch(watcher)), page
 
 
 @dataclass(slots=True)

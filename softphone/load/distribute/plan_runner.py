@@ -171,20 +171,26 @@ async def find_capacity(
     watcher: RunObserver | None = None,
     on_trial: Callable[[CapacityTrial], None] = lambda trial: None,
     judge: Callable[[LoadResult], CapacityTrial] | None = None,
+    control: RunControl | None = None,
 ) -> LoadResult:
     """Run the search; returns the last run that held at the capacity, or the last run if none held.
 
     `plan` gives everything but the number of calls.  `judge` makes the trial of a result, else
-    `trial_of` with the expectations.  Raises what `run_plan` does.
+    `trial_of` with the expectations.  `control` may stop the search.  Raises what `run_plan` does.
     """
     held: dict[int, LoadResult] = {}
     last = LoadResult(replace(plan, calls=search.first))
     while (calls := search.next_calls) is not None:
         share = min(workers, calls, max(1, len(plan.users) // 2) if len(plan.users) > 1 else calls)
         tried = replace(plan, calls=calls)
+        controlled = {}
+        if control is not None:
+            control.begin_run(tried, share)
+            controlled = {"control": control}
         if watcher is not None:
             watcher.begin(tried)
-        result = last = await run_plan(tried, share, watcher, ray=ray)
+        result = last = await run_plan(tried, share, watcher, ray=ray, **controlled)
+        result.interrupted |= control is not None and control.stopped
         trial = trial_of(result, expectations) if judge is None else judge(result)
         search.add_trial(trial)
         on_trial(trial)

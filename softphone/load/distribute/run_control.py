@@ -23,25 +23,31 @@ class RunControl:
     """Stops or changes a run; given to `run_plan`, which attaches the run.
 
     A change is checked against `least_calls`, `most_calls` and `most_rate`, so that a typing error
-    overloads no server.  `changes` says what was changed, and when; the result has it, too.
+    overloads no server; a search (`searching`) can only be stopped.  `changes` says what was
+    changed, and when; the result has it, too.
     """
 
-    def __init__(self, plan: LoadPlan, workers: int = 1) -> None:
+    def __init__(self, plan: LoadPlan, workers: int = 1, *, searching: bool = False) -> None:
+        self.searching = searching
+        self.stopped = False
+        self.begin_run(plan, workers)
+
+    def begin_run(self, plan: LoadPlan, workers: int) -> None:
+        """Begin to control a run, the first or the next one of a search."""
         self.plan = plan
         self.rate = plan.rate if plan.arrival in ("constant", "poisson") else None
         self.calls = plan.calls
         self.least_calls = workers
         self.most_rate = plan.most_rate
         self.most_calls = sum(share.most_calls for share in plan.shares(workers))
-        self.stopped = False
         self.changes: list[str] = []
         self._run: ControlledRun | None = None
         self._at = 0.0
 
     @property
     def adjustable(self) -> bool:
-        """Whether rate and calls can be changed; where we wait for calls, the callers set them."""
-        return self.plan.sipp is None or self.plan.target is not None
+        """Whether rate and calls can be changed: a search, or who calls us, sets them else."""
+        return not self.searching and (self.plan.sipp is None or self.plan.target is not None)
 
     def attach(self, run: ControlledRun | None) -> None:
         """Note what runs the plan; None after its end."""
@@ -61,6 +67,8 @@ class RunControl:
     def change(self, *, rate: float | None = None, calls: int | None = None) -> None:
         """Change what is not None.  Raises ConfigurationError, and then changes nothing."""
         run = self._running()
+        if self.searching:
+            raise ConfigurationError("this is a search, which changes the load itself")
         if not self.adjustable:
             raise ConfigurationError("this run waits for calls: who calls sets their rate")
         if rate is not None and not (math.isfinite(rate) and 0 < rate <= self.most_rate):

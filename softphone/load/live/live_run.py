@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import itertools
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
+from softphone.load.capacity import CapacityTrial
+from softphone.load.charts import CAUSES, CHARTS, DRAWN_CAUSES, run_point
 from softphone.load.distribute import RunControl
-from softphone.load.measure import FailedCall, Histogram, RunSecond, Tally
+from softphone.load.measure import FailedCall, RunSecond, Tally
 from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
-from softphone.load.result import LoadResult, failure_causes, quantiles_text, verdict_fields
+from softphone.load.result import (
+    MOS_NAME,
+    LoadResult,
+    failure_causes,
+    quantiles_text,
+    verdict_fields,
+)
 from softphone.load.run.bottleneck import BottleneckDetector
 
 OWN_PROCESSOR = "own processor"
 POINTS = 1800
 """The most seconds that the charts show: half an hour."""
-CAUSES = 20
-"""How many causes of failure are shown, the most frequent first."""
+TRIALS = 200
+"""The most trials of a search that are shown, the newest."""
 FAILED_OF_CAUSE = 5
 """How many failed calls are kept of each cause, the newest."""
 
@@ -37,7 +45,7 @@ def live_figures(
         ("failed", f"{total.failed.total():,}"),
         ("dropped", f"{total.dropped.total():,}"),
         ("set-up p50 / p99, ms", quantiles_text(total.setup_ms, 0.5, 0.99)),
-        ("MOS p5 / p50", quantiles_text(second.mos_now, 0.05, 0.5)),
+        (MOS_NAME, quantiles_text(second.mos_now, 0.05, 0.5)),
         ("packets sent", f"{total.sent:,}"),
         ("packets received", f"{total.received:,}"),
         ("lost", f"{total.lost:,} ({total.loss_percent:.3f} %)"),
@@ -50,33 +58,49 @@ def live_figures(
 class LiveRun:
     """The figures of a run so far; `expectations` are judged by them.
 
-    What it keeps is bounded by `POINTS`, `CAUSES` and `FAILED_OF_CAUSE`.
+    What it keeps is bounded by `POINTS`, `CAUSES` and `FAILED_OF_CAUSE`, and by how many trials
+    a search has.
     """
 
     def __init__(
         self, plan: LoadPlan, control: RunControl, expectations: Sequence[Expectation] = ()
     ) -> None:
-        self._plan = plan
         self._control = control
         self._expectations = expectations
+        self._trials: list[CapacityTrial] = []
+        self._trial = ""
+        self._ids = itertools.count(1)
+        self._outcome: dict[str, Any] | None = None
+        self._reset(plan)
+
+    def _reset(self, plan: LoadPlan) -> None:
+        """Begin to count a run."""
+        self._plan = plan
         self._total = Tally()
         self._second = RunSecond(0.0)
         self._registered = (0, len(plan.users))
         self._points: deque[dict[str, Any]] = deque(maxlen=POINTS)
         self._workers: dict[int, dict[str, Any]] = {}
         self._failed: dict[str, deque[tuple[int, FailedCall]]] = {}
-        self._ids = itertools.count(1)
         self._detector = BottleneckDetector(
             shared=plan.sockets == "shared", tolerate_late=plan.tolerate_late
         )
-        self._outcome: dict[str, Any] | None = None
+
+    def begin_trial(self, plan: LoadPlan) -> None:
+        """Begin the next run of a search: what was counted before does not belong to it."""
+        self._trial = f"trial {len(self._trials) + 1}, with {plan.calls:,} calls"
+        self._reset(plan)
+
+    def add_trial(self, trial: CapacityTrial) -> None:
+        """Note how a run of a search ended."""
+        self._trials.append(trial)
 
     def add_second(self, second: RunSecond) -> None:
         """Add the figures of one second of the run."""
         self._second = second
         self._total.merge(second.tally)
         self._detector.add_second(second)
-        self._points.append(_point(second))
+        self._points.append(run_point(second))
 
     def progress(self, done: int, whole: int) -> None:
         """Note that `done` of `whole` users have registered or have been refused."""
@@ -90,7 +114,7 @@ class LiveRun:
             return
         row["attempted"] += what.tally.attempted
         row["failed"] += what.tally.failed.total() + what.tally.dropped.total()
-        point = _point(what)
+        point = run_point(what)
         row |= {name: point[name] for name in ("at", "up", "answered", "mos5", "cpu", "late99")}
 
     def add_failure(self, call: FailedCall) -> None:
@@ -126,6 +150,8 @@ class LiveRun:
                 "calls": [control.least_calls, control.most_calls],
                 "rate": control.most_rate,
             },
+            "charts": [chart.to_plain() for chart in CHARTS],
+            "drawn_causes": DRAWN_CAUSES,
             "points": list(self._points),
             "now": self.state(),
         }
@@ -154,35 +180,13 @@ class LiveRun:
             "outcome": outcome and {key: outcome[key] for key in ("valid", "met", "sentence")},
             "load": {"rate": control.rate, "calls": control.calls, "stopped": control.stopped},
             "changes": list(control.changes),
+            "trial": self._trial,
+            "trials": [
+                {"calls": each.calls, "held": each.held, "valid": each.valid, "why": each.why}
+                for each in self._trials[-TRIALS:]
+            ],
             "failed": [
                 {"id": number, "at": round(call.at, 1), "cause": call.cause}
                 for number, call in failed
             ],
         }
-
-
-def _point(second: RunSecond) -> dict[str, Any]:
-    """Return one second as a point of the charts: times in ms, `loss` and `cpu` in percent."""
-    tally = second.tally
-    return {
-        "at": round(second.at, 1),
-        "up": second.up,
-        "answered": tally.answered,
-        "attempted": tally.attempted,
-        "causes": dict(Counter(failure_causes(tally)).most_common(CAUSES)),
-        "setup50": _rank(tally.setup_ms, 0.5, 1),
-        "setup95": _rank(tally.setup_ms, 0.95, 1),
-        "setup99": _rank(tally.setup_ms, 0.99, 1),
-        "mos5": _rank(second.mos_now, 0.05, 2),
-        "mos50": _rank(second.mos_now, 0.5, 2),
-        "jitter50": _rank(second.jitter_now_ms, 0.5, 1),
-        "jitter95": _rank(second.jitter_now_ms, 0.95, 1),
-        "loss": round(max(0.0, tally.loss_percent), 3) if tally.expected > 0 else None,
-        "cpu": round(100.0 * second.cpu, 1),
-        "late99": _rank(tally.lateness_ms, 0.99, 1),
-    }
-
-
-def _rank(histogram: Histogram, share: float, digits: int) -> float | None:
-    value = histogram.quantile(share)
-    return None if value is None else round(value, digits)

@@ -1,4 +1,4 @@
-"""The page of `softphone load run --ui`: the run as it goes on, and buttons that steer it."""
+"""The page of `--ui`: a run or a search as it goes on, and buttons that steer it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from softphone.load.capacity import CapacityTrial
 from softphone.load.distribute import RunControl, RunObserver
 from softphone.load.live.live_run import LiveRun
 from softphone.load.measure import RunSecond
-from softphone.load.plan import ExpectationVerdict
+from softphone.load.plan import ExpectationVerdict, LoadPlan
 from softphone.load.result import LoadResult
 from softphone.monitoring import PageAccess
 from softphone.web import BadRequest, EventFeed, SiteContent, WebSite
@@ -19,7 +20,7 @@ from softphone.web.web_site import LAST_EVENTS
 if TYPE_CHECKING:
     from aiohttp import web
 
-FILES = ("load.html", "load.js", "chart.js", "load.css")
+FILES = ("load.html", "load.js", "chart.js", "load.css", "chart.css")
 MOST = 1e9
 """Larger numbers in a request are refused before they are converted."""
 EVERY_USERS = 0.02
@@ -70,13 +71,25 @@ class LoadPage(WebSite):
                 self._reported = done
                 self._tell()
 
+        def begin(plan: LoadPlan) -> None:
+            observer.begin(plan)
+            self._live.begin_trial(plan)
+            self._reported = 0
+            self.feed.publish("begin", self._live.heading())
+
         return replace(
             observer,
+            begin=begin,
             second=second,
             progress=progress,
             worker=self._live.add_worker,
             failure=self._live.add_failure,
         )
+
+    def add_trial(self, trial: CapacityTrial) -> None:
+        """Show how a run of a search ended."""
+        self._live.add_trial(trial)
+        self._tell()
 
     async def finish(
         self, result: LoadResult, verdicts: Sequence[ExpectationVerdict], sentence: str

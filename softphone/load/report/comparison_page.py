@@ -43,7 +43,7 @@ def comparison_page(compared: Sequence[Compared], *, wall: datetime) -> str:
         parts += [_changes(comparison), verdict_table(verdicts)]
     parts += [
         "<h2>Set-up latency</h2>" + _curves(runs, "setup_ms", "ms"),
-        "<h2>MOS</h2>" + _curves(runs, "mos", "MOS (ITU-T G.107)"),
+        "<h2>MOS</h2>" + _curves(runs, "mos", "MOS, narrowband (ITU-T G.107)"),
         "<h2>Jitter</h2>" + _curves(runs, "jitter_ms", "ms"),
     ]
     return html_page(title, parts)

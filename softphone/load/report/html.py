@@ -7,21 +7,25 @@ from __future__ import annotations
 
 import os
 import platform
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import cache
 from html import escape
+from importlib.resources import files
 from pathlib import Path
 
 from softphone._version import __version__
 from softphone.load.capacity import CapacitySearch, CapacityTrial
-from softphone.load.measure.histogram import Histogram
-from softphone.load.measure.tally import RunSecond
+from softphone.load.charts import CHARTS, chart_lines, run_point
 from softphone.load.plan import ExpectationVerdict, LoadPlan
 from softphone.load.report.svg_plot import PlotSeries, bar_plot, heat_map, line_plot
 from softphone.load.result import LoadResult, failure_causes, result_figures, server_fields
 from softphone.security import SrtpPolicy
 from softphone.trust.disk import write_private
 
+HEATED = "set-up latency"
+"""The chart below which its heat map stands."""
 STYLE = """
 :root{color-scheme:light dark}
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:860px;padding:0 1rem;
@@ -31,13 +35,10 @@ table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6
 border-bottom:1px solid #d1d9e0;vertical-align:top}td.n{text-align:right;
 font-variant-numeric:tabular-nums}.good{color:#1a7f37}.bad{color:#d1242f}
 .box{border:1px solid;border-radius:6px;padding:.6rem .9rem;margin:1rem 0}
-.note,.nothing{color:#59636e}svg{width:100%;height:auto;display:block}
-svg text{font:11px system-ui,sans-serif;fill:#59636e}
-.grid{stroke:#e6eaef;fill:none}.axis{stroke:#8c959f;fill:none}.line{fill:none;stroke-width:1.8}
+.note,.nothing{color:#59636e}svg{width:100%;min-width:36rem;height:auto;display:block}
 .wide{overflow-x:auto}
 @media (prefers-color-scheme:dark){body{color:#e6edf3;background:#0d1117}
-td,th{border-color:#30363d}.good{color:#3fb950}.bad{color:#f85149}.note,.nothing{color:#9198a1}
-svg text{fill:#9198a1}.grid{stroke:#21262d}.axis{stroke:#656d76}}
+td,th{border-color:#30363d}.good{color:#3fb950}.bad{color:#f85149}.note,.nothing{color:#9198a1}}
 """
 
 
@@ -94,10 +95,17 @@ def html_page(title: str, parts: Sequence[str]) -> str:
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{STYLE}</style></head><body>\n"
+        f"<title>{escape(title)}</title><style>{page_style()}</style></head><body>\n"
         + "\n".join(part for part in parts if part)
         + "\n</body></html>\n"
     )
+
+
+@cache
+def page_style() -> str:
+    """The style sheet of a page, with that of the charts."""
+    charts = files("softphone.load.live").joinpath("static", "chart.css")
+    return STYLE + charts.read_text("utf-8")
 
 
 def made_text(wall: datetime) -> str:
@@ -187,7 +195,7 @@ def _capacity(search: CapacitySearch | None) -> str:
         f"<h2>Capacity</h2><p><b>{escape(search.outcome_text())}</b></p>"
         f"<p>{escape(search.interval_text())}</p>"
         '<p class="note">Verdicts and figures below are those of the last run '
-        f"{'at the capacity' if search.capacity else 'of the search'}; the curves have the worst "
+        f"{'at the capacity' if search.capacity else 'of the search'}; curves of figures have the worst "
         "trial of each number, and none that was invalid.</p>"
         + _share_held(search)
         + line_plot([answered], label="answered, %", across="calls", ceiling=100.0)
@@ -267,49 +275,24 @@ def figure_table(figures: Sequence[tuple[str, str]]) -> str:
 
 
 def _plots(result: LoadResult) -> list[str]:
-    seconds = result.seconds
-    at = [second.at for second in seconds]
-
-    def over(name: str, values: Sequence[float | None]) -> PlotSeries:
-        return PlotSeries(name, list(zip(at, values, strict=True)))
-
-    def ranks(of: Sequence[Histogram], share: float) -> list[float | None]:
-        return [histogram.quantile(share) for histogram in of]
-
-    end = at[-1] if at else None
-
-    def drawn(
-        what: Sequence[PlotSeries], label: str, floor: float = 0.0, ceiling: float | None = None
-    ) -> str:
-        return line_plot(what, label=label, floor=floor, ceiling=ceiling, end=end)
-
-    setup = [second.tally.setup_ms for second in seconds]
-    mos = [second.mos_now for second in seconds]
-    jitter = [second.jitter_now_ms for second in seconds]
-    late = [second.tally.lateness_ms for second in seconds]
-    return [
-        "<h2>Calls up</h2>" + drawn([over("calls", [s.up for s in seconds])], "calls"),
-        "<h2>Set-up latency</h2>"
-        + drawn([over("p50", ranks(setup, 0.5)), over("p99", ranks(setup, 0.99))], "ms")
-        + heat_map(list(zip(at, setup, strict=True)), label="ms; darker: more calls", end=end),
-        "<h2>MOS</h2>"
-        + drawn(
-            [over("p50", ranks(mos, 0.5)), over("p5", ranks(mos, 0.05))],
-            "MOS (ITU-T G.107)",
-            floor=1.0,
-            ceiling=4.5,
-        ),
-        "<h2>Loss</h2>" + drawn([over("lost", [_loss(s) for s in seconds])], "%"),
-        "<h2>Jitter</h2>"
-        + drawn([over("p50", ranks(jitter, 0.5)), over("p95", ranks(jitter, 0.95))], "ms"),
-        "<h2>Failures by cause</h2>"
-        + bar_plot(failure_causes(result.total), label="calls and registrations that failed"),
-        "<h2>The generator itself</h2>"
-        + drawn([over("processor", [100.0 * s.cpu for s in seconds])], "% of a core")
-        + drawn([over("p99", ranks(late, 0.99))], "packets left so late, ms"),
-    ]
-
-
-def _loss(second: RunSecond) -> float | None:
-    expected = second.tally.received + second.tally.lost
-    return max(0.0, second.tally.loss_percent) if expected > 0 else None
+    """The charts of the live page over the whole run, the heat map, and all causes of failure."""
+    points = [run_point(second) for second in result.seconds]
+    causes = Counter(failure_causes(result.total))
+    most = [cause for cause, _ in causes.most_common()]
+    end = points[-1]["at"] if points else None
+    drawn = []
+    for chart in CHARTS:
+        lines = [PlotSeries(*line) for line in chart_lines(chart, points, most)]
+        plot = line_plot(
+            lines,
+            label=chart.unit or chart.title,
+            floor=chart.floor,
+            ceiling=chart.ceiling,
+            end=end,
+        )
+        drawn.append(f"<h2>{escape(chart.title[0].upper() + chart.title[1:])}</h2>{plot}")
+        if chart.title == HEATED:
+            columns = [(second.at, second.tally.setup_ms) for second in result.seconds]
+            drawn.append(heat_map(columns, label="ms; darker: more calls", end=end))
+    bars = bar_plot(causes, label="calls and registrations that failed")
+    return [*drawn, f"<h2>Failures by cause</h2>{bars}"]

@@ -12,7 +12,8 @@ from softphone.load.measure.histogram import Histogram
 
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 30, 40
-COLORS = ("#1f6feb", "#d1242f", "#1a7f37", "#9a6700", "#8250df")
+SERIES = 5
+"""How many colors the style sheet has, `series-1` and so on; further lines begin anew."""
 BAR = 26
 HEAT_COLUMNS, HEAT_ROWS = 90, 20
 """The most cells of a heat map across and down."""
@@ -75,7 +76,7 @@ def line_plot(
     y_scale = _scale([y for _, y in points], HEIGHT - BOTTOM, TOP, floor, ceiling)
     parts = [_grid(x_scale, y_scale), _labels(label, across)]
     for number, one in enumerate(series):
-        parts.append(_line(one, x_scale, y_scale, COLORS[number % len(COLORS)]))
+        parts.append(_line(one, x_scale, y_scale, _color(number)))
     parts.append(_legend(series))
     return _drawing(HEIGHT, label, parts)
 
@@ -135,26 +136,32 @@ def _line(one: PlotSeries, x_scale: _AxisScale, y_scale: _AxisScale, color: str)
         drawn = True
         if one.marks or alone:
             left, up = place.split()
-            marks.append(f'<circle cx="{left}" cy="{up}" r="3.5" fill="{color}"/>')
+            marks.append(f'<circle class="dot" cx="{left}" cy="{up}" r="3.5"/>')
     return (
-        f'<path class="line" stroke="{color}" d="{"".join(path)}">'
-        f"<title>{escape(one.name)}</title></path>" + "".join(marks)
+        f'<g class="{color}"><path class="line" d="{"".join(path)}">'
+        f"<title>{escape(one.name)}</title></path>{''.join(marks)}</g>"
     )
 
 
 def _legend(series: Sequence[PlotSeries]) -> str:
     parts, x = [], float(WIDTH - RIGHT)
     for number, one in reversed(list(enumerate(series))):
-        color = COLORS[number % len(COLORS)]
         x -= 6.5 * len(one.name) + 16
-        parts.append(f'<rect x="{x:.0f}" y="4" width="12" height="8" fill="{color}"/>')
+        parts.append(
+            f'<g class="{_color(number)}">'
+            f'<rect class="key" x="{x:.0f}" y="4" width="12" height="8"/></g>'
+        )
         parts.append(f'<text x="{x + 16:.0f}" y="12">{escape(one.name)}</text>')
         x -= 14
     return "".join(parts)
 
 
-def bar_plot(counts: Mapping[str, int], *, label: str, color: str = COLORS[1]) -> str:
-    """Plot a bar for each name, longest first; red, as for failures, unless `color` is given."""
+def _color(number: int) -> str:
+    return f"series-{number % SERIES + 1}"
+
+
+def bar_plot(counts: Mapping[str, int], *, label: str, color: str = "bad") -> str:
+    """Plot a bar for each name, longest first; `color` is a class of the style sheet."""
     rows = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     if not rows:
         return _nothing(label)
@@ -166,7 +173,8 @@ def bar_plot(counts: Mapping[str, int], *, label: str, color: str = COLORS[1]) -
         width = max(2.0, (WIDTH - names - 80) * count / most)
         parts.append(
             f'<text x="{names - 8}" y="{y + 14}" text-anchor="end">{escape(name)}</text>'
-            f'<rect x="{names}" y="{y}" width="{width:.1f}" height="18" fill="{color}"/>'
+            f'<g class="{color}"><rect class="cell" '
+            f'x="{names}" y="{y}" width="{width:.1f}" height="18"/></g>'
             f'<text x="{names + width + 6:.1f}" y="{y + 14}">{count:,}</text>'
         )
     return _drawing(16 + len(rows) * BAR, label, parts)
@@ -203,13 +211,14 @@ def heat_map(
     most = max(cells.values())
     parts = [
         f'<rect x="{LEFT + column * width:.1f}" y="{TOP + row * height:.1f}" '
-        f'width="{width:.1f}" height="{height:.1f}" fill="{COLORS[0]}" '
+        f'width="{width:.1f}" height="{height:.1f}" class="cell" '
         f'fill-opacity="{0.12 + 0.88 * math.sqrt(count / most):.2f}"/>'
         for (column, row), count in sorted(cells.items())
     ]
     marks = [10.0**power * factor for power in range(-3, 7) for factor in (1, 2, 5)]
     shown = [(y_scale.at(math.log(mark)), mark) for mark in marks if low <= mark <= high]
-    return _drawing(HEIGHT, label, [*parts, _axes(x_scale, shown), _labels(label, across)])
+    cells_drawn = f'<g class="{_color(0)}">{"".join(parts)}</g>'
+    return _drawing(HEIGHT, label, [cells_drawn, _axes(x_scale, shown), _labels(label, across)])
 
 
 def _values(columns: Sequence[tuple[float, Histogram]]) -> Iterator[tuple[float, float, int]]:
@@ -227,9 +236,8 @@ def _nothing(label: str) -> str:
 
 def _drawing(height: int, label: str, parts: Sequence[str]) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(label, quote=True)}">'
-        + "".join(parts)
-        + "</svg>"
+        f'<div class="wide"><svg viewBox="0 0 {WIDTH} {height}" role="img" '
+        f'aria-label="{escape(label, quote=True)}">{"".join(parts)}</svg></div>'
     )
 
 

@@ -234,7 +234,7 @@ def test_a_search_finds_what_the_lab_holds(run, tmp_path):
 
 
 def test_a_search_tells_of_each_trial_apart(run, monkeypatch):
-    async def run_plan(plan, workers, watcher, ray):
+    async def run_plan(plan, workers, watcher, ray, control):
         tally = Tally(attempted=plan.calls, answered=plan.calls, sent=1)
         made = LoadResult(plan)
         made.add_second(RunSecond(10.0, up=plan.calls, tally=tally))
@@ -258,7 +258,7 @@ def test_a_search_tells_of_each_trial_apart(run, monkeypatch):
 
 
 def test_repeated_trials_give_an_interval(run, monkeypatch):
-    async def run_plan(plan, workers, watcher, ray):
+    async def run_plan(plan, workers, watcher, ray, control):
         made = LoadResult(plan)
         tally = Tally(attempted=plan.calls, answered=min(plan.calls, 5), sent=1)
         made.add_second(RunSecond(10.0, up=plan.calls, tally=tally))

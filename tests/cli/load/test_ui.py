@@ -10,6 +10,8 @@ import pytest
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.load.load import run_load
 from softphone.cli.load.options import LoadOptions
+from softphone.load import LoadResult, RunSecond, Tally
+from softphone.load.live import LoadPage
 from tests.support.browser_tab import PATIENCE, tab
 from tests.support.waiting import until
 
@@ -43,9 +45,75 @@ def test_what_would_not_be_safe_is_refused_before_anything_is_sent(
     assert not (tmp_path / "code").exists()
 
 
-def test_a_search_has_no_page(cli):
-    ended = cli("load", "find-capacity", *RUN[2:], "--expect", "mos_p5>=4", "--ui", "8090")
-    assert (ended.code, "give it to `load run`" in ended.err) == (2, True)
+@pytest.fixture
+def shown(monkeypatch):
+    """The states of pages at the end of their runs."""
+    kept = []
+
+    class KeptPage(LoadPage):
+        async def finish(self, *ended):
+            await super().finish(*ended)
+            kept.append(self._live)
+
+    monkeypatch.setattr("softphone.cli.load.ui.LoadPage", KeptPage)
+    return kept
+
+
+UNEXPECTED = """<scenario>
+  <send><![CDATA[
+      INVITE sip:999@[remote_ip]:[remote_port] SIP/2.0
+      Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+      From: <sip:a@127.0.0.1>;tag=[call_number]
+      To: <sip:999@127.0.0.1>
+      Call-ID: [call_id]
+      CSeq: 1 INVITE
+      Contact: <sip:a@[local_ip]:[local_port];transport=[transport]>
+      Max-Forwards: 70
+      Content-Length: 0
+  ]]></send>
+  <recv response="200" />
+</scenario>
+"""
+
+
+def test_a_sipp_scenario_of_two_workers_is_on_the_page_with_ladders(cli, lab, tmp_path, shown):
+    scenario, code = tmp_path / "unexpected.xml", tmp_path / "code"
+    scenario.write_text(UNEXPECTED)
+    cli(
+        *("load", "run", "--sipp", scenario, "--account", lab["alice"], "--target", "999"),
+        *("--total-calls", "2", "--rate", "20", "--workers", "2", "--json"),
+        *("--ui", "0", "--ui-code", code),
+    )
+    (live,) = shown
+    state = live.state()
+    assert (state["phase"], len(state["workers"])) == ("over", 2)
+    assert sum(row["failed"] for row in state["workers"]) == 2
+    assert len(state["failed"]) == 2
+    call = live.failed_call(state["failed"][0]["id"])
+    assert "INVITE" in call.ladder
+    assert "40" in call.messages
+    assert not code.exists()
+
+
+def test_a_search_has_a_page_of_its_trials(cli, lab, tmp_path, shown, monkeypatch):
+    async def run_plan(plan, workers, watcher, ray, control):
+        assert plan.watched
+        made = LoadResult(plan)
+        made.add_second(RunSecond(1.0, tally=Tally(attempted=plan.calls, answered=plan.calls)))
+        watcher.second(made.seconds[0])
+        return made
+
+    monkeypatch.setattr("softphone.load.distribute.plan_runner.run_plan", run_plan)
+    ended = cli(
+        *("load", "find-capacity", "--account", lab["alice"], "--target", "600", "--json"),
+        *("--calls", "1", "--most", "2", "--confirm", "1", "--expect", "answered>=99%"),
+        *("--ui", "0", "--ui-code", tmp_path / "code"),
+    )
+    assert (ended.code, "ui" in ended.names()) == (0, True)
+    (live,) = shown
+    state = live.state()
+    assert [trial["calls"] for trial in state["trials"]] == [1, 2]
+    assert state["outcome"]["sentence"].startswith("at least 2 calls, held 1 times out of 1")
 
 
 async def test_a_person_watches_changes_and_stops_a_run_in_chromium(

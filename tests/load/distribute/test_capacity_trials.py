@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from softphone.load import LoadResult
 from softphone.load.capacity import CapacitySearch
-from softphone.load.distribute import RunObserver, find_capacity
+from softphone.load.distribute import RunControl, RunObserver, find_capacity
 from softphone.load.distribute.plan_runner import trial_of
 from softphone.load.measure import GeneratorCheck, RunSecond, Tally
 from softphone.load.plan import BaseSpec, LoadPlan, UserSpec, parse_expectation
@@ -87,6 +87,19 @@ async def test_an_interruption_ends_the_search(monkeypatch):
     assert (await find_capacity(result().plan, search, EXPECTED)).interrupted
     assert len(search.trials) == 1
     assert search.interrupted
+
+
+async def test_a_stop_ends_the_search_and_not_only_its_trial(monkeypatch):
+    async def run_plan(plan, workers, watcher, ray, control):
+        assert control.plan.calls == plan.calls
+        control.stopped = plan.calls == 4
+        return LoadResult(plan)
+
+    monkeypatch.setattr("softphone.load.distribute.plan_runner.run_plan", run_plan)
+    plan, search = result().plan, CapacitySearch(first=2, most=100)
+    control = RunControl(plan, searching=True)
+    await find_capacity(plan, search, [], control=control)
+    assert [(trial.calls, trial.interrupted) for trial in search.trials] == [(2, False), (4, True)]
 
 
 async def test_where_nothing_was_held_the_last_run_is_shown_with_its_reasons(monkeypatch):

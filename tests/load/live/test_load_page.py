@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
 from softphone.load import BaseSpec, LoadPlan, LoadResult, Tally, UserSpec, parse_expectation
+from softphone.load.capacity import CapacityTrial
+from softphone.load.charts import CHARTS
 from softphone.load.distribute import RunControl, RunObserver
 from softphone.load.live import LiveRun, LoadPage, live_run
 from softphone.load.measure import FailedCall, RunSecond
@@ -65,7 +68,9 @@ async def post(served, path, body):
 async def test_the_files_of_the_page_are_served_and_load_nothing_from_elsewhere():
     async with page() as served:
         kinds = {"": "text/html", "load.js": "text/javascript", "load.css": "text/css"}
-        for name, kind in (kinds | {"chart.js": "text/javascript"}).items():
+        for name, kind in (
+            kinds | {"chart.js": "text/javascript", "chart.css": "text/css"}
+        ).items():
             status, headers, text = await ask(served.owner, "GET", served.root + name)
             assert (status, headers["Content-Type"].split(";")[0]) == (200, kind)
             found = text.replace("http://www.w3.org/2000/svg", "")
@@ -101,6 +106,46 @@ async def test_each_second_is_told_and_the_end():
     assert now["failed"] == [{"id": 1, "at": 1.0, "cause": "486 Busy Here"}]
     assert (now["phase"], end["phase"]) == ("running", "over")
     assert end["outcome"] == {"valid": True, "met": False, "sentence": "not met: answered>=99%"}
+
+
+async def test_the_charts_are_told_which_the_report_has_too():
+    async with page() as served:
+        served.live.add_second(second(1.0, attempted=4, answered=3))
+        heading = served.live.heading()
+    assert [chart["title"] for chart in heading["charts"]] == [each.title for each in CHARTS]
+    fields = {name for chart in heading["charts"] for name, _ in chart["lines"]}
+    assert fields < heading["points"][0].keys()
+    assert json.loads(json.dumps(heading))["drawn_causes"] == 3
+
+
+async def test_a_search_is_shown_trial_by_trial():
+    control = RunControl(plan(), searching=True)
+    live, told = LiveRun(plan(), control), []
+    async with LoadPage(live, control, PageAccess()) as served, browser() as owner:
+        served.owner, served.root = owner, await sign_in(owner, served)
+        watcher = served.watch(RunObserver(begin=told.append))
+        for calls in (5, 10):
+            tried = replace(plan(), calls=calls)
+            control.begin_run(tried, 1)
+            control.attach(Run())
+            watcher.begin(tried)
+            watcher.second(second(1.0, attempted=calls, answered=calls))
+            watcher.failure(failed_call("486 Busy Here"))
+            control.note_time(1.0)
+            if calls == 5:
+                served.add_trial(CapacityTrial(5, held=True))
+        heading = live.heading()
+        assert [each.calls for each in told] == [5, 10]
+        assert (heading["adjustable"], len(heading["points"])) == (False, 1)
+        now = heading["now"]
+        assert now["trial"] == "trial 2, with 10 calls"
+        assert now["trials"] == [{"calls": 5, "held": True, "valid": True, "why": ""}]
+        assert now["figures"][0] == ("calls up", "2 of 10")
+        assert now["failed"][0]["id"] == 2, "an address of a failed call is not used again"
+        status, _, text = await post(served, "change", {"calls": 7})
+        assert (status, "a search, which changes the load itself" in text) == (400, True)
+        assert (await post(served, "stop", {}))[0] == 204
+        assert control.stopped
 
 
 async def test_registrations_are_told_now_and_then():

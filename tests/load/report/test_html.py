@@ -15,6 +15,7 @@ import pytest
 from softphone.errors import ConfigurationError
 from softphone.load import LoadResult
 from softphone.load.capacity import CapacitySearch, CapacityTrial
+from softphone.load.charts import CHARTS, run_point
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import (
     BaseSpec,
@@ -67,7 +68,7 @@ def search():
 def test_everything_is_in_the_one_file():
     text = report_page(result(), VERDICTS, search=search(), wall=WALL)
     assert not re.search(r'(src|href)="|url\(|@import|<script|https?:', text)
-    assert text.count("<svg") == 12
+    assert text.count("<svg") == 14
     for words in ("2026-01-02 03:04:05", "mos_p5&gt;=4.0", "not met", "486 Busy Here", "1,500"):
         assert words in text
 
@@ -83,7 +84,7 @@ def test_the_interval_of_a_capacity_is_told_and_drawn():
         found.add_trial(CapacityTrial(calls, held, why="" if held else "mos_p5>=4.0: 3.2"))
     text = report_page(result(), VERDICTS, search=found, wall=WALL)
     assert f"half of all trials hold {found.interval.calls} calls (95 %: " in text
-    assert text.count("<svg") == 13
+    assert text.count("<svg") == 15
     assert text.count('<td class="n">350</td>') == 2
     drawing = next(part for part in text.split("<svg")[1:] if "trials that held, %" in part)
     assert drawing.count("<circle") == 6 + 3
@@ -160,6 +161,23 @@ def test_all_plots_over_time_have_the_time_of_the_run():
     assert re.search(r'text-anchor="middle">30<', drawing)
 
 
+def test_it_has_the_charts_of_the_live_page():
+    """Each chart with its lines, from the points that the page gets of the same seconds."""
+    made = result()
+    text = report_page(made, [], wall=WALL)
+    assert "MOS" in {chart.title for chart in CHARTS}
+    for chart in CHARTS:
+        drawing = text.partition(f"<h2>{chart.title[0].upper()}{chart.title[1:]}</h2>")[2]
+        drawing = drawing.partition("</svg>")[0]
+        labels = [label for _, label in chart.lines] or ["486 Busy Here"]
+        for number, label in enumerate(labels, 1):
+            assert f'<g class="series-{number}"><path class="line"' in drawing, chart
+            assert f"<title>{label.partition(' ')[0]}" in drawing
+    points = [run_point(second) for second in made.seconds]
+    assert {name for chart in CHARTS for name, _ in chart.lines} < points[0].keys()
+    assert "--series-1: #58a6ff" in text, "in dark, too"
+
+
 def test_a_search_that_ended_early_is_not_shown_as_a_success():
     found = search()
     for _ in range(2):
@@ -180,7 +198,7 @@ def test_the_curve_has_the_worst_of_each_number_and_nothing_that_is_invalid():
         found.add_trial(CapacityTrial(calls, valid, valid=valid, mos_p5=mos, setup_p99_ms=30.0))
     text = report_page(result(), VERDICTS[:1], search=found, wall=WALL)
     drawing = next(part for part in text.split("<svg")[1:] if "MOS, 5th percentile" in part)
-    places = [float(x) for x in re.findall(r'<circle cx="([\d.]+)"', drawing)]
+    places = [float(x) for x in re.findall(r'<circle class="dot" cx="([\d.]+)"', drawing)]
     assert len(places) == 2
     assert places[1] == max(places), "the scale ends with what was judged"
     heights = [float(y) for y in re.findall(r'cy="([\d.]+)"', drawing)]
@@ -204,10 +222,10 @@ def test_chromium_draws_it(tmp_path):
     options = ("--window-size=480,1400", f"--screenshot={picture}", "--dump-dom")
     dom = look(file, tmp_path, *options).decode()
     colors = pixels(picture.read_bytes())
-    for color in ((0x1F, 0x6F, 0xEB), (0xD1, 0x24, 0x2F)):
+    for color in ((0x0B, 0x62, 0xD6), (0xD1, 0x24, 0x2F)):
         assert colors.get(color, 0) > 100, color
     assert "<title>echo: sip:&lt;img" in dom
-    assert dom.count("<svg") == 12
+    assert dom.count("<svg") == 14
 
 
 def pixels(png):

@@ -1,7 +1,8 @@
 "use strict";
 
-/* Line charts in SVG. A chart has a title, a unit and up to three series, each with a field of the
-   points, or a function of them, and a label. It is drawn anew each second, in the width it has. */
+/* Line charts in SVG. A chart has a title, a unit and up to three lines, each with a field of the
+   points, or a function of them, and a label. Without any, its lines are given with the points. It is
+   drawn anew each second, in the width it has. */
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 150, LEFT = 42, RIGHT = 6, TOP = 8, BOTTOM = 18;
@@ -27,8 +28,8 @@ function ticks(low, high, about) {
 const shown = (value) => (value === null ? "-" : value.toLocaleString("en"));
 
 class Chart {
-  constructor({ title, unit = "", floor = 0, ceiling = null, series }) {
-    Object.assign(this, { title, unit, floor, ceiling, series, points: [] });
+  constructor({ title, unit, floor, ceiling, lines }) {
+    Object.assign(this, { title, unit, floor, ceiling, lines, series: lines, points: [] });
     this.figure = document.createElement("figure");
     const caption = document.createElement("figcaption");
     const name = document.createElement("b");
@@ -46,8 +47,9 @@ class Chart {
     return typeof field === "function" ? field(point) : point[field];
   }
 
-  show(points) {
+  show(points, others) {
     this.points = points;
+    if (!this.lines.length) this.series = others;
     const last = points.at(-1);
     const texts = this.series.map(([field, label]) => `${label} ${shown(last ? this.value(field, last) : null)}`);
     this.keys.replaceChildren(...texts.map((text, number) => {

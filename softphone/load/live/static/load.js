@@ -9,19 +9,13 @@ const points = [];
 let limits = null;
 let over = false;
 
-const failures = new Chart({ title: "failures a second", series: [] });
-const charts = [
-  new Chart({ title: "calls up", series: [["up", "up"]] }),
-  new Chart({ title: "calls a second", series: [["attempted", "begun"], ["answered", "set up"]] }),
-  new Chart({ title: "set-up", unit: "ms", series: [["setup50", "p50"], ["setup95", "p95"], ["setup99", "p99"]] }),
-  new Chart({ title: "MOS", floor: 1, ceiling: 4.5, series: [["mos50", "p50"], ["mos5", "p5"]] }),
-  new Chart({ title: "packets lost", unit: "%", series: [["loss", "lost"]] }),
-  new Chart({ title: "jitter", unit: "ms", series: [["jitter50", "p50"], ["jitter95", "p95"]] }),
-  failures,
-  new Chart({ title: "generator: processor", unit: "% of a core", ceiling: 100, series: [["cpu", "used"]] }),
-  new Chart({ title: "generator: packets left late", unit: "ms", series: [["late99", "p99"]] }),
-];
-find("charts").append(...charts.map((chart) => chart.figure));
+let charts = [];
+
+/* The run says which charts there are: its report has the same. */
+function makeCharts(given) {
+  charts = given.map((each) => new Chart(each));
+  find("charts").replaceChildren(...charts.map((chart) => chart.figure));
+}
 
 function made(name, text, className) {
   const one = document.createElement(name);
@@ -86,7 +80,16 @@ function showPhase(now) {
     running: now.load.stopped ? "stopping" : `running, ${Math.floor(now.at)} s`,
     over: `over after ${Math.floor(now.at)} s`,
   };
-  find("phase").textContent = words[now.phase];
+  find("phase").textContent = [now.trial, words[now.phase]].filter(Boolean).join(": ");
+}
+
+function showTrials(trials) {
+  find("trials").hidden = !trials.length;
+  rows(find("trials").querySelector("tbody"), trials.map((each) => [
+    text(each.calls),
+    [each.held ? "held" : each.valid ? "not held" : "invalid", each.held ? "good" : "bad"],
+    each.held ? "" : each.why,
+  ]));
 }
 
 function showOutcome(outcome) {
@@ -100,8 +103,8 @@ function showOutcome(outcome) {
 function show(now) {
   if (now.point && (!points.length || points.at(-1).at !== now.point.at)) points.push(now.point);
   while (points.length > POINTS) points.shift();
-  failures.series = now.causes.slice(0, 3).map(([cause]) => [(point) => point.causes[cause] ?? 0, cause]);
-  for (const chart of charts) chart.show(points);
+  const failures = now.causes.slice(0, limits.drawn_causes).map(([cause]) => [(point) => point.causes[cause] ?? 0, cause]);
+  for (const chart of charts) chart.show(points, failures);
   over = now.phase === "over";
   showPhase(now);
   showOutcome(now.outcome);
@@ -109,6 +112,7 @@ function show(now) {
   invalid.hidden = !now.invalid.length;
   invalid.querySelector("ul").replaceChildren(...now.invalid.map((why) => made("li", why)));
   showVerdicts(now.verdicts, over);
+  showTrials(now.trials);
   rows(find("figures").querySelector("tbody"), now.figures);
   document.querySelector('[data-none="causes"]').hidden = now.causes.length > 0;
   rows(find("causes").querySelector("tbody"), now.causes.map(([cause, count]) => [text(count), cause]));
@@ -166,6 +170,7 @@ events.addEventListener("begin", (event) => {
   limits = heading;
   find("rate").max = heading.limits.rate;
   [find("calls").min, find("calls").max] = heading.limits.calls;
+  if (!charts.length) makeCharts(heading.charts);
   points.splice(0, points.length, ...heading.points);
   show(heading.now);
 });

@@ -1,0 +1,108 @@
+"""The charts of a run over time: the live page and the report draw these, from the same points.
+
+A point is one second of the run.  The page draws with `live/static/chart.js`, the report with
+`report/svg_plot.py`, which needs no script; both take their colors from `live/static/chart.css`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from softphone.load.measure import Histogram, RunSecond
+from softphone.load.result import failure_causes
+
+CAUSES = 20
+"""How many causes of failure a point has, the most frequent first."""
+DRAWN_CAUSES = 3
+"""How many causes of failure are lines, the most frequent of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunChart:
+    """A chart: its title and unit, and lines, each a field of the points and a label.
+
+    The vertical axis has at least `floor` to `ceiling`.  Without lines it is of failures by cause.
+    """
+
+    title: str
+    unit: str = ""
+    lines: tuple[tuple[str, str], ...] = ()
+    floor: float = 0.0
+    ceiling: float | None = None
+
+    @property
+    def name(self) -> str:
+        """The title with the unit."""
+        return f"{self.title}, {self.unit}" if self.unit else self.title
+
+    def to_plain(self) -> dict[str, Any]:
+        """The chart as JSON values."""
+        return asdict(self)
+
+
+CHARTS = (
+    RunChart("calls up", lines=(("up", "up"),)),
+    RunChart("calls a second", lines=(("attempted", "begun"), ("answered", "set up"))),
+    RunChart(
+        "set-up latency",
+        "ms",
+        (("setup50", "p50"), ("setup95", "p95"), ("setup99", "p99")),
+    ),
+    RunChart(
+        "MOS",
+        "narrowband (ITU-T G.107)",
+        (("mos50", "p50"), ("mos5", "p5")),
+        floor=1.0,
+        ceiling=4.5,
+    ),
+    RunChart("packets lost", "%", (("loss", "lost"),)),
+    RunChart("jitter", "ms", (("jitter50", "p50"), ("jitter95", "p95"))),
+    RunChart("failures a second"),
+    RunChart("generator: processor", "% of a core", (("cpu", "used"),), ceiling=100.0),
+    RunChart("generator: packets left late", "ms", (("late99", "p99"),)),
+)
+"""The charts, in order."""
+
+
+def run_point(second: RunSecond) -> dict[str, Any]:
+    """Return one second as a point of the charts: times in ms, `loss` and `cpu` in percent."""
+    tally = second.tally
+    return {
+        "at": round(second.at, 1),
+        "up": second.up,
+        "answered": tally.answered,
+        "attempted": tally.attempted,
+        "causes": dict(Counter(failure_causes(tally)).most_common(CAUSES)),
+        "setup50": _rank(tally.setup_ms, 0.5, 1),
+        "setup95": _rank(tally.setup_ms, 0.95, 1),
+        "setup99": _rank(tally.setup_ms, 0.99, 1),
+        "mos5": _rank(second.mos_now, 0.05, 2),
+        "mos50": _rank(second.mos_now, 0.5, 2),
+        "jitter50": _rank(second.jitter_now_ms, 0.5, 1),
+        "jitter95": _rank(second.jitter_now_ms, 0.95, 1),
+        "loss": round(max(0.0, tally.loss_percent), 3) if tally.expected > 0 else None,
+        "cpu": round(100.0 * second.cpu, 1),
+        "late99": _rank(tally.lateness_ms, 0.99, 1),
+    }
+
+
+def chart_lines(
+    chart: RunChart, points: Sequence[dict[str, Any]], causes: Sequence[str]
+) -> list[tuple[str, list[tuple[float, float | None]]]]:
+    """Return the lines of a chart, each a label and its points; `causes` are the run's."""
+    if chart.lines:
+        return [
+            (label, [(point["at"], point[name]) for point in points]) for name, label in chart.lines
+        ]
+    return [
+        (cause, [(point["at"], float(point["causes"].get(cause, 0))) for point in points])
+        for cause in causes[:DRAWN_CAUSES]
+    ]
+
+
+def _rank(histogram: Histogram, share: float, digits: int) -> float | None:
+    value = histogram.quantile(share)
+    return None if value is None else round(value, digits)

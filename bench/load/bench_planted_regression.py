@@ -2,12 +2,13 @@
 
 In a clone of this repository one commit makes the lab slower (each INVITE takes `--plant` seconds
 more, 0.01).  The lab of the commit before, the same lab again, and the slower one are loaded by the
-same plan, in turns; `softphone load compare --fail-on 'setup_p50>20%'` judges the second and the
-third against the first.  Jitter is not judged: one media loop delays all calls of a run alike, so
-that two runs of one commit differ in it by more than their calls suggest.  Needs a quiet machine.
+same plan, in turns, `--rounds` times; `softphone load compare --fail-on regression` judges the runs
+of the second and of the third against those of the first, and each single run against each single
+one of the first.  Needs a quiet machine.
 
 Fails unless the slower commit is found, by the times of set-up, and the same commit is not.
-Results go to results/planted_regression.json, the page of the comparison beside it.
+Results go to results/planted_regression.json, the page of the comparison beside it, and the
+summaries of the runs to `--record FOLDER`, where tests/load/compare repeats the comparisons.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ PLACE = Path("softphone/lab/server.py")
 BEFORE = "                    self._calls.handle_invite(event)\n"
 LATE = '                    __import__("time").sleep({seconds})\n'
 PLAN = ("--calls", "60", "--rate", "20", "--hold", "1", "--duration", "12")
+RULE = ("--fail-on", "regression")
 AS_NOBODY = ("-c", "user.name=bench", "-c", "user.email=bench@example.test")
 
 
@@ -85,8 +87,8 @@ def softphone(*arguments: str, folder: Path) -> tuple[int, list[dict[str, Any]]]
     return ended.returncode, lines
 
 
-def load(tree: Path, folder: Path, name: str) -> Path:
-    """Load the lab of a tree, and keep the summary as a file."""
+def load(tree: Path, folder: Path, name: str) -> dict[str, Any]:
+    """Load the lab of a tree, and return the summary."""
     with lab_of(tree, folder / f"lab-{name}") as lab:
         account = str(lab / "alice.toml")
         code, lines = softphone(
@@ -95,39 +97,68 @@ def load(tree: Path, folder: Path, name: str) -> Path:
     summary = lines[-1]
     if code or not summary["valid"]:
         raise SystemExit(f"the run {name} proves nothing: {summary['invalid_because']}")
-    file = folder / f"{name}.jsonl"
-    file.write_text(json.dumps(summary) + "\n")
-    print(f"{name:8} set-up, ms: {summary['setup_ms']}", flush=True)
-    return file
+    print(f"{name:8} set-up, ms: {summary['setup_ms']}, jitter: {summary['jitter_ms']}", flush=True)
+    return summary
+
+
+def judge(before: Path, after: Path, *more: str) -> tuple[int, dict[str, Any]]:
+    """Compare two runs, or folders of runs, by the rule; return the exit code and the comparison.
+
+    They are named relative to their folder: the page shows their names.
+    """
+    folder = before.parent if before.is_dir() else before.parent.parent
+    named = [str(each.relative_to(folder)) for each in (before, after)]
+    code, lines = softphone("load", "compare", *named, *RULE, *more, folder=folder)
+    return code, lines[-1]["comparisons"][0]
+
+
+def worse_figures(comparison: dict[str, Any]) -> list[str]:
+    """The figures that are worse."""
+    return [each["figure"] for each in comparison["figures"] if each["verdict"] == "worse"]
 
 
 def main() -> int:
     """Load the three, compare, and record; return 1 if the comparison is wrong."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--plant", type=float, default=0.01)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--record", type=Path)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="softphone-planted-") as name:
         folder = Path(name)
         slower = plant(folder, options.plant)
         trees = {"before": PROJECT, "same": PROJECT, "slower": slower}
-        runs = {name: load(tree, folder, name) for name, tree in trees.items()}
+        runs = options.record.absolute() if options.record else folder / "runs"
+        files: dict[str, list[Path]] = {name: [] for name in trees}
+        for turn in range(1, options.rounds + 1):
+            for name, tree in trees.items():
+                summary = load(tree, folder, name)
+                file = runs / name / f"{turn}.json"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(summary) + "\n")
+                files[name].append(file)
         page = RESULTS.with_suffix(".html")
-        # By their names alone: those are in the page.
-        compare = ("load", "compare", runs["before"].name)
-        rule = ("--fail-on", "setup_p50>20%", "--fail-on", "setup_p95>40%")
-        same, _ = softphone(*compare, runs["same"].name, *rule, folder=folder)
-        report = (runs["slower"].name, *rule, "--report", str(page))
-        found, lines = softphone(*compare, *report, folder=folder)
+        codes, worse, figures = {}, {}, {}
+        for name in ("same", "slower"):
+            report = ("--report", str(page)) if name == "slower" else ()
+            codes[name], comparison = judge(runs / "before", runs / name, *report)
+            worse[name], figures[name] = worse_figures(comparison), comparison["figures"]
+        single = {
+            name: [judge(one, other)[0] for one in files["before"] for other in files[name]]
+            for name in ("same", "slower")
+        }
         commits = {name: git(tree, "rev-parse", "--short", "HEAD") for name, tree in trees.items()}
-    figures = lines[-1]["comparisons"][0]["figures"]
-    worse = [each["figure"] for each in figures if each["verdict"] == "worse"]
-    right = same == 0 and found == 1 and any(each.startswith("setup") for each in worse)
-    print(f"the same commit: exit code {same}; the slower one: {found}, worse: {', '.join(worse)}")
+    right = codes == {"same": 0, "slower": 1} and any(
+        each.startswith("setup") for each in worse["slower"]
+    )
+    print(f"exit codes {codes}; worse: {worse}; single runs: {single}")
     document = {
         "bench": "planted_regression",
         "planted_ms": options.plant * 1e3,
+        "rounds": options.rounds,
         "commits": {name: commits[name] for name in ("before", "same")},
-        "exit_codes": {"same": same, "slower": found},
+        "exit_codes": codes,
+        "exit_codes_of_single_runs": single,
         "worse": worse,
         "figures": figures,
         "softphone": __version__,

@@ -195,8 +195,8 @@ def _capacity(search: CapacitySearch | None) -> str:
         f"<h2>Capacity</h2><p><b>{escape(search.outcome_text())}</b></p>"
         f"<p>{escape(search.interval_text())}</p>"
         '<p class="note">Verdicts and figures below are those of the last run '
-        f"{'at the capacity' if search.capacity else 'of the search'}; curves of figures have the worst "
-        "trial of each number, and none that was invalid.</p>"
+        f"{'at the capacity' if search.capacity else 'of the search'}; curves of figures have "
+        "the worst trial of each number, and none that was invalid.</p>"
         + _share_held(search)
         + line_plot([answered], label="answered, %", across="calls", ceiling=100.0)
         + line_plot([mos], label="MOS, 5th percentile", across="calls", floor=1.0, ceiling=4.5)

@@ -97,7 +97,14 @@ def _append_histograms(lines: list[str], run: RunSecond) -> None:
         ("jitter", f"Jitter {OBSERVED}", run.jitter_now_ms, JITTER_BOUNDS),
     ):
         _histogram(lines, f"{name}_seconds", meaning, values, bounds, MILLISECONDS)
-    _histogram(lines, "mos", f"Mean opinion score {OBSERVED}", run.mos_now, MOS_BOUNDS, 1.0)
+    _histogram(
+        lines,
+        "mos",
+        f"Narrowband mean opinion score (G.107) {OBSERVED}",
+        run.mos_now,
+        MOS_BOUNDS,
+        1.0,
+    )
 
 
 def _family(

@@ -39,5 +39,5 @@ def test_a_mistake_ends_with_the_whole_summary(cli):
 def test_a_search_takes_all_that_a_run_takes():
     run = set(inspect.signature(LoadOptions).parameters)
     search = set(inspect.signature(CapacityOptions).parameters)
-    assert search - run == {"most", "precision", "confirm"}
+    assert search - run == {"most", "precision", "confirm", "repeat"}
     assert run < search

@@ -78,6 +78,8 @@ def _load(configs: tuple[AccountConfig, ...]) -> None:
     chosen = [each.media.codecs for each in configs] or [MediaPreferences().codecs]
     for codec in {name for codecs in chosen for name in codecs}:
         find_codec(codec)
+    for config in configs:
+        config.media.load_speech_model()
 
 
 def _modules_of(configs: tuple[AccountConfig, ...]) -> Iterator[str]:

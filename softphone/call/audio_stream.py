@@ -70,7 +70,9 @@ class Detection:
         :meta private:
         """
         self._owner = owner
-        self._listener = start_detection(owner.media_backend, wanted, self._emit_detection)
+        self._listener = start_detection(
+            owner.media_backend, wanted, self._emit_detection, owner.setup.speech_model
+        )
         try:
             owner.sound.add_listener(self._listener)
         except LocalProtocolError:

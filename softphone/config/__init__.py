@@ -24,6 +24,7 @@ from softphone.config.account import (
     StirConfig,
     TlsConfig,
     UnregisterOrder,
+    VoiceActivityMethod,
     WatchersConfig,
     parse_sip_uri,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "StirConfig",
     "TlsConfig",
     "UnregisterOrder",
+    "VoiceActivityMethod",
     "WatchersConfig",
     "load_account",
     "parse_sip_uri",

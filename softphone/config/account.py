@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
-from typing import Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Self, TypeAlias, cast
 
 from softphone.call.leg.dtmf import DigitMethod
 from softphone.call.leg.guards import CallGuards, OnMediaTimeout
@@ -61,6 +61,9 @@ from softphone.sip import (
 from softphone.sip.auth import FetchBearer
 from softphone.value_types import check_names, settle_types
 from softphone_codecs import CodecUnavailable, codec_names, find_codec
+
+if TYPE_CHECKING:
+    from softphone.media.detection import SpeechModel
 
 MAXIMUM_REALMS = 16
 MAXIMUM_NODES = 5
@@ -276,6 +279,14 @@ class PolicyConfig:
         settle_types(self, "policy")
 
 
+class VoiceActivityMethod(StrEnum):
+    """What finds speech in received audio: its spectrum, or a neural model (silero's, by
+    onnxruntime)."""
+
+    SPECTRAL = "spectral"
+    NEURAL = "neural"
+
+
 @dataclass(frozen=True, slots=True)
 class MediaPreferences:
     """The permitted media of a call: SRTP, suites, codecs, ports."""
@@ -311,6 +322,34 @@ class MediaPreferences:
     opportunistic: bool = False
     """With `srtp = "optional"`: offer RTP/AVP with crypto lines (OSRTP, RFC 8643), instead of
     RTP/SAVP and, after a 488, RTP/AVP in a second INVITE."""
+    voice_activity: VoiceActivityMethod = VoiceActivityMethod.SPECTRAL
+    """What finds speech where it is detected: "spectral" is built in, "neural" needs
+    `softphone[voice-activity]`."""
+    voice_activity_model: str | os.PathLike[str] | None = None
+    """With "neural": silero's ONNX file.  By default that of an installed package."""
+
+    def load_speech_model(self) -> SpeechModel | None:
+        """Return the model that finds speech, which is loaded once; None where the spectrum does.
+
+        Raises ConfigurationError for a file that is no such model.
+
+        :meta private:
+        """
+        if self.voice_activity is VoiceActivityMethod.SPECTRAL:
+            return None
+        from softphone.media.detection import load_speech_model
+
+        return load_speech_model(self.voice_activity_model)
+
+    def _check_voice_activity(self) -> None:
+        if self.voice_activity is VoiceActivityMethod.NEURAL:
+            from softphone.media.detection import find_speech_model
+
+            find_speech_model(self.voice_activity_model)
+        elif self.voice_activity_model is not None:
+            raise ConfigurationError(
+                'media.voice_activity_model: it goes with voice_activity = "neural"'
+            )
 
     @property
     def adoptable_networks(self) -> tuple[str, ...]:
@@ -359,6 +398,7 @@ class MediaPreferences:
         settle_types(self, "media", ports="(40000, 49999)", codecs='("PCMU", "PCMA")')
         self._check_clear_latching()
         self._check_timeout()
+        self._check_voice_activity()
         if not self.suites:
             raise ConfigurationError("media.suites: at least one crypto suite is needed")
         if not self.codecs:

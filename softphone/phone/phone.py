@@ -201,12 +201,15 @@ class Phone:
         on_service: OnService | None = None,
     ) -> Account:
         from softphone.account import Account, AccountDependencies
-        from softphone.config import AccountConfig
+        from softphone.config import AccountConfig, VoiceActivityMethod
 
         self._check_open()
         check_config(
             config, AccountConfig, taker="Phone.register", reader="load_account(path).config"
         )
+        if config.media.voice_activity is VoiceActivityMethod.NEURAL:
+            # Loading takes a third of a second, and a call would wait for it.
+            await asyncio.to_thread(config.media.load_speech_model)
         mode = decide_mode(self._fips, config.fips)
         require_mode(mode)
         setup = AccountDependencies(

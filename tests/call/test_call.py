@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from weakref import ref
 
 import numpy as np
@@ -12,6 +13,7 @@ from softphone.call import Call
 from softphone.call.leg import DigitMethod
 from softphone.errors import ConfigurationError, LocalProtocolError, NotAcceptable
 from softphone.events import (
+    AnswerClassified,
     CallAnswered,
     CallEnded,
     CallRinging,
@@ -27,6 +29,7 @@ from softphone.media.audio import ToneSource
 from softphone.media.audio.dtmf_overlay import OverlaySource
 from softphone.security import SecurityPolicy, SecurityShortfall
 from softphone.sip import parse_uri
+from tests.support.loudness_model import LoudnessModel
 from tests.support.sounds import keys, samples, silence, speech, tone
 from tests.support.stage import Stage, edit_body, first_line
 
@@ -183,6 +186,40 @@ async def test_what_is_detected_is_told_in_the_calls_events():
     assert stage.alice.port.commands[-1][:3:2] == ("record", None)
     with pytest.raises(LocalProtocolError, match="say what"):
         call.audio.detect()
+
+
+async def test_a_call_hears_speech_by_its_model():
+    stage = Stage()
+    call, _ = calls(stage)
+    model = LoudnessModel()
+    call._leg.setup = replace(call._leg.setup, speech_model=model)
+    call.audio.detect(voice=True)
+    listener = stage.alice.port.commands[-1][2]
+    pcm = samples(tone(700.0, seconds=0.5, level=-9.0), silence(0.5))
+    for at in range(0, pcm.size, 160):
+        listener.write(PcmBlock(pcm[at : at + 160], 8000, at, 0))
+        await asyncio.sleep(0)
+    told = [e for e in stage.alice.events if isinstance(e, VoiceStarted | VoiceStopped)]
+    assert [type(each) for each in told] == [VoiceStarted, VoiceStopped]
+    assert told[1].at == pytest.approx(0.5, abs=0.05)
+    assert len(model.batches) == 8000 // 256
+
+
+@pytest.mark.parametrize("speaking", [False, True], ids=["silent", "speaking"])
+async def test_who_answered_is_found_out_while_we_already_speak(speaking):
+    stage = Stage()
+    call, _ = calls(stage)
+    call.audio.detect(answer=True)
+    listener = stage.alice.port.commands[-1][2]
+    if speaking:
+        call.audio.play(ToneSource(440.0))
+    pcm = samples(silence(0.4), speech(0.8), silence(2.0))
+    for at in range(0, pcm.size, 160):
+        listener.write(PcmBlock(pcm[at : at + 160], 8000, at, 0))
+        await asyncio.sleep(0)
+    (verdict,) = [e for e in stage.alice.events if isinstance(e, AnswerClassified)]
+    # 0.8 s after the last word, whether or not we have begun to speak.
+    assert (verdict.kind, verdict.at) == ("human", pytest.approx(2.0, abs=0.15))
 
 
 async def test_an_account_whose_digits_are_tones_listens_for_them():

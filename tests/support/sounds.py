@@ -64,10 +64,10 @@ def signal_to_error(got, wanted, rate):
     return 10 * np.log10(np.sum(wanted[inner] ** 2) / np.sum(error**2))
 
 
-def found_in(*parts, wanted=EVERYTHING, block=160):
-    """Everything that is found."""
+def found_in(*parts, wanted=EVERYTHING, block=160, model=None):
+    """Everything that is found; speech by `model` where one is given."""
     bank, pcm, found = DetectorBank(4), samples(*parts), []
-    row = bank.add_row(wanted)
+    row = bank.add_row(wanted, model)
     for start in range(0, pcm.size, block):
         bank.feed(row, pcm[start : start + block], 8000)
         found += [each for _, each in bank.run_detectors()]

@@ -5,7 +5,8 @@ telephone events, `softphone.media.audio` generates tones, `softphone.media.engi
 detectors to live streams.
 
 ITU-T Q.23 and Q.24 (DTMF), E.180 and E.182 (call progress tones), T.30 (fax tones).  Voice
-activity and the recognition of answering machines follow no standard.
+activity, by the spectrum or by a neural model, and the recognition of answering machines follow no
+standard.
 """
 
 from __future__ import annotations
@@ -17,6 +18,11 @@ from softphone.media.detection.detector_bank import (
     DetectorBank,
     DetectorKind,
 )
+from softphone.media.detection.speech_model import (
+    SpeechModel,
+    find_speech_model,
+    load_speech_model,
+)
 
 __all__ = [
     "AnswerClassification",
@@ -24,4 +30,7 @@ __all__ = [
     "DetectionResult",
     "DetectorBank",
     "DetectorKind",
+    "SpeechModel",
+    "find_speech_model",
+    "load_speech_model",
 ]

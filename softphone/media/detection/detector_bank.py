@@ -23,6 +23,7 @@ from softphone.media.detection.answering_machine import (
 )
 from softphone.media.detection.call_progress import ToneDetector
 from softphone.media.detection.dtmf import REACH, DtmfBank
+from softphone.media.detection.neural_voice_activity import NeuralVoiceActivityBank
 from softphone.media.detection.spectrum import (
     FRAME_SAMPLES,
     HISTORY,
@@ -30,7 +31,8 @@ from softphone.media.detection.spectrum import (
     SpectrumFeatures,
     analyze_spectrum,
 )
-from softphone.media.detection.voice_activity import VoiceActivityBank
+from softphone.media.detection.speech_model import SpeechModel
+from softphone.media.detection.voice_activity import VoiceActivityBank, VoiceActivityChange
 from softphone.media.interface import Pcm
 
 FRAME = FRAME_SAMPLES / RATE
@@ -75,6 +77,7 @@ class _DetectorRow:
     lost: int = 0
     track: ToneDetector | None = None
     answer: AnsweringMachineDetector | None = None
+    neural: NeuralVoiceActivityBank | None = None
 
 
 class DetectorBank:
@@ -83,15 +86,20 @@ class DetectorBank:
     def __init__(self, capacity: int = 1024) -> None:
         self._rows: dict[int, _DetectorRow] = {}
         self._free = list(range(capacity - 1, -1, -1))
+        self._capacity = capacity
         self._history = np.zeros((capacity, HISTORY), dtype=np.float32)
         self._digits = DtmfBank(capacity)
         self._activity = VoiceActivityBank(capacity)
+        self._neural: dict[SpeechModel, NeuralVoiceActivityBank] = {}
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add_row(self, wanted: DetectorKind) -> int:
-        """Return a new row with detectors `wanted`.  Raises LocalProtocolError if none is free."""
+    def add_row(self, wanted: DetectorKind, model: SpeechModel | None = None) -> int:
+        """Return a new row with detectors `wanted`; `model` finds its speech, where one is given.
+
+        Raises LocalProtocolError if none is free.
+        """
         if not self._free:
             raise LocalProtocolError(f"{len(self._rows)} streams are listened to already")
         row = self._free.pop()
@@ -102,8 +110,21 @@ class DetectorBank:
             wanted,
             track=ToneDetector() if wanted & (DetectorKind.TONES | DetectorKind.ANSWER) else None,
             answer=AnsweringMachineDetector() if wanted & DetectorKind.ANSWER else None,
+            neural=self._neural_bank(row, wanted, model),
         )
         return row
+
+    def _neural_bank(
+        self, row: int, wanted: DetectorKind, model: SpeechModel | None
+    ) -> NeuralVoiceActivityBank | None:
+        """Return the bank of a row's model, the row being reset; None if it needs none."""
+        if model is None or not wanted & (DetectorKind.VOICE | DetectorKind.ANSWER):
+            return None
+        bank = self._neural.get(model)
+        if bank is None:
+            bank = self._neural[model] = NeuralVoiceActivityBank(self._capacity, model)
+        bank.reset(row)
+        return bank
 
     def remove_row(self, row: int) -> None:
         """Free a row; an unknown one is ignored."""
@@ -144,11 +165,13 @@ class DetectorBank:
         digits = self._only(ready, DetectorKind.DIGITS)
         if digits.size:
             self._find_digits(rows[digits], history[digits], found)
-        others = self._only(ready, DetectorKind.VOICE | DetectorKind.TONES | DetectorKind.ANSWER)
+        others = self._with_spectrum(ready)
         if others.size:
             sight = analyze_spectrum(history[others])
             self._find_voice(rows[others], sight, found)
             self._find_tones(rows[others], sight, found)
+        if self._neural:
+            self._find_neural_voice(ready, rows, history[:, -FRAME_SAMPLES:], found)
         for row in ready:
             entry = self._rows[row]
             entry.frames += 1
@@ -174,6 +197,16 @@ class DetectorBank:
         listens = [bool(self._rows[row].wanted & wanted) for row in ready]
         return np.array(listens, dtype=np.bool_).nonzero()[0]
 
+    def _with_spectrum(self, ready: Iterable[int]) -> NDArray[np.intp]:
+        """Return the places of the rows whose detectors need the spectrum."""
+        entries = (self._rows[row] for row in ready)
+        needed = [
+            each.track is not None
+            or (each.neural is None and bool(each.wanted & DetectorKind.VOICE))
+            for each in entries
+        ]
+        return np.array(needed, dtype=np.bool_).nonzero()[0]
+
     def _find_digits(
         self,
         rows: NDArray[np.int32],
@@ -194,12 +227,30 @@ class DetectorBank:
         found: list[tuple[int, DetectionResult]],
     ) -> None:
         for change in self._activity.feed(rows, sight):
-            entry = self._rows[change.row]
-            at = max((entry.frames - change.frames_ago) * FRAME, 0.0)
-            if entry.answer is not None:
-                entry.answer.voice(change.speaking, at)
-            if not entry.wanted & DetectorKind.VOICE:
-                continue
+            if self._rows[change.row].neural is None:
+                self._note_voice(change, found)
+
+    def _find_neural_voice(
+        self,
+        ready: list[int],
+        rows: NDArray[np.int32],
+        fresh: NDArray[np.float32],
+        found: list[tuple[int, DetectionResult]],
+    ) -> None:
+        for bank in self._neural.values():
+            at = np.array([self._rows[row].neural is bank for row in ready]).nonzero()[0]
+            if at.size:
+                for change in bank.feed(rows[at], fresh[at]):
+                    self._note_voice(change, found)
+
+    def _note_voice(
+        self, change: VoiceActivityChange, found: list[tuple[int, DetectionResult]]
+    ) -> None:
+        entry = self._rows[change.row]
+        at = max((entry.frames - change.frames_ago) * FRAME, 0.0)
+        if entry.answer is not None:
+            entry.answer.voice(change.speaking, at)
+        if entry.wanted & DetectorKind.VOICE:
             kind = "voice" if change.speaking else "silence"
             found.append((change.row, DetectedSound(kind, at, seconds=change.frames * FRAME)))
 

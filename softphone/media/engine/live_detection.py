@@ -19,6 +19,7 @@ from softphone.media.detection import (
     DetectionResult,
     DetectorBank,
     DetectorKind,
+    SpeechModel,
 )
 from softphone.media.interface import MediaBackend, Pcm, PcmBlock
 
@@ -38,9 +39,15 @@ _HUBS: WeakKeyDictionary[MediaBackend, _DetectionHub] = WeakKeyDictionary()
 class LiveDetector(BatchSink):
     """A sink that runs detectors on the sound of one stream; `close` ends it."""
 
-    def __init__(self, hub: _DetectionHub, wanted: DetectorKind, tell: DetectionCallback) -> None:
+    def __init__(
+        self,
+        hub: _DetectionHub,
+        wanted: DetectorKind,
+        tell: DetectionCallback,
+        model: SpeechModel | None,
+    ) -> None:
         self.callback = tell
-        self.row = hub.bank.add_row(wanted)
+        self.row = hub.bank.add_row(wanted, model)
         self._hub = hub
         self._fed = 0.0
         self._origin = 0.0
@@ -109,8 +116,10 @@ class _DetectionHub:
         self._listeners: dict[int, LiveDetector] = {}
         self._scheduled = False
 
-    def add_detector(self, wanted: DetectorKind, tell: DetectionCallback) -> LiveDetector:
-        listener = LiveDetector(self, wanted, tell)
+    def add_detector(
+        self, wanted: DetectorKind, tell: DetectionCallback, model: SpeechModel | None
+    ) -> LiveDetector:
+        listener = LiveDetector(self, wanted, tell, model)
         self._listeners[listener.row] = listener
         return listener
 
@@ -132,14 +141,18 @@ class _DetectionHub:
 
 
 def start_detection(
-    port: MediaBackend, wanted: DetectorKind, tell: DetectionCallback
+    port: MediaBackend,
+    wanted: DetectorKind,
+    tell: DetectionCallback,
+    model: SpeechModel | None = None,
 ) -> LiveDetector:
     """Return a sink that detects sounds of the kinds `wanted` and calls `tell` with each detection.
 
-    `port` is the media plane of the stream; all its detectors run as one batch.  Raises
-    LocalProtocolError when too many detectors are in use already.
+    `port` is the media plane of the stream; all its detectors run as one batch.  `model` finds
+    speech where one is given, else the spectrum does.  Raises LocalProtocolError when too many
+    detectors are in use already.
     """
     hub = _HUBS.get(port)
     if hub is None:
         hub = _HUBS[port] = _DetectionHub()
-    return hub.add_detector(wanted, tell)
+    return hub.add_detector(wanted, tell, model)

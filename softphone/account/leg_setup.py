@@ -83,6 +83,7 @@ def make_leg_setup(
         aor=_at_home(context, defaults.aor),
         call_music_source=call_music_source,
         speech_model=context.config.media.load_speech_model(),
+        voice_processing=context.config.media.voice_processing,
     )
 
 

@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     )
     from softphone.media import MediaConfig, Sink, Source
     from softphone.media.audio import ReceivedAudio
+    from softphone.media.processing import VoiceProcessing
     from softphone.media.tracks import MediaTrack
     from softphone.provisioning import BootPlan
     from softphone.sans_io import Transport
@@ -1400,6 +1401,15 @@ class AudioStream(Wrapper[AsyncAudioStream]):
     def paused(self) -> bool:
         """Whether what is played or written is paused."""
         return self._call(lambda: self._inner.paused)
+
+    def process(self, processing: VoiceProcessing | None) -> None:
+        """Remove our echo and noise from received audio from now on; None: nothing any more.
+
+        It is then about 10 ms late.  Both sides are recorded as received, and so are digits and
+        tones detected, by detections that start after this.  By default it is what the account
+        demands (`echo_cancellation`, `noise_suppression`).
+        """
+        self._call(lambda: self._inner.process(processing))
 
     def detect(
         self,

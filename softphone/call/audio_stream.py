@@ -43,7 +43,8 @@ from softphone.media.audio import (
 from softphone.media.audio.pcm_output import LEAST_LEAD
 from softphone.media.bank import find_codec
 from softphone.media.detection import AnswerClassification, DetectedSound, DetectorKind
-from softphone.media.engine import start_detection
+from softphone.media.engine import LiveDetector, start_detection
+from softphone.media.processing import VoiceProcessing
 from softphone.media.recording import Recording, VideoRecording
 from softphone.media.tracks import MediaTrack, is_path, open_sink, open_source
 from softphone.security import MediaSecurity, SecurityShortfall
@@ -70,21 +71,38 @@ class Detection:
         :meta private:
         """
         self._owner = owner
-        self._listener = start_detection(
+        # Noise suppression takes tones for noise, which stand still: they are found as received.
+        heard = wanted & (DetectorKind.VOICE | DetectorKind.ANSWER)
+        parts = [heard, wanted & ~heard] if owner.sound.processes else [wanted]
+        self._listeners: list[LiveDetector] = []
+        try:
+            for part in parts:
+                if part:
+                    self._listeners.append(self._listen(part))
+        except LocalProtocolError:
+            self.stop()
+            raise
+        owner.sound.call_at_end(self.stop)
+
+    def _listen(self, wanted: DetectorKind) -> LiveDetector:
+        owner = self._owner
+        listener = start_detection(
             owner.media_backend, wanted, self._emit_detection, owner.setup.speech_model
         )
         try:
-            owner.sound.add_listener(self._listener)
+            speech = wanted & (DetectorKind.VOICE | DetectorKind.ANSWER)
+            owner.sound.add_listener(listener, raw=not speech)
         except LocalProtocolError:
-            self._listener.close()
+            listener.close()
             raise
-        owner.sound.call_at_end(self.stop)
+        return listener
 
     def stop(self) -> None:
         """Stop detecting; a second call does nothing."""
         self._owner.sound.cancel_at_end(self.stop)
-        self._owner.sound.remove_listener(self._listener)
-        self._listener.close()
+        for listener in self._listeners:
+            self._owner.sound.remove_listener(listener)
+            listener.close()
 
     def _emit_detection(self, found: DetectedSound | AnswerClassification, now: float) -> None:
         owner = self._owner
@@ -114,7 +132,7 @@ def attach_recording(owner: CallLeg, recording: Recording) -> Recording:
         forbidden=_forbidding(owner),
         detach=detach,
     )
-    owner.sound.add_listener(recording.far)
+    owner.sound.add_listener(recording.far, raw=True)
     owner.sound.add_monitor(recording.near)
     owner.sound.call_at_end(finish)
     return recording
@@ -138,7 +156,7 @@ def attach_video_recording(
         loop.call_soon_threadsafe(owner.emit_event, event)
 
     film.failed, film.forbidden, film.detach = tell, _forbidding(owner), detach
-    owner.sound.add_listener(film.audio_sink)
+    owner.sound.add_listener(film.audio_sink, raw=True)
     video.add_listener(film)
     owner.sound.call_at_end(finish)
     return film
@@ -448,6 +466,16 @@ class AudioStream:
     def paused(self) -> bool:
         """Whether what is played or written is paused."""
         return self._owner.paused
+
+    def process(self, processing: VoiceProcessing | None) -> None:
+        """Remove our echo and noise from received audio from now on; None: nothing any more.
+
+        It is then about 10 ms late.  Both sides are recorded as received, and so are digits and
+        tones detected, by detections that start after this.  By default it is what the account
+        demands (`echo_cancellation`, `noise_suppression`).
+        """
+        _ = self._local_media
+        self._owner.sound.process(processing)
 
     def detect(
         self,

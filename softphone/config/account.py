@@ -30,6 +30,7 @@ from softphone.config.presets import preset_named
 from softphone.config.routing import RouteConfig
 from softphone.errors import ConfigurationError
 from softphone.extras import install_command, require_module
+from softphone.media.processing import NoiseSuppression, VoiceProcessing
 from softphone.media.video import VIDEO_CODECS
 from softphone.personas import DeviceIdentity, PersonaLine
 from softphone.sans_io import Transport
@@ -327,6 +328,22 @@ class MediaPreferences:
     `softphone[voice-activity]`."""
     voice_activity_model: str | os.PathLike[str] | None = None
     """With "neural": silero's ONNX file.  By default that of an installed package."""
+    echo_cancellation: bool = False
+    """Whether the echo of what we send is removed from received audio; it needs
+    `softphone[voice-processing]`."""
+    noise_suppression: NoiseSuppression = NoiseSuppression.OFF
+    """How much steady noise in received audio is reduced: "low", "moderate", "high" or "very_high"
+    (6, 12, 18 or 21 dB); it needs `softphone[voice-processing]`."""
+
+    @property
+    def voice_processing(self) -> VoiceProcessing | None:
+        """What removes echo and noise from received audio; None: nothing does.
+
+        :meta private:
+        """
+        if not self.echo_cancellation and self.noise_suppression is NoiseSuppression.OFF:
+            return None
+        return VoiceProcessing(self.echo_cancellation, self.noise_suppression)
 
     def load_speech_model(self) -> SpeechModel | None:
         """Return the model that finds speech, which is loaded once; None where the spectrum does.
@@ -399,6 +416,7 @@ class MediaPreferences:
         self._check_clear_latching()
         self._check_timeout()
         self._check_voice_activity()
+        _ = self.voice_processing  # it says what to install where that is missing
         if not self.suites:
             raise ConfigurationError("media.suites: at least one crypto suite is needed")
         if not self.codecs:

@@ -27,6 +27,7 @@ from softphone.events import (
 from softphone.media import PcmBlock
 from softphone.media.audio import ToneSource
 from softphone.media.audio.dtmf_overlay import OverlaySource
+from softphone.media.processing import NoiseSuppression, VoiceProcessing
 from softphone.security import SecurityPolicy, SecurityShortfall
 from softphone.sip import parse_uri
 from tests.support.loudness_model import LoudnessModel
@@ -220,6 +221,32 @@ async def test_who_answered_is_found_out_while_we_already_speak(speaking):
     (verdict,) = [e for e in stage.alice.events if isinstance(e, AnswerClassified)]
     # 0.8 s after the last word, whether or not we have begun to speak.
     assert (verdict.kind, verdict.at) == ("human", pytest.approx(2.0, abs=0.15))
+
+
+async def test_an_account_removes_echo_and_noise_but_tones_and_recordings_hear_what_came(tmp_path):
+    stage = Stage()
+    call, _ = calls(stage)
+    wanted = VoiceProcessing(True, NoiseSuppression.HIGH)
+    call._leg.setup = replace(call._leg.setup, voice_processing=wanted)
+    call._leg._sound = None  # made at first use, and the answer was it
+    sound = call._leg.sound
+    assert sound.processes
+    detection = call.audio.detect(digits=True, voice=True, tones=True, answer=True)
+    speech_row, tone_row = detection._listeners
+    assert (sound._listeners, sound._raw_listeners) == ([speech_row], [tone_row])
+    recording = call.audio.record_both(tmp_path / "both.wav")
+    assert sound._raw_listeners == [tone_row, recording.far]
+    recording.close()
+    detection.stop()
+    assert (sound._listeners, sound._raw_listeners) == ([], [])
+    call.audio.process(None)
+    assert len(call.audio.detect(voice=True, tones=True)._listeners) == 1
+    call.hangup()
+    stage.run(0.1)
+    with pytest.raises(LocalProtocolError):
+        call.audio.process(wanted)
+    with pytest.raises(LocalProtocolError):
+        call.audio.detect(voice=True)
 
 
 async def test_an_account_whose_digits_are_tones_listens_for_them():

@@ -15,7 +15,7 @@ import pytest
 from tests.docs.test_blocks import PAGES, PROJECT
 
 COMMAND = re.compile(r"pip install ([^`\n#]*)")
-NAMED = re.compile(r"(?P<open>'?)(?<![\w./-])softphone(?![\w/-])(?P<rest>\[\w+\]| @ git\+URL)?'?")
+NAMED = re.compile(r"'?(?<![\w./-])softphone(?![\w/-])(?P<rest>\[[\w-]+\]| @ git\+URL)?'?")
 SAYS_THAT_THERE_IS_NONE = "so `pip install softphone` finds nothing"
 TEXTS = [
     *PAGES,

@@ -1363,6 +1363,8 @@ class CallLeg:
         """The stream's listeners and source; made at first use."""
         if self._sound is None:
             self._sound = AudioRouter(self)
+            if self.setup.voice_processing is not None:
+                self._sound.process(self.setup.voice_processing)
         return self._sound
 
     @property

@@ -26,6 +26,7 @@ from softphone.sip import Endpoint, EventHandlers, NameAddr, Uri
 if TYPE_CHECKING:
     from softphone.call.leg.music_on_hold import MusicSource
     from softphone.media.detection import SpeechModel
+    from softphone.media.processing import VoiceProcessing
 
 logger = logging.getLogger("softphone.call")
 
@@ -101,7 +102,8 @@ class LegSetup:
     end is sent, by the account's dial policy.  `call_music_source` calls the source of music on
     hold; None without one.  `only_host` is the source of an INVITE that may be forged: until its
     sender has answered something of ours, media goes to no other host.  None: to any.
-    `speech_model` finds speech where it is detected; None: its spectrum does.
+    `speech_model` finds speech where it is detected; None: its spectrum does.  `voice_processing`
+    removes echo and noise from received audio; None: nothing does.
     """
 
     endpoint: Endpoint
@@ -129,6 +131,7 @@ class LegSetup:
     call_music_source: CallMusicSource | None = None
     only_host: str | None = None
     speech_model: SpeechModel | None = None
+    voice_processing: VoiceProcessing | None = None
 
     def command(self) -> AbstractContextManager[float]:
         """Open a drain for one command, which is dropped when the far end was faster."""

@@ -21,6 +21,7 @@ from softphone.media.interface import (
     PcmBlock,
     Source,
 )
+from softphone.media.processing import VoiceProcessing, VoiceProcessor
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +83,17 @@ class SoundDevice:
     """Microphone (a `Source`) and loudspeaker (a `Sink`) of a device, by number or name.
 
     An entry of `list_sound_devices` stands for its number, "default" for the system's device.
-    Raises ConfigurationError where sounddevice is not installed, MediaError where the device cannot
-    be opened.
+    `processing` removes from the microphone the echo of the loudspeaker, and noise.  Raises
+    ConfigurationError where sounddevice is not installed, MediaError where the device cannot be
+    opened.
     """
 
     def __init__(
-        self, name: str | int | SoundDeviceInfo = "default", clock_rate_hz: int = 48_000
+        self,
+        name: str | int | SoundDeviceInfo = "default",
+        clock_rate_hz: int = 48_000,
+        *,
+        processing: VoiceProcessing | None = None,
     ) -> None:
         module = _sounddevice()
         try:
@@ -103,6 +109,11 @@ class SoundDevice:
         except (module.PortAudioError, ValueError) as error:
             raise MediaError(_unusable(name, error)) from error
         self._error: type[Exception] = module.PortAudioError
+        self._processor: VoiceProcessor | None = None
+        self._processed: Pcm = np.zeros(0, dtype=np.int16)
+        if processing is not None and processing.active:
+            delay_ms = round(1000 * sum(self._stream.latency))
+            self._processor = VoiceProcessor(processing, clock_rate_hz, delay_ms=delay_ms)
         self.clock_rate_hz = clock_rate_hz
         """The sample rate of the device in Hz."""
         self._converter: Resampler | None = None
@@ -116,11 +127,17 @@ class SoundDevice:
             return np.zeros(0, dtype=np.int16)
         try:
             there = min(self._stream.read_available, samples)
-            pcm, _ = self._stream.read(there)
+            read, _ = self._stream.read(there)
         except self._error:
             self.close()
             return np.zeros(0, dtype=np.int16)
-        return np.asarray(pcm, dtype=np.int16).reshape(-1)
+        pcm: Pcm = np.asarray(read, dtype=np.int16).reshape(-1)
+        if self._processor is None:
+            return pcm
+        # Whole frames of 10 ms come out, of which less than one may be left for the next time.
+        pcm = np.concatenate((self._processed, self._processor.process(pcm)))
+        self._processed = pcm[samples:]
+        return pcm[:samples]
 
     def write(self, block: PcmBlock) -> None:
         """Play a block; samples beyond the device's buffer are dropped and counted."""
@@ -134,6 +151,8 @@ class SoundDevice:
             writable = min(self._stream.write_available, pcm.size)
             self.dropped_samples += pcm.size - writable
             self._stream.write(np.ascontiguousarray(pcm[:writable]).reshape(-1, 1))
+            if self._processor is not None:
+                self._processor.note_played(pcm[:writable])
         except self._error:
             self.close()
 

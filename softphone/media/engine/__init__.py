@@ -12,7 +12,7 @@ RTP), RFC 3711 (SRTP).
 from __future__ import annotations
 
 from softphone.media.engine.engine import MediaEngine
-from softphone.media.engine.live_detection import start_detection
+from softphone.media.engine.live_detection import LiveDetector, start_detection
 from softphone.media.engine.sockets import encode_remote
 
-__all__ = ["MediaEngine", "encode_remote", "start_detection"]
+__all__ = ["LiveDetector", "MediaEngine", "encode_remote", "start_detection"]

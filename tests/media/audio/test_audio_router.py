@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from weakref import ref
 
+import numpy as np
 import pytest
 
 from softphone.errors import LocalProtocolError
@@ -11,7 +12,11 @@ from softphone.media.audio import AudioRouter, Detachable, ToneSource, detach_re
 from softphone.media.audio.dtmf_overlay import OverlaySource
 from softphone.media.audio.fan_out import TeeSink
 from softphone.media.audio.sources import PcmRing
+from softphone.media.interface import PcmBlock
+from softphone.media.processing import NoiseSuppression, VoiceProcessing
+from tests.support.echo import FRAME, echo_of, reduction_db
 from tests.support.media_port import RecordingPort
+from tests.support.sounds import samples, speech
 
 
 class Owner:
@@ -172,3 +177,126 @@ def test_a_source_of_the_applications_with_a_method_of_that_name_is_left_alone()
     sound.play(Cable(440.0))
     sound.play(None)
     detach_replaced(Cable(440.0))
+
+
+ECHO, NOISE = VoiceProcessing(True), VoiceProcessing(False, NoiseSuppression.HIGH)
+
+
+class Heard:
+    """Keeps what it is given; fails once `fail` is set."""
+
+    clock_rate_hz = 0
+    dropped_samples = 3
+
+    def __init__(self):
+        self.blocks, self.fail = [], False
+
+    @property
+    def pcm(self):
+        return np.concatenate([block.pcm for block in self.blocks])
+
+    def write(self, block):
+        if self.fail:
+            raise ValueError("a sink of the application's")
+        self.blocks.append(block)
+
+
+def command(owner, name):
+    """What the last command of a name gave."""
+    return [each[2] for each in owner.media_backend.commands if each[0] == name][-1]
+
+
+def test_the_echo_of_what_is_sent_is_removed_from_what_all_hear_but_raw_listeners():
+    owner = Owner()
+    sound, read, listener, raw = AudioRouter(owner), Heard(), Heard(), Heard()
+    sound.record(read)
+    sound.process(ECHO)
+    sound.add_listener(listener)
+    sound.add_listener(raw, raw=True)
+    assert sound.processes
+    sent = samples(speech(2.5))
+    echo = echo_of(sent)
+    sink, monitor = command(owner, "record"), command(owner, "monitor")
+    for at in range(0, echo.size, FRAME):
+        sink.write(PcmBlock(echo[at : at + FRAME], 8000, at, 0, captured=1.0 + at / 8000))
+        monitor.write(PcmBlock(sent[at : at + FRAME], 8000, at, 0))
+    assert np.array_equal(raw.pcm, echo)
+    assert np.array_equal(read.pcm, listener.pcm)
+    assert reduction_db(echo, read.pcm) > 15.0
+    assert [block.timestamp for block in read.blocks] == list(range(0, echo.size, FRAME))
+    assert read.blocks[10].captured == pytest.approx(1.2)
+
+
+def test_what_is_sent_at_another_rate_is_converted():
+    owner = Owner()
+    sound, read = AudioRouter(owner), Heard()
+    sound.process(ECHO)
+    sound.record(read)
+    sent = samples(speech(2.5))
+    echo = echo_of(sent)
+    sink, monitor = command(owner, "record"), command(owner, "monitor")
+    monitor.write(PcmBlock(np.ones(FRAME, dtype=np.int16), 8000, 0, 0))  # nothing came yet
+    wide = np.repeat(sent, 2)
+    for at in range(0, echo.size, FRAME):
+        sink.write(PcmBlock(echo[at : at + FRAME], 8000, at, 0))
+        monitor.write(PcmBlock(wide[2 * at : 2 * (at + FRAME)], 16_000, 2 * at, 0))
+    assert reduction_db(echo, read.pcm) > 10.0
+
+
+def test_sent_audio_is_followed_only_while_somebody_hears_and_echo_is_removed():
+    owner = Owner()
+    sound, read = AudioRouter(owner), Heard()
+    sound.process(ECHO)
+    assert owner.media_backend.commands == []
+    sound.record(read)
+    sound.process(ECHO)
+    sound.process(NOISE)
+    sound.process(None)
+    assert not sound.processes
+    assert command(owner, "record") is read
+    kinds = [type(each[2]).__name__ for each in owner.media_backend.commands]
+    sent, none, processed = "_SentSound", "NoneType", "_ProcessedSound"
+    first = [sent, processed]
+    assert kinds == [*first, none, *first, none, processed, "Heard"]
+    sound.process(ECHO)
+    sound.record(None)
+    assert (command(owner, "record"), command(owner, "monitor")) == (None, None)
+
+
+def test_blocks_of_any_length_and_rate_are_processed_whole_and_those_of_new_keys_anew():
+    owner = Owner()
+    sound, read = AudioRouter(owner), Heard()
+    sound.process(NOISE)
+    sound.record(read)
+    sink = command(owner, "record")
+    ones = np.full(120, 1000, dtype=np.int16)
+    for at in range(3):
+        sink.write(PcmBlock(ones, 8000, 120 * at, 0))
+    assert [(block.timestamp, block.pcm.size) for block in read.blocks] == [
+        (0, 80), (80, 160), (240, 80)
+    ]  # fmt: skip
+    sink.write(PcmBlock(ones, 8000, 360, 1))
+    sink.write(PcmBlock(ones[:40], 8000, 480, 1))
+    assert [(block.timestamp, block.pcm.size) for block in read.blocks[3:]] == [
+        (360, 80),
+        (440, 80),
+    ]
+    sink.write(PcmBlock(np.full(320, 1000, dtype=np.int16), 16_000, 1040, 1))
+    assert (read.blocks[-1].clock_rate_hz, read.blocks[-1].pcm.size) == (16_000, 320)
+    sink.write(PcmBlock(ones[:10], 16_000, 1360, 1))
+    assert len(read.blocks) == 6
+
+
+def test_a_sink_that_fails_does_not_end_the_processing_for_the_others():
+    owner = Owner()
+    sound, read, listener = AudioRouter(owner), Heard(), Heard()
+    sound.process(NOISE)
+    sound.record(read)
+    sound.add_listener(listener)
+    sink = command(owner, "record")
+    assert sink.dropped_samples == 6
+    read.fail = True
+    for at in range(2):
+        sink.write(PcmBlock(np.zeros(160, dtype=np.int16), 8000, 160 * at, 0))
+    assert len(listener.blocks) == 2
+    assert sink.dropped_samples == 3

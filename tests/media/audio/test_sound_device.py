@@ -23,6 +23,9 @@ from softphone.media.audio.sound_device import (
     list_sound_devices,
     play_sound,
 )
+from softphone.media.processing import VoiceProcessing
+from tests.support.echo import reduction_db
+from tests.support.sounds import samples, speech
 
 
 class Card:
@@ -77,6 +80,45 @@ def test_it_gives_what_is_there_and_takes_what_fits(sounddevice):
     assert device.read(320).size == 0
     device.write(PcmBlock(np.ones(320, dtype=np.int16), 16_000, 0, 0))
     assert device.dropped_samples == 340
+
+
+class Room(Card):
+    """A card whose microphone hears its loudspeaker, 60 ms later."""
+
+    latency = (0.02, 0.04)
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.read_available, self.write_available = 480, 960
+        self.heard, self.air = [], np.zeros(960, dtype=np.int16)
+
+    def write(self, pcm):
+        super().write(pcm)
+        self.air = np.concatenate((self.air, pcm[:, 0] // 3))
+
+    def read(self, frames):
+        there, self.air = self.air[:frames], self.air[frames:]
+        self.heard.append(there)
+        return there.reshape(-1, 1), False
+
+
+@pytest.mark.parametrize("asked", [320, 250])
+def test_the_microphone_does_not_hear_the_loudspeaker(sounddevice, monkeypatch, asked):
+    monkeypatch.setattr(sys.modules["sounddevice"], "Stream", Room)
+    device = SoundDevice(clock_rate_hz=16_000, processing=VoiceProcessing(True))
+    sound, got = np.repeat(samples(speech(2.5)), 2), []
+    for at in range(0, sound.size - asked, asked):
+        device.write(PcmBlock(sound[at : at + asked], 16_000, at, 0))
+        got.append(device.read(asked))
+    assert max(each.size for each in got) <= asked
+    heard = np.concatenate(device._stream.heard)
+    assert heard.size - sum(each.size for each in got) < 160
+    assert reduction_db(heard, np.concatenate(got), rate=16_000) > 15.0
+
+
+def test_a_card_without_processing_is_read_as_it_is(sounddevice):
+    device = SoundDevice(clock_rate_hz=16_000, processing=VoiceProcessing())
+    assert device._processor is None
 
 
 def test_other_rates_are_converted_and_a_card_that_is_pulled_out_ends(sounddevice):

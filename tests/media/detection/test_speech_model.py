@@ -15,7 +15,7 @@ from softphone.config import VoiceActivityMethod
 from softphone.errors import ConfigurationError
 from softphone.media.detection import DetectorKind, find_speech_model, load_speech_model
 from softphone.media.detection.speech_model import CONTEXT, STATE, WINDOW
-from tests.support import pipecat_site
+from tests.support.extra_site import PIPECAT
 from tests.support.sounds import found_in, keys, silence, speech, tone, with_noise
 
 NEURAL = VoiceActivityMethod.NEURAL
@@ -112,9 +112,11 @@ def test_a_model_whose_results_have_other_shapes_is_refused(monkeypatch, tmp_pat
 @pytest.fixture
 def _with_onnxruntime():
     """What pipecat's tests install has onnxruntime and the model."""
-    pipecat_site.there()
+    PIPECAT.there()
     if importlib.util.find_spec("onnxruntime") is None:
-        reason = "needs onnxruntime: python -m tests.support.pipecat_site"
+        reason = (
+            "needs onnxruntime: python -m tests.support.extra_site, or softphone[voice-activity]"
+        )
         if os.environ.get("CI"):
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)

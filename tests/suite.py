@@ -291,6 +291,9 @@ def run_all(peers: Peers) -> list[Group]:
     background.append(threading.Thread(target=run, args=(wheel,)))
     for thread in background:
         thread.start()
+    if os.environ.get("CI"):
+        # With pip alone, while one core is enough for it; the tests are collected with them.
+        Group("extras", [sys.executable, "-m", "tests.support.extra_site"]).run()
     ignored = [f"--ignore={folder}" for folder in (PEER_TESTS, LINEAR_TIME_TESTS)]
     # Three on two cores, since many of them wait for sockets, media and processes.
     unit = pytest_group("unit and lab", sys.executable, *ignored, workers=3)
@@ -389,7 +392,6 @@ def main(arguments: Sequence[str] = ()) -> int:
         Group("Chromium", [sys.executable, "-m", "tests.support.browser"]).run()
         Group("bonsai", [sys.executable, "-m", "tests.support.bonsai"]).run()
         Group("programs", [sys.executable, "-m", "tests.support.programs"]).run()
-        Group("extras", [sys.executable, "-m", "tests.support.extra_site"]).run()
     peers = Peers()
     try:
         groups = run_all(peers)

@@ -518,6 +518,8 @@ class Phone:
             raise
         finally:
             await self._stack.aclose()
+            if self._address_watch is not None:
+                await asyncio.gather(self._address_watch, return_exceptions=True)
         for outcome in closed:
             if outcome is not None and exc_info[1] is None:
                 raise outcome

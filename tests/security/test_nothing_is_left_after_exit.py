@@ -75,6 +75,13 @@ async def test_a_phone_leaves_nothing(tmp_path, ending):
         await nothing_is_left(before)
 
 
+async def test_no_task_of_a_phone_goes_on_for_a_turn_after_its_exit():
+    before = asyncio.all_tasks()
+    async with Phone():
+        await asyncio.sleep(0)
+    assert asyncio.all_tasks() == before
+
+
 async def test_a_phone_whose_exit_is_canceled_leaves_nothing(tmp_path):
     async with LabServer(tmp_path) as lab:
         before = standing()

@@ -32,6 +32,9 @@ RUN apt-get update -qq \
     && useradd --uid 10001 --user-group --create-home --home-dir /data softphone
 COPY --from=build /opt/softphone /opt/softphone
 ENV PATH=/opt/softphone/bin:$PATH PYTHONUNBUFFERED=1
+# What the image is made of (CycloneDX): docker run --rm --entrypoint cat softphone /usr/share/softphone/sbom.cdx.json
+RUN --mount=type=bind,source=docs/container/bill_of_materials.py,target=/run/bill_of_materials.py \
+    mkdir /usr/share/softphone && python /run/bill_of_materials.py /usr/share/softphone/sbom.cdx.json
 USER 10001:10001
 WORKDIR /data
 # A command ends in order on SIGTERM: calls are hung up, bindings are removed.

@@ -37,10 +37,23 @@ def examine(podman: Podman, folder: Path) -> dict[str, Any]:
         "build_seconds": round(seconds),
         "megabytes": sizes,
         "compilers_and_pip": unwanted(podman),
+        "bill": bill_of(podman),
     }
     deployment = [sys.executable, "-m", "tests.container.deployment", str(folder)]
     seen.update(json.loads(run(["unshare", "--net", *deployment], cwd=PROJECT)))
     return seen
+
+
+def bill_of(podman: Podman) -> dict[str, int]:
+    """How many components of each kind the image's bill of materials has, by its package URLs."""
+    file = "/usr/share/softphone/sbom.cdx.json"
+    bill = json.loads(podman.run("run", "--rm", "--network=none", "--entrypoint=cat", IMAGE, file))
+    urls = [each["purl"] for each in bill["components"]]
+    kinds = ("pkg:deb/debian/", "pkg:pypi/", "pkg:generic/python@")
+    counted = {kind: sum(url.startswith(kind) for url in urls) for kind in kinds}
+    wanted = ("pkg:deb/debian/libopus0@", "pkg:pypi/softphone@", "pkg:pypi/cryptography@")
+    counted["named"] = sum(any(url.startswith(each) for url in urls) for each in wanted)
+    return counted
 
 
 def faults(seen: dict[str, Any]) -> list[str]:
@@ -48,6 +61,7 @@ def faults(seen: dict[str, Any]) -> list[str]:
     drain = seen["drain"]
     wanted = {
         "no compiler and no pip": seen["compilers_and_pip"] == [],
+        "a bill of materials": min(seen["bill"].values()) > 0 and seen["bill"]["named"] == 3,
         "user 10001": seen["user"] == "10001",
         "a health check that passes": seen["health"] == "healthy",
         "an encrypted call": drain["security"] == "encrypted",

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
+import runpy
 import signal
 import subprocess
 import sys
+from importlib.metadata import distributions
 
+import jsonschema
 import pytest
 
 from softphone.config import load_account
@@ -18,6 +22,48 @@ from tests.docs.test_blocks import beside_a_lab, environment
 
 __all__ = ["beside_a_lab"]
 
+SCRIPT = "docs/container/bill_of_materials.py"
+TEXT = {"type": "string", "minLength": 1}
+COMPONENT = {
+    "type": "object",
+    "properties": {
+        "type": {"enum": ["container", "library", "platform"]},
+        **dict.fromkeys(("bom-ref", "name", "version", "purl"), TEXT),
+        "licenses": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["expression"],
+                "properties": {"expression": TEXT},
+            },
+            "maxItems": 1,
+        },
+        "externalReferences": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"type": {"const": "bom"}, "url": {"pattern": "^file:///"}},
+                "required": ["type", "url"],
+            },
+        },
+    },
+    "required": ["type", "name", "version", "bom-ref"],
+    "additionalProperties": False,
+}
+BILL = {
+    "type": "object",
+    "properties": {
+        "bomFormat": {"const": "CycloneDX"},
+        "specVersion": {"const": "1.6"},
+        "version": {"const": 1},
+        "metadata": {"properties": {"component": COMPONENT}, "required": ["component"]},
+        "components": {"type": "array", "items": COMPONENT, "uniqueItems": True},
+        "dependencies": {"type": "array"},
+    },
+    "required": ["bomFormat", "specVersion", "version", "metadata", "components", "dependencies"],
+    "additionalProperties": False,
+}
+"""Of CycloneDX 1.6, what the bill of an image has."""
 TOOLS = re.compile(r"\b(gcc|g\+\+|build-essential|clang|cargo|rustc|[\w.-]+-dev|git|curl|wget)\b")
 
 
@@ -29,7 +75,7 @@ def test_two_stages_share_a_base_and_only_the_environment_goes_over():
 
 def test_the_result_has_no_compiler_and_no_pip():
     build, image = stages()
-    assert [TOOLS.findall(step) for step in image.arguments("RUN")] == [[]]
+    assert [TOOLS.findall(step) for step in image.arguments("RUN")] == [[], []]
     assert build.arguments("RUN")[-1].endswith("pip uninstall -q -y pip")
 
 
@@ -63,6 +109,66 @@ def test_it_runs_as_a_user_without_rights_and_ends_in_order():
     assert json.loads(image.arguments("ENTRYPOINT")[0]) == ["softphone"]
     words = [word for word, _ in image.steps]
     assert words.index("USER") > words.index("RUN")
+
+
+def test_the_image_has_a_bill_of_what_is_in_it():
+    _, image = stages()
+    words = [word for word, _ in image.steps]
+    (step,) = [step for step in image.arguments("RUN") if "sbom" in step]
+    assert f"source={SCRIPT}" in step
+    assert f"!{SCRIPT}" in (PROJECT / ".dockerignore").read_text().splitlines()
+    assert words.index("USER") > image.steps.index(("RUN", step)) > words.index("COPY")
+
+
+STATUS = """\
+Package: libopus0
+Status: install ok installed
+Architecture: amd64
+Version: 1.5.2-2
+Description: the codec
+ Version: 9 is no field of its own
+
+Package: gone
+Status: deinstall ok config-files
+Architecture: all
+Version: 1:2.0+dfsg
+"""
+
+
+@pytest.fixture
+def root(tmp_path):
+    """The files of a Debian that the bill is made from."""
+    for name, text in (
+        ("etc/os-release", 'PRETTY_NAME="Debian 13"\nID=debian\nVERSION_ID="13"\n\n'),
+        ("var/lib/dpkg/status", STATUS),
+    ):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_the_bill_names_what_is_installed_by_package_urls(root):
+    bill = runpy.run_path(str(PROJECT / SCRIPT))["bill"]
+    made = bill(root, distributions())
+    assert made == bill(root, reversed(list(distributions())))  # the same each time
+    jsonschema.validate(made, BILL)
+    urls = [each["purl"] for each in made["components"]]
+    assert [each for each in urls if each.startswith("pkg:deb")] == [
+        "pkg:deb/debian/libopus0@1.5.2-2?arch=amd64&distro=debian-13"
+    ]
+    installed = importlib.metadata.version
+    for name in ("softphone", "numpy", "cryptography"):
+        assert f"pkg:pypi/{name}@{installed(name)}" in urls
+    assert made["dependencies"] == [{"ref": "image", "dependsOn": urls}]
+    assert made["metadata"]["component"]["version"] == installed("softphone")
+    within = {each["name"] for each in made["components"] if "externalReferences" in each}
+    assert "av" in within  # its wheel brings FFmpeg, and says so
+
+
+def test_there_is_no_bill_without_softphone(root):
+    bill = runpy.run_path(str(PROJECT / SCRIPT))["bill"]
+    with pytest.raises(ValueError, match="unpack"):
+        bill(root, [])
 
 
 def test_the_health_check_is_a_program_that_succeeds_here():

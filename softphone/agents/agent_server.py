@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from softphone.account import Account
 from softphone.agents.agent_call import AgentCall, Direction, Program
 from softphone.agents.bot_call import BotCall, announce, open_unless
-from softphone.agents.bot_config import BotConfig, fill_parameters
+from softphone.agents.bot_config import BotConfig, check_bots, fill_parameters
+from softphone.agents.dialects import DIALECTS, StreamFacts, StreamIds, StreamMessages
 from softphone.agents.figures import append_agent_figures
 from softphone.agents.reports import AgentReport, ReportKind
-from softphone.agents.stream_messages import CONNECTED, StreamIds
 from softphone.agents.twiml import Connect, Hangup, Pause, Reject, Unsupported, Verb
 from softphone.agents.voice_url import VoiceClient, VoiceConfig
-from softphone.agents.web_address import origin, place
+from softphone.agents.web_address import BOT, check_address, origin, place
 from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.errors import (
     ConfigurationError,
@@ -54,15 +54,17 @@ class AgentServer:
     """Joins calls of `account` with the bot of `config`, each over a WebSocket of its own.
 
     With `voice`, an incoming call follows the TwiML of the application at its URL, which may name
-    any path on the server of the bot of `config`.  `report` is called with each event of a call.
-    Raises ConfigurationError without aiohttp.
+    any path on the server of the bot of `config`, or of one of `others`: each has a token, a
+    certificate and parameters of its own, which no other one sees.  `report` is called with each
+    event of a call.  Raises ConfigurationError without aiohttp, and for bots of one URL or of
+    several sample rates.
     """
 
     def __init__(
         self,
         account: Account,
         config: BotConfig,
-        *,
+        *others: BotConfig,
         voice: VoiceConfig | None = None,
         report: Callable[[AgentReport], None] | None = None,
         network: ConnectorConfig | None = None,
@@ -73,13 +75,15 @@ class AgentServer:
         from softphone.agents.bot_socket import BotConnector, system_network
 
         self._account = account
+        check_bots((config, *others))
         self._config = config
         self._voice_url = "" if voice is None else voice.url
         self._voice = None if voice is None else VoiceClient(voice)
         self._report = report
         self._entropy = entropy
         self._wall = wall
-        self._connector = BotConnector(config, network or system_network(), entropy)
+        network = network or system_network()
+        self._bots = [BotConnector(each, network, entropy) for each in (config, *others)]
         self.account_sid = config.account_id or _account_sid(account.aor)
         """The accountSid in messages to bots and applications."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -132,7 +136,7 @@ class AgentServer:
         reached or leaves before the answer, and TransportError where it fails in the call.
         """
         outgoing = self._account.dial(target)
-        socket = await self._open_socket(self._connector)
+        socket = await self._open_socket(self._bots[0])
         try:
             async with outgoing:
                 record = self._record_placed(outgoing)
@@ -338,7 +342,7 @@ class AgentServer:
         try:
             verbs = await _unless_ended(incoming, self._resolve(record, self._default_program))
         except SoftphoneError as error:
-            await self._do_without(record, incoming, str(error))
+            await self._do_without(record, incoming, str(error), self._config)
             return None
         verbs = verbs or ()
         for at, verb in enumerate(verbs):
@@ -384,24 +388,28 @@ class AgentServer:
         self, record: AgentCall, incoming: IncomingCall, verbs: tuple[Verb, ...]
     ) -> BotSocket | None:
         """Return a socket to the bot; None if the caller gave up, or there is no bot."""
+        config = self._config
         try:
             connector = self._connector_for(verbs[0])
+            config = connector.config
             return await open_unless(self._open_socket(connector), [incoming.ended])
         except SoftphoneError as error:
-            await self._do_without(record, incoming, str(error))
+            await self._do_without(record, incoming, str(error), config)
             return None
 
-    async def _do_without(self, record: AgentCall, incoming: IncomingCall, reason: str) -> None:
-        """Refuse a call that has no bot, or answer it with the announcement."""
+    async def _do_without(
+        self, record: AgentCall, incoming: IncomingCall, reason: str, config: BotConfig
+    ) -> None:
+        """Refuse a call that has no bot, or answer it with the bot's announcement."""
         logger.warning("a call has no bot: %s", reason)
         self._tell_failed(record, reason)
-        if self._config.announcement is None:
+        if config.announcement is None:
             incoming.reject(NO_BOT)
             self._tell(ReportKind.REFUSED, record, reason="it has no bot")
             return
         try:
             async with await incoming.answer() as call:
-                await announce(call, self._config.announcement)
+                await announce(call, config.announcement)
         except SoftphoneError as error:
             self._tell(ReportKind.FAILED, record, reason=str(error))
 
@@ -422,12 +430,16 @@ class AgentServer:
             streams.append(ids.stream)
             self._tell(kind, record, stream_id=ids.stream)
 
-        def ids() -> StreamIds:
-            return StreamIds("MZ" + self._entropy(16).hex(), record.sid, record.account_sid)
+        def describe(config: BotConfig, parameters: Mapping[str, str]) -> StreamMessages:
+            ids = StreamIds("MZ" + self._entropy(16).hex(), record.sid, record.account_sid)
+            incoming = record.direction is Direction.INBOUND
+            facts = StreamFacts(ids, call.id, record.caller, record.called, incoming, parameters)
+            return DIALECTS[config.dialect](facts, config.sound)
 
-        failure = ""
+        rate_hz, failure = self._config.sound.rate_hz, ""
+        joining = BotCall(call, rate_hz=rate_hz, describe=describe, joined=joined, wall=self._wall)
         try:
-            async with call, BotCall(call, ids=ids, joined=joined) as bot:
+            async with call, joining as bot:
                 record.bot, record.answered = bot, self._wall()
                 failure = await self._carry_out(record, bot, program, socket)
                 # `find_call` no longer returns it: a redirection would come too late.
@@ -455,6 +467,7 @@ class AgentServer:
         self, record: AgentCall, bot: BotCall, program: Program, socket: BotSocket | None
     ) -> str:
         """Carry out one program until it or the call ends, or the call is redirected."""
+        config = self._config
         try:
             # Verbs that need no fetching begin at once, so that no word of the caller is lost.
             verbs: tuple[Verb, ...] | None = program if isinstance(program, tuple) else None
@@ -464,7 +477,9 @@ class AgentServer:
                 if bot.halted:
                     break
                 if isinstance(verb, Connect):
-                    if failure := await self._connect(record, bot, verb, socket):
+                    connector = self._connector_for(verb)
+                    config = connector.config
+                    if failure := await self._connect(record, bot, verb, connector, socket):
                         return failure
                     socket = None
                 elif isinstance(verb, Pause):
@@ -475,24 +490,29 @@ class AgentServer:
                     break
         except SoftphoneError as error:
             logger.warning("a call has no bot: %s", error, extra=bot.call.log_fields)
-            await announce(bot.call, self._config.announcement)
+            await announce(bot.call, config.announcement)
             return str(error)
         return ""
 
     async def _connect(
-        self, record: AgentCall, bot: BotCall, verb: Connect, socket: BotSocket | None
+        self,
+        record: AgentCall,
+        bot: BotCall,
+        verb: Connect,
+        connector: BotConnector,
+        socket: BotSocket | None,
     ) -> str:
         """Join the call with a bot until it is done; return how it failed, or ""."""
-        connector = self._connector_for(verb)
 
         def open_socket() -> Awaitable[BotSocket]:
             return self._open_socket(connector)
 
         if socket is None and (socket := await open_unless(open_socket(), bot.halts)) is None:
             return ""
-        call, config = bot.call, self._config
+        call, config = bot.call, connector.config
         facts = {
             **record.facts(),
+            "call_sid": record.sid,
             "sip_call_id": call.id,
             "assurance": call.asserted_identity.assurance.value,
         }
@@ -524,22 +544,31 @@ class AgentServer:
     def _connector_for(self, verb: Verb) -> BotConnector:
         """Return a connector to the bot that a document names.
 
-        Raises ConfigurationError for a bot on another server than that of the configuration.
+        Raises ConfigurationError for a bot on another server than those of the configuration, and
+        for a URL on the server of several that is none of theirs.
         """
-        if not isinstance(verb, Connect) or verb.url == self._config.url:
-            return self._connector
-        connector = self._connector.at(verb.url)
-        if origin(verb.url) != origin(self._config.url):
-            raise ConfigurationError(
-                f"{place(verb.url)} is not the bot's server: that is {self._config.place}"
-            )
-        return connector
+        if not isinstance(verb, Connect):
+            return self._bots[0]
+        for bot in self._bots:
+            if bot.config.url == verb.url:
+                return bot
+        check_address(verb.url, BOT)
+        here = [bot for bot in self._bots if origin(bot.config.url) == origin(verb.url)]
+        if len(here) > 1:
+            raise ConfigurationError(f"{place(verb.url)} has several bots: give the URL of one")
+        if not here:
+            known = ", ".join(dict.fromkeys(bot.config.place for bot in self._bots))
+            raise ConfigurationError(f"{place(verb.url)} is not the bot's server: that is {known}")
+        return here[0].at(verb.url)
 
     async def _open_socket(self, connector: BotConnector) -> BotSocket:
-        """Open a socket to the bot, and send the first message on it."""
+        """Open a socket to the bot, and send the first message on it, if its dialect has one."""
         socket = await connector.open_socket()
+        hello = DIALECTS[connector.config.dialect].HELLO
+        if hello is None:
+            return socket
         try:
-            await socket.send(CONNECTED)
+            await socket.send(hello)
         except TransportError:
             await socket.close()
             raise

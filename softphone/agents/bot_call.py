@@ -10,23 +10,27 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar
 
 import numpy as np
 
 from softphone.agents.bot_config import BotConfig
-from softphone.agents.bot_playback import BotPlayback, QueueFull, encode_mulaw
-from softphone.agents.stream_messages import (
-    CLOCK_RATE_HZ,
-    FRAME_SAMPLES,
+from softphone.agents.bot_playback import BotPlayback, QueueFull
+from softphone.agents.dialects import StreamIds, StreamMessages, StreamSound
+from softphone.agents.dialects.stream_dialect import (
+    BotMessage,
     ClearMessage,
+    EndMessage,
+    ForgetMarksMessage,
     MarkMessage,
     MediaMessage,
-    StreamIds,
-    StreamWriter,
-    parse_bot_message,
+    Message,
+    PauseMessage,
+    StatusRequest,
 )
+from softphone.agents.sound_coding import encode_sound
 from softphone.call import Call
 from softphone.errors import LocalProtocolError, SoftphoneError, TransportError
 from softphone.events import DigitReceived, TransferRequested
@@ -53,45 +57,55 @@ STOP_PATIENCE = 2.0
 class FrameCutter:
     """Cuts a stream's sound into frames of 20 ms, with their time since its first sample."""
 
-    def __init__(self) -> None:
+    def __init__(self, sound: StreamSound) -> None:
+        self._sound = sound
+        self._samples = sound.rate_hz // 50
         self._rest = np.empty(0, dtype=np.int16)
         self._at = self._first = -1
 
     def cut(self, heard: ReceivedAudio) -> Iterator[tuple[bytes, int]]:
-        """Yield mu-law octets and milliseconds; what fills no frame waits for the next sound."""
+        """Yield octets and milliseconds; what fills no frame waits for the next sound."""
+        samples = self._samples
         if self._first < 0:
             self._first = heard.timestamp
-        if not self._rest.size or abs(self._at + self._rest.size - heard.timestamp) > FRAME_SAMPLES:
+        if not self._rest.size or abs(self._at + self._rest.size - heard.timestamp) > samples:
             # After a gap the time goes on with the sound behind it.
             self._rest, self._at = self._rest[:0], heard.timestamp
         pcm = np.concatenate((self._rest, heard.pcm)) if self._rest.size else heard.pcm
-        whole = pcm.size - pcm.size % FRAME_SAMPLES
+        whole = pcm.size - pcm.size % samples
         at, self._at = self._at, self._at + whole
         self._rest = pcm[whole:]
-        for begin in range(0, whole, FRAME_SAMPLES):
-            ms = (at + begin - self._first) * 1000 // CLOCK_RATE_HZ
-            yield encode_mulaw(pcm[begin : begin + FRAME_SAMPLES]), ms
+        for begin in range(0, whole, samples):
+            ms = (at + begin - self._first) * 1000 // self._sound.rate_hz
+            yield encode_sound(pcm[begin : begin + samples], self._sound.coding), ms
 
 
 class BotLine:
     """A stream on a socket: messages leave in the order of their numbers."""
 
-    def __init__(self, socket: BotSocket, writer: StreamWriter) -> None:
+    def __init__(self, socket: BotSocket, messages: StreamMessages) -> None:
         self.socket = socket
-        self.writer = writer
-        self.cutter = FrameCutter()
+        self.messages = messages
+        self.cutter = FrameCutter(messages.sound)
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._order = asyncio.Lock()
 
-    async def send(self, make: Callable[P, str], *given: P.args, **named: P.kwargs) -> None:
+    async def send(
+        self, make: Callable[P, Message | None], *given: P.args, **named: P.kwargs
+    ) -> None:
         """Send what `make` makes when it is its turn; nothing once the line is lost."""
         async with self._order:
-            if self.lost.done():
+            if self.lost.done() or (message := make(*given, **named)) is None:
                 return
             try:
-                await self.socket.send(make(*given, **named))
+                await self.socket.send(message)
             except TransportError as error:
                 self.lose(str(error))
+
+    async def answer(self, message: Message | None) -> None:
+        """Send a message that has no number, if there is one."""
+        if message is not None:
+            await self.send(lambda: message)
 
     def lose(self, reason: str) -> None:
         """Send nothing more."""
@@ -102,25 +116,30 @@ class BotLine:
 class BotCall:
     """An async context for an answered call: joins it with bots, and hangs it up at the end.
 
-    `ids` makes the names of a stream, and `joined` is called with them for each one, and whether it
-    takes the place of one that was lost.
+    The call's sound has `rate_hz` both ways, as that of each bot.  `describe` makes the messages of
+    another stream with a bot that is told parameters, and `joined` is called with its names, and
+    whether it takes the place of one that was lost.  `wall` is the time of digits.
     """
 
     def __init__(
         self,
         call: Call,
         *,
-        ids: Callable[[], StreamIds],
+        rate_hz: int,
+        describe: Callable[[BotConfig, Mapping[str, str]], StreamMessages],
         joined: Callable[[StreamIds, bool], None],
+        wall: Callable[[], datetime],
     ) -> None:
         self.call = call
-        self._ids = ids
+        self._rate_hz = rate_hz
+        self._describe = describe
         self._joined = joined
+        self._wall = wall
         self._line: BotLine | None = None
         self._redirection: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
-        self.call.audio.use_rates(read_hz=CLOCK_RATE_HZ, write_hz=CLOCK_RATE_HZ)
+        self.call.audio.use_rates(read_hz=self._rate_hz, write_hz=self._rate_hz)
         self._hearing = asyncio.ensure_future(self._hear())
         self._redirection = asyncio.get_running_loop().create_future()
         return self
@@ -205,9 +224,9 @@ class BotCall:
                 continue
             elif isinstance(item, ReceivedAudio):
                 for octets, ms in line.cutter.cut(item):
-                    await line.send(line.writer.media, octets, ms)
+                    await line.send(line.messages.media, octets, ms)
             elif isinstance(item, DigitReceived):
-                await line.send(line.writer.dtmf, item.digit)
+                await line.send(line.messages.dtmf, item.digit, self._wall())
 
     async def _serve(
         self,
@@ -220,7 +239,8 @@ class BotCall:
         left = config.reconnects
         while True:
             again = left < config.reconnects
-            failure, lost = await self._converse(socket, parameters, again)
+            messages = self._describe(config, parameters)
+            failure, lost = await self._converse(socket, messages, again)
             if not lost or not left or self.halted:
                 return failure
             left -= 1
@@ -236,14 +256,18 @@ class BotCall:
             socket = opened
 
     async def _converse(
-        self, socket: BotSocket, parameters: Mapping[str, str], again: bool
+        self, socket: BotSocket, messages: StreamMessages, again: bool
     ) -> tuple[str, bool]:
         """Use a socket to its end; return what failed, and whether another one may help."""
-        line = BotLine(socket, StreamWriter(self._ids(), parameters))
-        writer = line.writer
-        playback = BotPlayback(self.call, lambda name: line.send(writer.mark, name))
-        await line.send(writer.start)
-        self._joined(writer.ids, again)
+        line = BotLine(socket, messages)
+        playback = BotPlayback(
+            self.call,
+            messages.sound,
+            lambda name, cleared: line.send(messages.mark, name, cleared),
+            lambda waiting: line.answer(messages.pace(waiting)),
+        )
+        await line.send(messages.start)
+        self._joined(messages.ids, again)
         self._line = line
         reading = asyncio.ensure_future(self._read(line, playback))
         playing = asyncio.ensure_future(playback.play())
@@ -260,6 +284,7 @@ class BotCall:
             outcomes = await asyncio.gather(*work, return_exceptions=True)
             with suppress(LocalProtocolError):
                 playback.clear()
+                self.call.audio.resume()
             await socket.close()
             for outcome in outcomes:
                 # A SoftphoneError is the end of call or bot: `hearing` and the result report it.
@@ -267,7 +292,7 @@ class BotCall:
                     raise outcome
 
     async def _conclude(
-        self, line: BotLine, reading: asyncio.Task[None], playback: BotPlayback
+        self, line: BotLine, reading: asyncio.Task[bool], playback: BotPlayback
     ) -> tuple[str, bool]:
         socket = line.socket
         if line.lost.done() and not self.halted:
@@ -279,6 +304,8 @@ class BotCall:
             error = reading.exception()
             if error is None:
                 line.lose("the bot has closed the connection")
+                if reading.result():
+                    return "", False
                 return await self._after_close(socket, playback)
             line.lose(str(error))
             if isinstance(error, QueueFull):
@@ -288,13 +315,15 @@ class BotCall:
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_PATIENCE):
                 await asyncio.wait(self.halts, return_when=asyncio.FIRST_COMPLETED)
-                await line.send(line.writer.stop)
+                await line.send(line.messages.stop)
         return "", False
 
     async def _after_close(self, socket: BotSocket, playback: BotPlayback) -> tuple[str, bool]:
         code = socket.close_code
         if code in NORMAL_CODES:
             # What the bot has said is heard to its end.
+            with suppress(LocalProtocolError):
+                self.call.audio.resume()
             await self.until_halted(playback.drain())
             return "", False
         if code == OVERFLOW_CODE:
@@ -302,25 +331,46 @@ class BotCall:
         reason = f": {socket.failure}" if socket.failure else ""
         return f"the connection to the bot was lost ({code}){reason}", True
 
-    async def _read(self, line: BotLine, playback: BotPlayback) -> None:
-        """Carry out the bot's messages until its socket ends.  Raises QueueFull."""
+    async def _read(self, line: BotLine, playback: BotPlayback) -> bool:
+        """Carry out the bot's messages until it or its socket ends; return whether it says so.
+
+        Raises QueueFull.
+        """
         warned = False
-        while (text := await line.socket.receive()) is not None:
+        while (received := await line.socket.receive_any()) is not None:
             try:
-                message = parse_bot_message(text, line.writer.ids.stream)
+                message = line.messages.parse(received)
             except ValueError as error:
                 if not warned:
                     warned = True
                     logger.warning(
                         "a message of the bot is left aside: %s", error, extra=self.call.log_fields
                     )
-                message = None
-            if isinstance(message, MediaMessage):
-                playback.add_sound(message.octets)
-            elif isinstance(message, MarkMessage):
-                playback.add_mark(message.name)
-            elif isinstance(message, ClearMessage):
-                playback.clear()
+                continue
+            if isinstance(message, EndMessage):
+                return True
+            await self._carry_out(line, playback, message)
+        return False
+
+    async def _carry_out(self, line: BotLine, playback: BotPlayback, message: BotMessage) -> None:
+        """Carry out one message of the bot.  Raises QueueFull."""
+        messages = line.messages
+        if isinstance(message, MediaMessage):
+            playback.add_sound(message.octets)
+            await line.answer(messages.pace(playback.waiting_seconds))
+        elif isinstance(message, MarkMessage):
+            playback.add_mark(message.name, when_idle=message.when_idle)
+        elif isinstance(message, ClearMessage):
+            playback.clear()
+            self.call.audio.resume()
+            await line.answer(messages.cleared())
+            await line.answer(messages.pace(0.0))
+        elif isinstance(message, ForgetMarksMessage):
+            playback.forget_marks()
+        elif isinstance(message, PauseMessage):
+            (self.call.audio.pause if message.paused else self.call.audio.resume)()
+        elif isinstance(message, StatusRequest):
+            await line.answer(messages.status(playback.waiting_seconds))
 
 
 async def announce(call: Call, announcement: Path | None) -> None:

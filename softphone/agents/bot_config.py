@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from softphone.agents.dialects import DIALECTS, StreamDialect, StreamSound
+from softphone.agents.sound_coding import SoundCoding
 from softphone.agents.twiml import LONGEST_PARAMETER, MOST_PARAMETERS
 from softphone.agents.web_address import BOT, check_address, place
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings
 
-PLACEHOLDERS: Final = ("from", "to", "sip_call_id", "assurance")
+PLACEHOLDERS: Final = ("from", "to", "call_sid", "sip_call_id", "assurance")
 """What `{…}` in a parameter may name: facts of the call."""
 
 _ACCOUNT_ID = re.compile(r"AC[0-9a-f]{32}")
@@ -34,8 +36,10 @@ class TroubleRule(StrEnum):
 class BotConfig:
     """One bot.
 
-    `url` is wss:, or ws: at a numeric loopback address.  `token` signs the handshake
-    (X-Twilio-Signature).  `parameters` become `customParameters`; `{from}`, `{to}`,
+    `url` is wss:, or ws: at a numeric loopback address.  `dialect` is whose messages it
+    understands; `coding` and `sample_rate` are how its sound is coded (`sound`), the dialect's own
+    choice unless given.  `token` signs the handshake (X-Twilio-Signature).  `parameters` become
+    `customParameters`, or what the dialect has for that; `{from}`, `{to}`, `{call_sid}`,
     `{sip_call_id}` and `{assurance}` in a value stand for those of the call.  `account_id` is the
     accountSid; "" makes one from the account's address.  A bot that is not there yet is tried again
     for `patience` seconds; one that is lost in a call is joined anew `reconnects` times.  After
@@ -46,6 +50,9 @@ class BotConfig:
     """
 
     url: str = field(repr=False)  # its path and query may be secret
+    dialect: StreamDialect = StreamDialect.TWILIO
+    coding: SoundCoding | None = None
+    sample_rate: int | None = None
     token: KeyMaterial | None = None
     tls: TlsSettings = field(default_factory=lambda: TlsSettings(service=Service.HTTPS))
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -56,6 +63,7 @@ class BotConfig:
 
     def __post_init__(self) -> None:
         check_address(self.url, BOT)
+        _check_sound(self.dialect, self.sound)
         _check_parameters(self.parameters)
         if self.tls.service is not Service.HTTPS:
             raise ConfigurationError("the bot's TLS settings are those of a web server: HTTPS")
@@ -74,6 +82,16 @@ class BotConfig:
         return TroubleRule.HANG_UP if self.announcement is None else TroubleRule.ANNOUNCE
 
     @property
+    def sound(self) -> StreamSound:
+        """How sound is coded on its streams.
+
+        :meta private:
+        """
+        sounds = DIALECTS[self.dialect].SOUNDS
+        coding = next(iter(sounds)) if self.coding is None else self.coding
+        return StreamSound(coding, self.sample_rate or sounds.get(coding, (0,))[0])
+
+    @property
     def parts(self) -> SplitResult:
         """The URL in parts."""
         return urlsplit(self.url)
@@ -82,6 +100,24 @@ class BotConfig:
     def place(self) -> str:
         """The bot for logs and sentences: its URL without path and query, which may be secret."""
         return place(self.url)
+
+
+def check_bots(configs: Sequence[BotConfig]) -> None:
+    """Raise ConfigurationError for bots that one server cannot have together."""
+    if len({each.url for each in configs}) < len(configs):
+        raise ConfigurationError("two bots have one URL")
+    if len({each.sound.rate_hz for each in configs}) > 1:
+        # The sound of a call has one rate, and its bots may follow each other.
+        raise ConfigurationError("the bots of a server have one sample rate: give each the same")
+
+
+def _check_sound(dialect: StreamDialect, sound: StreamSound) -> None:
+    sounds = DIALECTS[dialect].SOUNDS
+    if sound.rate_hz not in sounds.get(sound.coding, ()):
+        known = ", ".join(
+            f"{coding.value} at {rate}" for coding, rates in sounds.items() for rate in rates
+        )
+        raise ConfigurationError(f"the dialect {dialect.value} has sound as {known} Hz only")
 
 
 def _check_parameters(parameters: Mapping[str, str]) -> None:

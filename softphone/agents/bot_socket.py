@@ -19,6 +19,7 @@ from urllib.parse import SplitResult, urlsplit
 import aiohttp
 
 from softphone.agents.bot_config import BotConfig
+from softphone.agents.dialects import DIALECTS
 from softphone.agents.signature import sign_url
 from softphone.agents.web_address import place
 from softphone.backoff import ExponentialBackoff
@@ -31,7 +32,7 @@ from softphone.sans_io import Entropy, Target, Transport
 from softphone.trust import TlsSettings
 
 LARGEST_MESSAGE = 1 << 20
-"""Octets of a message of the bot: 60 s of sound in base64 are 640 kB."""
+"""Octets of a message of the bot: 60 s of mu-law in base64 are 640 kB."""
 SEND_PATIENCE = 10.0
 """Seconds that a message to the bot may wait: a bot that does not read is lost after it."""
 HEARTBEAT = 20.0
@@ -51,7 +52,8 @@ class _RefusedByBot(TransportError):
 class SocketTarget:
     """Where a WebSocket is opened: a checked URL, its TLS, our header fields, and who is there.
 
-    `patience` is the time for all attempts in seconds.  `who` is for sentences.
+    `patience` is the time for all attempts in seconds.  `who` is for sentences.  `subprotocol` is
+    that of the WebSocket (RFC 6455 section 1.9), "" for none.
     """
 
     url: str = field(repr=False)  # its path and query may be secret
@@ -59,6 +61,7 @@ class SocketTarget:
     headers: Mapping[str, str] = field(repr=False)
     patience: float
     who: str = "the bot"
+    subprotocol: str = ""
 
     @property
     def parts(self) -> SplitResult:
@@ -245,6 +248,7 @@ class SocketConnector:
                     # The connection below is one already: what is said on it is plain HTTP.
                     "ws:" + target.url.partition(":")[2],
                     headers={"Host": target.parts.netloc, **target.headers},
+                    protocols=[target.subprotocol] if target.subprotocol else (),
                     heartbeat=HEARTBEAT,
                     max_msg_size=LARGEST_MESSAGE,
                     autoping=False,
@@ -271,7 +275,7 @@ class BotConnector(SocketConnector):
 
     def __init__(self, config: BotConfig, network: ConnectorConfig, entropy: Entropy) -> None:
         super().__init__(_target_of(config), network, entropy)
-        self._config = config
+        self.config = config
 
     def at(self, url: str) -> BotConnector:
         """Return a connector to another URL of this bot.
@@ -279,8 +283,8 @@ class BotConnector(SocketConnector):
         Raises ConfigurationError for a URL that `BotConfig` does not take.
         """
         other = copy.copy(self)
-        other._config = replace(self._config, url=url)
-        other._target = _target_of(other._config)
+        other.config = replace(self.config, url=url)
+        other._target = _target_of(other.config)
         return other
 
 
@@ -288,7 +292,8 @@ def _target_of(config: BotConfig) -> SocketTarget:
     headers = {}
     if config.token is not None:
         headers["X-Twilio-Signature"] = sign_url(config.url, config.token.reveal())
-    return SocketTarget(config.url, config.tls, headers, config.patience)
+    protocol = DIALECTS[config.dialect].SUBPROTOCOL
+    return SocketTarget(config.url, config.tls, headers, config.patience, subprotocol=protocol)
 
 
 def system_network() -> ConnectorConfig:

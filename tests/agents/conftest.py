@@ -22,6 +22,7 @@ from softphone.trust import Service
 from tests.support.certificates import raw_server_context, server, settings
 from tests.support.waiting import patiently, until
 
+SUBPROTOCOLS = ("audio.jambonz.org", "media")
 SCRIPT = Callable[["BotSession"], Awaitable[None]]
 
 
@@ -93,7 +94,7 @@ class StandIn:
         if self.answers:
             status = self.answers.pop(0)
             return web.Response(status=status, headers={"Location": "/elsewhere"})
-        socket = web.WebSocketResponse(max_msg_size=1 << 22)
+        socket = web.WebSocketResponse(max_msg_size=1 << 22, protocols=SUBPROTOCOLS)
         await socket.prepare(request)
         session = BotSession(socket, {k.lower(): v for k, v in request.headers.items()})
         self.sessions.append(session)
@@ -219,11 +220,11 @@ async def serve(account_of):
     """`await serve(bot.url, ...)`: bob's calls are joined with the bot."""
     async with AsyncExitStack() as stack:
 
-        async def begin(url, *, voice=None, **config):
+        async def begin(url, *others, voice=None, **config):
             account = await account_of("bob")
             reports: list = []
             bot = BotConfig(url=url, **config)
-            made = AgentServer(account, bot, voice=voice, report=reports.append)
+            made = AgentServer(account, bot, *others, voice=voice, report=reports.append)
             task = asyncio.ensure_future(made.serve())
 
             async def end() -> None:

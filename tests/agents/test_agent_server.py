@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from softphone.agents import ReportKind
-from softphone.agents.bot_playback import encode_mulaw
+from softphone.agents.sound_coding import SoundCoding, encode_sound
 from softphone.errors import CallError
 from softphone.media.audio import ToneSource, tone_level
 from softphone.security import SecurityLevel
@@ -25,7 +25,7 @@ AUDIBLE_DBM0 = -25.0
 def tone(seconds: float, hz: float = 1000.0) -> str:
     at = np.arange(round(seconds * RATE)) / RATE
     return base64.b64encode(
-        encode_mulaw((8000 * np.sin(2 * np.pi * hz * at)).astype(np.int16))
+        encode_sound((8000 * np.sin(2 * np.pi * hz * at)).astype(np.int16), SoundCoding.PCMU)
     ).decode()
 
 

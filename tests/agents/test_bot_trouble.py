@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from softphone.agents import ReportKind
+from softphone.agents.dialects import TwilioMessages
 from softphone.agents.signature import sign_url
 from softphone.errors import CallError
 from softphone.lab import CertificateNames
@@ -431,11 +432,11 @@ async def test_a_fault_of_ours_ends_one_call(bots, serve, account_of, monkeypatc
     serving = await serve(bot.url)
     alice = await account_of("alice")
 
-    def broken(text, stream):
+    def broken(message, text):
         raise RuntimeError("a fault")
 
     with monkeypatch.context() as broken_for_now:
-        broken_for_now.setattr("softphone.agents.bot_call.parse_bot_message", broken)
+        broken_for_now.setattr(TwilioMessages, "parse", broken)
         async with calling(alice) as call:
             await ends(call)
         await until(lambda: not serving.server._tasks)

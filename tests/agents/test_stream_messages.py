@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 
 from softphone.agents.bot_call import FrameCutter
-from softphone.agents.bot_playback import decode_mulaw, encode_mulaw
-from softphone.agents.stream_messages import (
-    ClearMessage,
-    MarkMessage,
-    MediaMessage,
-    StreamIds,
-    StreamWriter,
-    parse_bot_message,
-)
+from softphone.agents.dialects import StreamFacts, StreamIds, StreamSound
+from softphone.agents.dialects.stream_dialect import ClearMessage, MarkMessage, MediaMessage
+from softphone.agents.dialects.twilio_dialect import TwilioMessages, parse_bot_message
+from softphone.agents.sound_coding import SoundCoding, decode_sound, encode_sound
 from softphone.media.audio import ReceivedAudio
 
 STREAM = "MZ" + "1" * 32
+PCMU = StreamSound(SoundCoding.PCMU, 8000)
+NOW = datetime(2026, 11, 29, 12, 0, 0, 250_000, UTC)
 
 
 def said(**message):
@@ -66,13 +64,14 @@ def test_what_it_may_not(text, words):
 
 
 def test_numbers_go_up_by_one_over_all_kinds_and_chunks_over_media():
-    writer = StreamWriter(StreamIds(STREAM, "CA", "AC"), {"a": "b"})
+    facts = StreamFacts(StreamIds(STREAM, "CA", "AC"), parameters={"a": "b"})
+    writer = TwilioMessages(facts, PCMU)
     texts = [
         writer.start(),
         writer.media(b"\xff", 0),
-        writer.dtmf("#"),
+        writer.dtmf("#", NOW),
         writer.media(b"\x00", 20),
-        writer.mark("m"),
+        writer.mark("m", False),
         writer.stop(),
     ]
     found = [json.loads(text) for text in texts]
@@ -81,9 +80,16 @@ def test_numbers_go_up_by_one_over_all_kinds_and_chunks_over_media():
     assert all(each["streamSid"] == STREAM for each in found)
 
 
+def test_sound_is_text():
+    writer = TwilioMessages(StreamFacts(StreamIds(STREAM, "CA", "AC")), PCMU)
+    with pytest.raises(ValueError, match="binary"):
+        writer.parse(b"\xff")
+    assert writer.parse(said(event="clear")) == ClearMessage()
+
+
 def test_every_octet_survives_both_ways():
     octets = bytes(range(256))
-    back = encode_mulaw(decode_mulaw(octets))
+    back = encode_sound(decode_sound(octets, SoundCoding.PCMU), SoundCoding.PCMU)
     # 0x7F and 0xFF both are silence.
     assert back.replace(b"\x7f", b"\xff") == octets.replace(b"\x7f", b"\xff")
 
@@ -94,7 +100,7 @@ def heard(samples, timestamp, value=1000):
 
 
 def test_frames_are_of_20_ms_whatever_comes():
-    cutter, found, at = FrameCutter(), [], 4000
+    cutter, found, at = FrameCutter(PCMU), [], 4000
     for samples in (160, 240, 80, 7, 153, 800):
         found += cutter.cut(heard(samples, at))
         at += samples
@@ -103,16 +109,16 @@ def test_frames_are_of_20_ms_whatever_comes():
 
 
 def test_after_a_gap_the_time_goes_on_with_the_sound():
-    cutter = FrameCutter()
+    cutter = FrameCutter(PCMU)
     first = list(cutter.cut(heard(200, 0)))
     second = list(cutter.cut(heard(320, 8000, value=-1000)))
     assert [ms for _, ms in first] == [0]
     assert [ms for _, ms in second] == [1000, 1020]
-    assert second[0][0] == encode_mulaw(np.full(160, -1000, dtype=np.int16))
+    assert second[0][0] == encode_sound(np.full(160, -1000, dtype=np.int16), SoundCoding.PCMU)
 
 
 def test_a_rounded_time_is_no_gap():
-    cutter = FrameCutter()
+    cutter = FrameCutter(PCMU)
     found = list(cutter.cut(heard(150, 0)))
     found += cutter.cut(heard(170, 151))
     assert [ms for _, ms in found] == [0, 20]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import wave
 from dataclasses import replace
 
 import pytest
 
-from softphone.agents import ReportKind, VoiceConfig
+from softphone.agents import AgentServer, BotConfig, ReportKind, VoiceConfig
+from softphone.agents.dialects import StreamDialect
 from softphone.agents.signature import sign_url
-from softphone.agents.twiml import Hangup, TwimlError
+from softphone.agents.twiml import Connect, Hangup, TwimlError
 from softphone.agents.voice_url import VoiceClient
 from softphone.errors import CallError, CertificateError, ConfigurationError, TransportError
 from softphone.security import KeyMaterial
@@ -216,6 +218,91 @@ async def test_a_document_connects_one_bot_after_the_other(applications, bots, s
     assert {each.call_sid for each in serving.reports} == {first["callSid"]}
     assert serving.kinds()[-2:] == [ReportKind.UNSUPPORTED, ReportKind.ENDED]
     assert serving.reports[-2].reason == "Say"
+
+
+async def test_each_bot_gets_what_is_its_own(applications, bots, serve, account_of):
+    """A document names one of several bots: it sees its own token and parameters, no other's."""
+    first, second = await bots(silent), await bots(silent)
+    tokens = KeyMaterial(b"token of the first"), KeyMaterial(b"token of the second")
+    application = await applications()
+    other = second.url.replace("/media", "/other")
+    application.answers = [stream(second.url), stream(other), stream(first.url)]
+    serving = await serve(
+        first.url,
+        BotConfig(url=second.url, token=tokens[1], parameters={"of": "the second"}),
+        voice=VoiceConfig(url=application.url, token=TOKEN),
+        token=tokens[0],
+        parameters={"of": "the first"},
+    )
+    alice = await account_of("alice")
+    for bot, heard in ((second, 1), (second, 2), (first, 1)):
+        async with calling(alice):
+            await until(lambda: len(bot.sessions) == heard and bot.sessions[-1].stream)  # noqa: B023
+    signatures = [each.headers["x-twilio-signature"] for each in second.sessions]
+    secret = tokens[1].reveal()
+    assert signatures == [sign_url(second.url, secret), sign_url(other, secret)]
+    (session,) = first.sessions
+    assert session.headers["x-twilio-signature"] == sign_url(first.url, tokens[0].reveal())
+    told = [
+        each.of("start")[0]["start"]["customParameters"]
+        for each in (*first.sessions, *second.sessions)
+    ]
+    assert told == [{"of": "the first"}, {"of": "the second"}, {"of": "the second"}]
+    await until(lambda: serving.kinds().count(ReportKind.ENDED) == 3)
+
+
+async def test_a_bot_that_is_not_there_has_its_own_announcement(
+    applications, bots, serve, account_of, tmp_path
+):
+    """The first bot has none: its call would be refused."""
+    path = tmp_path / "sorry.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(1600))
+    bot, application = await bots(silent), await applications()
+    absent = "ws://127.0.0.1:9/media"
+    application.answers = [stream(absent)]
+    serving = await serve(
+        bot.url,
+        BotConfig(url=absent, announcement=path, patience=0.2),
+        voice=VoiceConfig(url=application.url, token=TOKEN),
+    )
+    async with calling(await account_of("alice")) as call:
+        await patiently(call.ended())
+    assert serving.kinds() == [ReportKind.BOT_FAILED]
+    assert bot.sessions == []
+
+
+async def test_which_bot_a_url_names(account_of):
+    account = await account_of("bob")
+    at = [BotConfig(url=f"wss://bot.example.test{path}") for path in ("/a", "/b")]
+    elsewhere = BotConfig(url="wss://bot.example.test:8443/c")
+    server = AgentServer(account, *at, elsewhere)
+    for config in (*at, elsewhere):
+        server.check_program((Connect(config.url),))
+        assert server._connector_for(Connect(config.url)).config is config
+    server.check_program((Connect("wss://bot.example.test:8443/other"),))
+    for url, words in (
+        ("wss://bot.example.test/secret", "several bots"),
+        ("wss://evil.example.test/secret", "not the bot's server"),
+        ("ws://bot.example.test:8443/secret", "loopback"),
+    ):
+        with pytest.raises(ConfigurationError, match=words) as caught:
+            server.check_program((Connect(url),))
+        assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (BotConfig(url="wss://bot.example.test/"), "one URL"),
+        (BotConfig(url="wss://b.example.test/", dialect=StreamDialect.VONAGE), "sample rate"),
+    ],
+)
+async def test_bots_that_go_not_together(account_of, other, words):
+    account = await account_of("bob")
+    with pytest.raises(ConfigurationError, match=words):
+        AgentServer(account, BotConfig(url="wss://bot.example.test/"), other)
 
 
 async def test_a_caller_who_gives_up_is_let_go(applications, bots, serve, account_of):

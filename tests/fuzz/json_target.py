@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from softphone.agents.stream_messages import LONGEST_MARK_NAME, MarkMessage, parse_bot_message
+from softphone.agents.dialects.stream_dialect import LONGEST_MARK_NAME, MarkMessage
+from softphone.agents.dialects.twilio_dialect import parse_bot_message
 from softphone.config.token_source import read_token
 from softphone.errors import AuthenticationFailed, SingleSignOnError, TransportError
 from softphone.messaging.compliance import server as compliance

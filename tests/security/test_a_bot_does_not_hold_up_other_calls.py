@@ -12,9 +12,12 @@ from contextlib import asynccontextmanager
 import pytest
 
 from softphone.agents import BotConfig
-from softphone.agents.bot_playback import _PIECE, BotPlayback
+from softphone.agents.bot_playback import BotPlayback
 from softphone.agents.bot_socket import BotConnector, system_network
-from softphone.agents.stream_messages import MOST_PARTS, MarkMessage, parse_bot_message
+from softphone.agents.dialects import StreamSound
+from softphone.agents.dialects.stream_dialect import MOST_PARTS, MarkMessage
+from softphone.agents.dialects.twilio_dialect import parse_bot_message
+from softphone.agents.sound_coding import SoundCoding
 from softphone.errors import TransportTimeout
 from tests.support.waiting import patiently, until
 
@@ -177,11 +180,15 @@ class SilentCall:
     audio = None
 
 
-async def test_sound_that_comes_octet_by_octet_waits_in_whole_pieces():
-    playback = BotPlayback(SilentCall(), None)
-    for number in range(2 * _PIECE + 1):
+@pytest.mark.parametrize(
+    ("coding", "piece", "last"), [(SoundCoding.PCMU, 800, 1), (SoundCoding.PCM, 1600, 0)]
+)
+async def test_sound_that_comes_octet_by_octet_waits_in_whole_pieces(coding, piece, last):
+    playback = BotPlayback(SilentCall(), StreamSound(coding, 8000), None, None)
+    for number in range(2 * piece + 1):
         playback.add_sound(bytes([number % 256]))
-    pieces = list(playback._pending)
-    assert [len(piece) for piece in pieces] == [_PIECE, _PIECE, 1]
-    assert b"".join(pieces) == bytes(number % 256 for number in range(2 * _PIECE + 1))
-    assert playback.waiting_octets == 2 * _PIECE + 1
+    pieces = [each for each in playback._pending if each]
+    # Half a sample waits for its other half.
+    assert [len(each) for each in pieces] == [piece, piece, 1][: 2 + last]
+    assert b"".join(pieces) == bytes(number % 256 for number in range(2 * piece + last))
+    assert playback.waiting_octets == 2 * piece + last

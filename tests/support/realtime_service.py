@@ -18,8 +18,7 @@ from typing import Any
 import numpy as np
 from aiohttp import WSMsgType, web
 
-from softphone.agents.realtime.coding import decode_sound, encode_sound
-from softphone.agents.realtime.dialect import SoundCoding
+from softphone.agents.sound_coding import SoundCoding, decode_sound, encode_sound
 
 LOUD = 3000
 """The least sample of speech."""

@@ -10,8 +10,8 @@ from contextlib import suppress
 from livekit import rtc
 from livekit.agents.voice import io
 
-from softphone.agents.realtime.dialect import SoundCoding
 from softphone.agents.realtime.playback import ReplyPlayback
+from softphone.agents.sound_coding import SoundCoding
 from softphone.call import Call
 from softphone.errors import ConfigurationError, LocalProtocolError
 from softphone.media.audio import ReceivedAudio

@@ -13,7 +13,6 @@ speech.
 
 from __future__ import annotations
 
-from softphone.agents.realtime.dialect import SoundCoding
 from softphone.agents.realtime.realtime_agent import RealtimeAgent
 from softphone.agents.realtime.realtime_config import RealtimeConfig, RealtimeService
 from softphone.agents.realtime.reports import RealtimeEvent, Said, ToolUsed
@@ -25,7 +24,6 @@ __all__ = [
     "RealtimeEvent",
     "RealtimeService",
     "Said",
-    "SoundCoding",
     "Tool",
     "ToolUsed",
 ]

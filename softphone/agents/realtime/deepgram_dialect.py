@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from softphone.agents.json_messages import objects_in, parse_object, text_in
 from softphone.agents.realtime.dialect import (
     CallerSpeaks,
     Dialect,
@@ -17,15 +18,12 @@ from softphone.agents.realtime.dialect import (
     ServiceError,
     ServiceEvent,
     SessionReady,
-    SoundCoding,
     Speaker,
     ToolRequest,
     ToolWithdrawn,
     Transcript,
-    objects_in,
-    parse_object,
-    text_in,
 )
+from softphone.agents.sound_coding import SoundCoding
 
 LISTENER = "nova-3"
 """The model that listens."""

@@ -6,7 +6,6 @@ of the service means.  Times are in milliseconds of sound; sound is octets in th
 
 from __future__ import annotations
 
-import base64
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,22 +13,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, ClassVar, TypeAlias
 
+from softphone.agents.sound_coding import SoundCoding
+
 Message: TypeAlias = str | bytes
 """A message on the WebSocket: text, or octets of a binary one."""
-
-MOST_PARTS = 8192
-"""The most brackets and commas of a service's message: a long answer's text has hundreds."""
-
-
-class SoundCoding(StrEnum):
-    """How sound is coded on the WebSocket."""
-
-    PCMU = "pcmu"
-    """mu-law (ITU-T G.711), 8 kHz."""
-    PCMA = "pcma"
-    """A-law (ITU-T G.711), 8 kHz."""
-    PCM = "pcm"
-    """16-bit samples, little-endian, mono."""
 
 
 class Speaker(StrEnum):
@@ -189,53 +176,3 @@ class Dialect(ABC):
 
     def _say(self, message: Mapping[str, Any]) -> None:
         self._out.append(json.dumps(message))
-
-
-def parse_object(message: Message) -> Mapping[str, Any]:
-    """Return a JSON object.  Raises ValueError, in words that hold nothing of the message."""
-    if isinstance(message, bytes):
-        try:
-            message = message.decode()
-        except UnicodeDecodeError:
-            raise ValueError("it is not UTF-8") from None
-    if sum(map(message.count, "[{,")) > MOST_PARTS:
-        # To build a megabyte of small values takes a third of a second.
-        raise ValueError("it has too many parts")
-    try:
-        found = json.loads(message)
-    except (ValueError, RecursionError):
-        raise ValueError("it is not JSON") from None
-    if not isinstance(found, dict):
-        raise ValueError("it is no object")
-    return found
-
-
-def object_in(parent: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return the object that is a field of another one; an empty one if there is none."""
-    found = parent.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def objects_in(parent: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
-    """Return the objects of a list that is a field of an object."""
-    found = parent.get(name)
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
-
-
-def text_in(parent: Mapping[str, Any], name: str) -> str:
-    """Return the text that is a field of an object; "" if there is none."""
-    found = parent.get(name)
-    return found if isinstance(found, str) else ""
-
-
-def encode_base64(octets: bytes) -> str:
-    """Encode octets for a JSON message."""
-    return base64.b64encode(octets).decode("ascii")
-
-
-def decode_base64(text: str) -> bytes:
-    """Decode octets of a JSON message.  Raises ValueError."""
-    try:
-        return base64.b64decode(text, validate=True)
-    except ValueError:
-        raise ValueError("its sound is not base64") from None

@@ -10,6 +10,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from softphone.agents.json_messages import (
+    decode_base64,
+    encode_base64,
+    object_in,
+    objects_in,
+    parse_object,
+    text_in,
+)
 from softphone.agents.realtime.dialect import (
     CallerSpeaks,
     Dialect,
@@ -19,19 +27,13 @@ from softphone.agents.realtime.dialect import (
     ServiceEvent,
     SessionReady,
     SessionSettings,
-    SoundCoding,
     Speaker,
     ToolDescription,
     ToolRequest,
     ToolWithdrawn,
     Transcript,
-    decode_base64,
-    encode_base64,
-    object_in,
-    objects_in,
-    parse_object,
-    text_in,
 )
+from softphone.agents.sound_coding import SoundCoding
 
 LONGEST_TRANSCRIPT = 4000
 """The most characters of a transcript: a longer one is reported in parts."""

@@ -10,6 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
+from softphone.agents.json_messages import (
+    decode_base64,
+    encode_base64,
+    object_in,
+    objects_in,
+    parse_object,
+    text_in,
+)
 from softphone.agents.realtime.dialect import (
     CallerSpeaks,
     Dialect,
@@ -19,17 +27,11 @@ from softphone.agents.realtime.dialect import (
     ServiceEvent,
     SessionReady,
     SessionSettings,
-    SoundCoding,
     Speaker,
     ToolRequest,
     Transcript,
-    decode_base64,
-    encode_base64,
-    object_in,
-    objects_in,
-    parse_object,
-    text_in,
 )
+from softphone.agents.sound_coding import SoundCoding
 
 TRANSCRIBER = "gpt-4o-mini-transcribe"
 """The model that writes down what the caller says."""

@@ -11,8 +11,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from softphone.agents.bot_playback import LEAD
-from softphone.agents.realtime.coding import decode_sound, octets_a_sample
-from softphone.agents.realtime.dialect import SoundCoding
+from softphone.agents.sound_coding import SoundCoding, decode_sound, octets_a_sample
 from softphone.call import AudioStream
 from softphone.errors import TransportError
 

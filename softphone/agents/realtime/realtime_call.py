@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from softphone.agents.realtime.coding import encode_sound
 from softphone.agents.realtime.dialect import (
     CallerSpeaks,
     ReplySound,
@@ -21,6 +20,7 @@ from softphone.agents.realtime.playback import ReplyPlayback
 from softphone.agents.realtime.reports import RealtimeEvent, Said, ToolUsed
 from softphone.agents.realtime.session import RealtimeSession
 from softphone.agents.realtime.tools import AFTER_WORDS, Tool, ToolOutcome, carry_out
+from softphone.agents.sound_coding import encode_sound
 from softphone.call import Call
 from softphone.errors import LocalProtocolError, SoftphoneError
 from softphone.events import DigitReceived, TransferRequested

@@ -9,10 +9,11 @@ from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 from softphone.agents.realtime.deepgram_dialect import DeepgramDialect
-from softphone.agents.realtime.dialect import Dialect, SessionSettings, SoundCoding
+from softphone.agents.realtime.dialect import Dialect, SessionSettings
 from softphone.agents.realtime.gemini_dialect import GeminiDialect
 from softphone.agents.realtime.openai_dialect import OpenAIDialect
 from softphone.agents.realtime.tools import DEFAULT_TOOLS, Tool, describe_tools
+from softphone.agents.sound_coding import SoundCoding
 from softphone.agents.web_address import SERVICE, check_address, is_loopback, place
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial

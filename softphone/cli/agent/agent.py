@@ -11,18 +11,24 @@ from softphone.agents import (
     AgentReport,
     AgentServer,
     BotConfig,
+    BotFile,
+    StreamDialect,
     VoiceConfig,
     WebhookConfig,
     WebhookSender,
+    load_bots,
     parse_webhook_secret,
 )
+from softphone.agents.bot_config import check_bots
 from softphone.cli.agent.line import (
     PreparedLine,
+    member_of,
     open_line,
     prepare_line,
     print_report,
     serve_until_end,
     show_ended,
+    sound_coding,
     status_line,
 )
 from softphone.cli.agent.options import (
@@ -69,6 +75,9 @@ def bot_config(options: BotOptions) -> BotConfig:
     try:
         return BotConfig(
             url=options.bot,
+            dialect=member_of(StreamDialect, "--dialect", options.dialect),
+            coding=sound_coding(options.sound),
+            sample_rate=options.sample_rate,
             token=_token(options.bot_token),
             tls=_tls(options),
             parameters=_parameters(options.parameter or ()),
@@ -163,6 +172,10 @@ async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
     """Serve until `--duration` is over, the registration is lost, or a signal has drained us."""
     duration = checked_seconds("--duration", options.duration)
     prepared, bot = await _prepare(output, options)
+    others = BotFile(()) if options.bots is None else load_bots(options.bots)
+    check_bots((bot, *others.bots))
+    for warning in others.warnings:
+        output.warn(warning)
     voice, rest = voice_config(options.voice), rest_access(options.rest)
     webhook = webhook_config(options.webhook)
     secrets = options.voice.voice_token, options.rest.rest_token, options.webhook.webhook_secret
@@ -180,7 +193,7 @@ async def serve_agent(output: CommandOutput, options: AgentServeOptions) -> int:
                 post(made)
                 show(status_line(bot.place, server, server.joined_total, server.failures_total))
 
-            server = AgentServer(line, bot, voice=voice, report=report)
+            server = AgentServer(line, bot, *others.bots, voice=voice, report=report)
             servers.append(server)
             async with _serve_rest(output, server, rest):
                 drained = await serve_until_end(output, phone, line, server, duration)

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
 
 from softphone.account import Account
-from softphone.agents import AgentReport, ReportKind
+from softphone.agents import AgentReport, ReportKind, SoundCoding
 from softphone.cli.agent.options import AgentOptions
 from softphone.cli.call.call_options import load_checked, srtp_policy
 from softphone.cli.call.monitoring import MonitoringAccess, check_monitoring, serve_monitoring
@@ -21,6 +22,7 @@ from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import on_termination
 from softphone.config import AccountConfig
 from softphone.diagnostics import combine_taps
+from softphone.errors import ConfigurationError
 from softphone.events import CallEnded
 from softphone.phone import Phone
 
@@ -36,6 +38,23 @@ _SENTENCES = {
     ReportKind.FAILED: "the call of {peer} came to nothing: {reason}",
     ReportKind.ENDED: "the call of {peer} is over",
 }
+
+
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def member_of(kind: type[Choice], option: str, name: str) -> Choice:
+    """Return what an option names.  Raises ConfigurationError."""
+    try:
+        return kind(name)
+    except ValueError:
+        known = ", ".join(each.value for each in kind)
+        raise ConfigurationError(f"{option} {name}: known are {known}") from None
+
+
+def sound_coding(name: str | None) -> SoundCoding | None:
+    """Return the coding of `--sound`; None without it.  Raises ConfigurationError."""
+    return None if name is None else member_of(SoundCoding, "--sound", name)
 
 
 class CallServer(Protocol):

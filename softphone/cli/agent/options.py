@@ -33,6 +33,26 @@ class BotOptions(OptionGroup):
             "URL",
         ),
     ]
+    dialect: Annotated[
+        str,
+        option(
+            "--dialect",
+            "Speak twilio, telnyx, vonage, jambonz, asterisk or asterisk-text with the bot.",
+            "NAME",
+        ),
+    ] = "twilio"
+    sound: Annotated[
+        str | None,
+        option(
+            "--sound",
+            "How sound goes to the bot: pcmu, pcma, pcm.  Without: as the dialect has it first.",
+            "CODING",
+        ),
+    ] = None
+    sample_rate: Annotated[
+        int | None,
+        option("--sample-rate", "The sample rate of that sound, where there is a choice.", "HZ"),
+    ] = None
     bot_token: Annotated[
         Path | None,
         option(
@@ -60,8 +80,8 @@ class BotOptions(OptionGroup):
         list[str] | None,
         option(
             "--parameter",
-            "Tell the bot this in customParameters; {from}, {to}, {sip_call_id} and {assurance} "
-            "stand for the call's; repeatable.",
+            "Tell the bot this in customParameters; {from}, {to}, {call_sid}, {sip_call_id} and "
+            "{assurance} stand for the call's; repeatable.",
             "NAME=VALUE",
         ),
     ] = None
@@ -207,14 +227,22 @@ class BotAgentOptions(AgentOptions):
 class AgentServeOptions(BotAgentOptions):
     """Join each call that comes in with a bot behind a WebSocket, until interrupted.
 
-    The bot is spoken to as Twilio Media Streams has it.  On SIGTERM no more calls are taken, and
-    those that are up have the account's time to end.
+    The bot is spoken to as Twilio Media Streams has it, or another --dialect.  On SIGTERM no more
+    calls are taken, and those that are up have the account's time to end.
     """
 
     carried_out_by = "softphone.cli.agent.agent:serve_agent"
     examples: ClassVar[tuple[str, ...]] = (
         "softphone agent serve --account lab/bob.toml --bot ws://127.0.0.1:8765/media",
     )
+    bots: Annotated[
+        Path | None,
+        option(
+            "--bots",
+            "Let documents name these bots, too: a file with a table [[bot]] for each.",
+            "TOML",
+        ),
+    ] = None
     voice: VoiceOptions = field(default_factory=VoiceOptions)
     rest: RestOptions = field(default_factory=RestOptions)
     webhook: WebhookOptions = field(default_factory=WebhookOptions)

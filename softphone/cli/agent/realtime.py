@@ -11,7 +11,6 @@ from softphone.agents.realtime import (
     RealtimeConfig,
     RealtimeEvent,
     RealtimeService,
-    SoundCoding,
     Tool,
     ToolUsed,
 )
@@ -23,6 +22,7 @@ from softphone.cli.agent.line import (
     print_report,
     serve_until_end,
     show_ended,
+    sound_coding,
     status_line,
 )
 from softphone.cli.agent.options import AgentRunOptions, ServiceOptions
@@ -60,7 +60,7 @@ def realtime_config(options: ServiceOptions) -> RealtimeConfig:
             hosts=tuple(options.service_host or ()),
             tls=TlsSettings(store=store, service=Service.HTTPS),
             tools=_tools(options.tool),
-            coding=_coding(options.sound),
+            coding=sound_coding(options.sound),
             transcript=options.transcript,
             patience=options.service_timeout,
             announcement=options.announcement,
@@ -103,14 +103,6 @@ def _tools(names: list[str] | None) -> tuple[Tool, ...]:
             known = ", ".join(each.value for each in Tool)
             raise ConfigurationError(f"--tool {name}: known are {known}, or {NO_TOOL} alone")
     return tuple(each for each in Tool if each.value in names)
-
-
-def _coding(name: str | None) -> SoundCoding | None:
-    try:
-        return None if name is None else SoundCoding(name)
-    except ValueError:
-        known = ", ".join(each.value for each in SoundCoding)
-        raise ConfigurationError(f"--sound {name}: known are {known}") from None
 
 
 async def run_realtime(output: CommandOutput, options: AgentRunOptions) -> int:

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from softphone.agents.realtime import Tool
-from softphone.agents.realtime.dialect import SoundCoding
+from softphone.agents.sound_coding import SoundCoding
 from softphone.config import DialPolicyConfig
 from softphone.errors import ConfigurationError
 from softphone.events import EndedBy

@@ -13,13 +13,13 @@ from softphone.agents.realtime.dialect import (
     ServiceError,
     SessionReady,
     SessionSettings,
-    SoundCoding,
     Speaker,
     ToolRequest,
     ToolWithdrawn,
     Transcript,
 )
 from softphone.agents.realtime.tools import Tool, describe_tools
+from softphone.agents.sound_coding import SoundCoding
 
 
 def made(coding=SoundCoding.PCMU, **settings):

@@ -13,7 +13,6 @@ from softphone.agents.realtime.dialect import (
     ServiceError,
     SessionReady,
     SessionSettings,
-    SoundCoding,
     Speaker,
     ToolRequest,
     ToolWithdrawn,
@@ -21,6 +20,7 @@ from softphone.agents.realtime.dialect import (
 )
 from softphone.agents.realtime.gemini_dialect import GeminiDialect
 from softphone.agents.realtime.tools import Tool, describe_tools
+from softphone.agents.sound_coding import SoundCoding
 
 
 def made(**settings):

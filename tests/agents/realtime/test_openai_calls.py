@@ -9,8 +9,8 @@ from dataclasses import replace
 
 import pytest
 
-from softphone.agents import ReportKind
-from softphone.agents.realtime import RealtimeAgent, Said, SoundCoding, Tool, ToolUsed
+from softphone.agents import ReportKind, SoundCoding
+from softphone.agents.realtime import RealtimeAgent, Said, Tool, ToolUsed
 from softphone.agents.realtime.realtime_call import next_digits
 from softphone.config import DialPolicyConfig
 from softphone.errors import CallError, ConfigurationError, TransportError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.agents import ReportKind
-from softphone.agents.realtime import Said, SoundCoding, Tool, ToolUsed
+from softphone.agents import ReportKind, SoundCoding
+from softphone.agents.realtime import Said, Tool, ToolUsed
 from softphone.config import DialPolicyConfig
 from softphone.media.audio import ToneSource
 from softphone.security import SecurityLevel

@@ -9,16 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from softphone.agents.realtime.coding import decode_sound, encode_sound
-from softphone.agents.realtime.dialect import (
-    ReplySound,
-    SoundCoding,
-    ToolRequest,
-    ToolWithdrawn,
-)
+from softphone.agents.realtime.dialect import ReplySound, ToolRequest, ToolWithdrawn
 from softphone.agents.realtime.playback import MOST_ITEMS, ReplyPlayback
 from softphone.agents.realtime.realtime_call import RealtimeCall
 from softphone.agents.realtime.tools import Tool
+from softphone.agents.sound_coding import SoundCoding, decode_sound, encode_sound
 from softphone.errors import TransportError
 from softphone.media.audio import PcmOutput
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from softphone.agents.realtime import RealtimeConfig, RealtimeService, SoundCoding
+from softphone.agents import SoundCoding
+from softphone.agents.realtime import RealtimeConfig, RealtimeService
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import TlsSettings

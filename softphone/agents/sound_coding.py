@@ -1,16 +1,29 @@
-"""Samples of a call as octets of a realtime service, and back.
+"""Samples of a call as octets of a bot or a service, and back.
 
-G.711 octets of a call in the same coding survive the way to the service unchanged, but for the two
+G.711 octets of a call in the same coding survive the way to it unchanged, but for the two
 codes of silence: each code stands for a sample of its own.
 """
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import numpy as np
 
-from softphone.agents.realtime.dialect import SoundCoding
 from softphone.media.interface import Pcm
 from softphone_codecs.g711 import PCMA, PCMU
+
+
+class SoundCoding(StrEnum):
+    """How sound is coded on the WebSocket."""
+
+    PCMU = "pcmu"
+    """mu-law (ITU-T G.711), 8 kHz."""
+    PCMA = "pcma"
+    """A-law (ITU-T G.711), 8 kHz."""
+    PCM = "pcm"
+    """16-bit samples, little-endian, mono."""
+
 
 _G711 = {SoundCoding.PCMU: PCMU, SoundCoding.PCMA: PCMA}
 

@@ -5,61 +5,37 @@ Sound is 8-bit mu-law (ITU-T G.711) at 8 kHz, mono, in base64.  Numbers that cou
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from datetime import datetime
+from typing import Any, ClassVar
 
-CLOCK_RATE_HZ = 8000
-FRAME_SAMPLES = 160
-"""Samples, and octets, of a message of ours: 20 ms."""
-LONGEST_MARK_NAME = 1024
-"""The most characters of a mark's name: a thousand of them wait at most."""
-MOST_PARTS = 2048
-"""The most brackets and commas of a bot's message; a mark's name of any characters has fewer."""
-
-CONNECTED = json.dumps({"event": "connected", "protocol": "Call", "version": "1.0.0"})
-"""The first message on a connection; it has no number."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamIds:
-    """What names a stream, its call and the account: two letters and 32 hex digits each."""
-
-    stream: str
-    call: str
-    account: str
+from softphone.agents.dialects.stream_dialect import (
+    MOST_PARTS,
+    BotMessage,
+    ClearMessage,
+    MediaMessage,
+    Message,
+    StreamFacts,
+    StreamMessages,
+    StreamSound,
+    checked_mark,
+    text_only,
+)
+from softphone.agents.json_messages import decode_base64, encode_base64, parse_object
+from softphone.agents.sound_coding import SoundCoding
 
 
-@dataclass(frozen=True, slots=True)
-class MediaMessage:
-    """Sound to be played after what was sent before: mu-law octets."""
+class TwilioMessages(StreamMessages):
+    """Twilio's messages of one stream, with their numbers."""
 
-    octets: bytes
+    SOUNDS: ClassVar[Mapping[SoundCoding, tuple[int, ...]]] = {SoundCoding.PCMU: (8000,)}
+    HELLO: ClassVar[Message | None] = json.dumps(
+        {"event": "connected", "protocol": "Call", "version": "1.0.0"}
+    )
 
-
-@dataclass(frozen=True, slots=True)
-class MarkMessage:
-    """A name to be returned when all sound before it was played, or cleared."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClearMessage:
-    """The order to drop the sound that was not played yet."""
-
-
-BotMessage: TypeAlias = MediaMessage | MarkMessage | ClearMessage
-
-
-class StreamWriter:
-    """Makes the messages of one stream, in order, with their numbers."""
-
-    def __init__(self, ids: StreamIds, parameters: Mapping[str, str]) -> None:
-        self.ids = ids
-        self._parameters = dict(parameters)
+    def __init__(self, facts: StreamFacts, sound: StreamSound) -> None:
+        super().__init__(facts, sound)
         self._number = 0
         self._chunk = 0
 
@@ -73,10 +49,10 @@ class StreamWriter:
                 "accountSid": ids.account,
                 "callSid": ids.call,
                 "tracks": ["inbound"],
-                "customParameters": self._parameters,
+                "customParameters": dict(self.facts.parameters),
                 "mediaFormat": {
                     "encoding": "audio/x-mulaw",
-                    "sampleRate": CLOCK_RATE_HZ,
+                    "sampleRate": self.sound.rate_hz,
                     "channels": 1,
                 },
             },
@@ -91,15 +67,15 @@ class StreamWriter:
                 "track": "inbound",
                 "chunk": str(self._chunk),
                 "timestamp": str(timestamp_ms),
-                "payload": base64.b64encode(octets).decode("ascii"),
+                "payload": encode_base64(octets),
             },
         )
 
-    def dtmf(self, digit: str) -> str:
+    def dtmf(self, digit: str, now: datetime) -> str:
         """Return `dtmf` with a digit of the caller."""
         return self._message("dtmf", dtmf={"track": "inbound_track", "digit": digit})
 
-    def mark(self, name: str) -> str:
+    def mark(self, name: str, cleared: bool) -> str:
         """Return `mark`: the sound before it was played, or cleared."""
         return self._message("mark", mark={"name": name})
 
@@ -107,6 +83,10 @@ class StreamWriter:
         """Return `stop`, the last message."""
         ids = self.ids
         return self._message("stop", stop={"accountSid": ids.account, "callSid": ids.call})
+
+    def parse(self, message: Message) -> BotMessage:
+        """Parse a message of the bot for this stream.  Raises ValueError."""
+        return parse_bot_message(text_only(message), self.ids.stream)
 
     def _message(self, event: str, **body: Any) -> str:
         self._number += 1
@@ -121,35 +101,22 @@ def parse_bot_message(text: str, stream_id: str) -> BotMessage:
     Raises ValueError, in words that hold nothing of the message, for what is none of the three
     kinds, lacks a field or is for another stream.
     """
-    if sum(map(text.count, "[{,")) > MOST_PARTS:
-        # To build a megabyte of small values takes a third of a second.
-        raise ValueError("it has too many parts")
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        raise ValueError("it is not JSON") from None
-    if not isinstance(found, dict):
-        raise ValueError("it is no object")
+    found = parse_object(text, MOST_PARTS)
     if found.get("streamSid") != stream_id:
         raise ValueError("its streamSid is not that of the stream")
+    return parse_event(found)
+
+
+def parse_event(found: Mapping[str, Any]) -> BotMessage:
+    """Parse `media`, `mark` or `clear`, which Telnyx has too.  Raises ValueError."""
     event = found.get("event")
     if event == "media":
-        return _media(_text(found, "media", "payload"))
+        return MediaMessage(decode_base64(_text(found, "media", "payload")))
     if event == "mark":
-        name = _text(found, "mark", "name")
-        if len(name) > LONGEST_MARK_NAME:
-            raise ValueError(f"its mark has a name of more than {LONGEST_MARK_NAME} characters")
-        return MarkMessage(name)
+        return checked_mark(_text(found, "mark", "name"))
     if event == "clear":
         return ClearMessage()
     raise ValueError("its event is none of media, mark and clear")
-
-
-def _media(payload: str) -> MediaMessage:
-    try:
-        return MediaMessage(base64.b64decode(payload, validate=True))
-    except ValueError:
-        raise ValueError("its payload is not base64") from None
 
 
 def _text(message: Mapping[str, Any], outer: str, inner: str) -> str:

@@ -1,0 +1,50 @@
+"""The dialects of media streams on a WebSocket: what is said to bots, and what they say, as values.
+
+`stream_dialect` is the shape that they share, without I/O; a module beside it speaks the messages
+of one provider, as that documents them: Twilio Media Streams, Telnyx media streaming with RTP
+payloads, Vonage's WebSockets, the `listen` verb of jambonz and Asterisk's chan_websocket.  The
+sockets (RFC 6455), the queues and the bounds are those of `softphone.agents`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from softphone.agents.dialects.asterisk_dialect import AsteriskMessages, AsteriskTextMessages
+from softphone.agents.dialects.jambonz_dialect import JambonzMessages
+from softphone.agents.dialects.stream_dialect import (
+    StreamDialect,
+    StreamFacts,
+    StreamIds,
+    StreamMessages,
+    StreamSound,
+)
+from softphone.agents.dialects.telnyx_dialect import TelnyxMessages
+from softphone.agents.dialects.twilio_dialect import TwilioMessages
+from softphone.agents.dialects.vonage_dialect import VonageMessages
+
+__all__ = [
+    "DIALECTS",
+    "AsteriskMessages",
+    "AsteriskTextMessages",
+    "JambonzMessages",
+    "StreamDialect",
+    "StreamFacts",
+    "StreamIds",
+    "StreamMessages",
+    "StreamSound",
+    "TelnyxMessages",
+    "TwilioMessages",
+    "VonageMessages",
+]
+
+DIALECTS: Final[Mapping[StreamDialect, type[StreamMessages]]] = {
+    StreamDialect.TWILIO: TwilioMessages,
+    StreamDialect.TELNYX: TelnyxMessages,
+    StreamDialect.VONAGE: VonageMessages,
+    StreamDialect.JAMBONZ: JambonzMessages,
+    StreamDialect.ASTERISK: AsteriskMessages,
+    StreamDialect.ASTERISK_TEXT: AsteriskTextMessages,
+}
+"""Who makes the messages of each dialect."""

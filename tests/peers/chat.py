@@ -23,6 +23,7 @@ from softphone.trust import Service, TlsCredential, TlsSettings, TrustStore
 from tests.peers.authority import TestAuthority
 from tests.peers.prosody import DOMAIN, PASSWORD
 from tests.peers.prosody.server import user_name
+from tests.support.waiting import PATIENCE
 
 QUICK = ConnectionTimers(first=0.2, longest=1.0, ping_every=0.5, ping_within=0.7)
 
@@ -83,19 +84,19 @@ class World:
         )
 
 
-async def heard(messages: MessagingClient, *, within: float = 10.0) -> Message:
+async def heard(messages: MessagingClient, *, within: float = PATIENCE) -> Message:
     """The next message."""
     async with asyncio.timeout(within):
         return await anext(messages)
 
 
-async def sees(messages: MessagingClient, peer: str, *, within: float = 10.0) -> None:
+async def sees(messages: MessagingClient, peer: str, *, within: float = PATIENCE) -> None:
     """Wait until a peer's presence is known."""
     presence = await messages.subscribe_to(peer, within=within)
     assert presence.show.value != "offline", f"{peer} is not there"
 
 
-async def until(condition: Callable[[], bool], *, within: float = 10.0) -> None:
+async def until(condition: Callable[[], bool], *, within: float = PATIENCE) -> None:
     """Wait until something is so that no event tells of."""
     async with asyncio.timeout(within):
         while True:

@@ -98,7 +98,7 @@ async def level_heard(call, frequency: float, *, settle: int = 2400) -> float:
             call.audio.record(None)
 
 
-async def hears_soon(call, frequency: float, *, within: float = 10.0) -> bool:
+async def hears_soon(call, frequency: float, *, within: float = PATIENCE) -> bool:
     """Whether a call hears a tone before long: other servers move sound when they get to it."""
     try:
         async with asyncio.timeout(within):
@@ -109,7 +109,7 @@ async def hears_soon(call, frequency: float, *, within: float = 10.0) -> bool:
     return True
 
 
-async def next_event(source, kind, *, within: float = 15.0):
+async def next_event(source, kind, *, within: float = PATIENCE):
     """The next event of a kind."""
     async with asyncio.timeout(within):
         async for event in source.events():

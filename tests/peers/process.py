@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.peers.root import Root
+from tests.support.waiting import PATIENCE
 
 LOOPBACK = "127.0.0.1"
 PORTS = range(21_000, 30_000, 4)
@@ -94,7 +95,7 @@ class PeerProcess:
             self.kill()
             raise PeerFailed(f"still running after {timeout} s\n{self.tail()}") from error
 
-    def wait_until(self, ready: Callable[[], bool], timeout: float = 20.0) -> None:
+    def wait_until(self, ready: Callable[[], bool], timeout: float = PATIENCE) -> None:
         """Poll `ready` until it is true.
 
         Raises:
@@ -143,7 +144,7 @@ class PeerProcess:
         self._process.wait(10)
 
 
-def run_inside(root: Root, folder: Path, command: list[str], timeout: float = 20.0) -> str:
+def run_inside(root: Root, folder: Path, command: list[str], timeout: float = PATIENCE) -> str:
     """Run a short command in the root and give what it printed.
 
     Raises:

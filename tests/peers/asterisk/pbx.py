@@ -46,6 +46,7 @@ from tests.peers.process import (
     run_inside,
 )
 from tests.peers.root import Root
+from tests.support.waiting import PATIENCE
 
 TEMPLATES = Path(__file__).parent
 FOLDERS = ("cache", "etc", "lib/keys", "log", "moh", "recordings", "run", "spool", "tls")
@@ -190,7 +191,7 @@ class Asterisk:
             if line[:1] == ["Contact:"] and line[1].startswith(f"{user}/")
         ]
 
-    def recording(self, name: str, timeout: float = 10.0) -> Path:
+    def recording(self, name: str, timeout: float = PATIENCE) -> Path:
         """The finished WAV file (16 bit, 8 kHz) of a call to `record-NAME`.
 
         Raises:

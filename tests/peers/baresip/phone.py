@@ -16,6 +16,7 @@ from typing import Any
 from tests.peers.authority import TestAuthority
 from tests.peers.process import LOOPBACK, PeerFailed, PeerProcess, accepts, free_port, media_range
 from tests.peers.root import Root
+from tests.support.waiting import PATIENCE
 
 TEMPLATE = Path(__file__).parent / "config"
 TONE_HZ = 620
@@ -99,7 +100,7 @@ class Baresip:
         """Call `uri`."""
         self.command("dial", uri)
 
-    def wait_for(self, kind: str, timeout: float = 10.0) -> dict[str, Any]:
+    def wait_for(self, kind: str, timeout: float = PATIENCE) -> dict[str, Any]:
         """The next event of this type, for example `CALL_ESTABLISHED`, `CALL_CLOSED`.
 
         Raises:
@@ -116,7 +117,7 @@ class Baresip:
                 raise PeerFailed(f"no {kind} after {timeout} s\n{self.process.tail()}")
             self._read(min(left, 0.5))
 
-    def snapshot(self, timeout: float = 10.0) -> Path:
+    def snapshot(self, timeout: float = PATIENCE) -> Path:
         """A PNG of the picture that it receives.
 
         Raises:

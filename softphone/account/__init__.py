@@ -17,7 +17,13 @@ from softphone.account.account import Account
 from softphone.account.context import AccountDependencies, CallCounts, LegObserver
 from softphone.account.registration import explain_silence
 from softphone.account.service_control import CHECK_VERSION, OnService
-from softphone.account.stack_settings import TrustContext, digest_credentials, tls_settings
+from softphone.account.stack_settings import (
+    TrustContext,
+    digest_credentials,
+    instance_id,
+    registration_config,
+    tls_settings,
+)
 from softphone.account.watch import PresenceWatch, Watch
 
 __all__ = [
@@ -32,5 +38,7 @@ __all__ = [
     "Watch",
     "digest_credentials",
     "explain_silence",
+    "instance_id",
+    "registration_config",
     "tls_settings",
 ]

@@ -3,8 +3,8 @@
 `plan` describes a run, `run` executes it in one process and `distribute` in several.  `measure`
 counts, `result` judges the counts against the expectations, `capacity` searches for the most calls
 that a target holds, and `report` writes the results, with the `charts` of the page in `live`.
-`design_effect` is what runs are compared by.  `sipp` runs SIPp's scenarios, `conformance`
-sends torture messages and judges the answers.
+`design_effect` is what runs are compared by.  `sipp` runs SIPp's scenarios, `workload`
+runs loads without calls, `conformance` sends torture messages and judges the answers.
 
 Calls are those of `softphone.account` and `softphone.call`, audio that of `softphone.media`.  A
 server to call is in `softphone.lab`, the command in `softphone.cli.load`.

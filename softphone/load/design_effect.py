@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from softphone.load.measure import Histogram, RunSecond, Tally
+from softphone.load.measure import OPERATIONS, Histogram, RunSecond, Tally
 from softphone.load.plan import Figure, parse_figure
 
 MOST_BLOCKS = 10
@@ -27,6 +27,11 @@ FIGURES: Sequence[str] = (
         f"{name}_{rank}"
         for name in ("setup", "registration", "mos", "jitter", "loss")
         for rank in ("p5", "p50", "p95", "p99")
+    ),
+    *(
+        label
+        for each in OPERATIONS.values()
+        for label in (each.share, *(f"{each.name}_{rank}" for rank in ("p50", "p95", "p99")))
     ),
 )
 """The figures whose design effect a summary has."""

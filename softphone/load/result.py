@@ -12,6 +12,7 @@ from softphone.load.design_effect import design_effects
 from softphone.load.generator_limit import GeneratorLimit
 from softphone.load.measure.generator_check import GeneratorCheck
 from softphone.load.measure.histogram import Histogram
+from softphone.load.measure.operation import OPERATIONS, OperationTally
 from softphone.load.measure.tally import (
     MEDIA_STOPPED,
     NO_MEDIA,
@@ -152,7 +153,22 @@ def _fields(total: Tally) -> dict[str, Any]:
         "audio": {"checked": total.checked, "heard": total.heard},
         "injected": dict(total.injected),
         "signaling": dict(total.signaling),
+        "operations": {
+            name: _operation(tally, total.span) for name, tally in total.operations.items()
+        },
         "histograms": {name: getattr(total, name).to_plain() for name in HISTOGRAMS},
+    }
+
+
+def _operation(tally: OperationTally, span: float) -> dict[str, Any]:
+    return {
+        "attempted": tally.attempted,
+        "succeeded": tally.succeeded,
+        "failed": dict(tally.failed),
+        "seconds": round(span, 3),
+        "per_second": round(tally.succeeded / span, 2) if span else None,
+        "ms": _quantiles(tally.ms, (50, 95, 99), 1),
+        "histogram": tally.ms.to_plain(),
     }
 
 
@@ -184,6 +200,7 @@ def plan_fields(plan: LoadPlan, changes: Sequence[str] = ()) -> dict[str, Any]:
         "sockets": plan.sockets,
         "media": plan.placement,
         "faults": plan.faults.words(),
+        "workload": None if plan.workload is None else asdict(plan.workload),
         "changes": list(changes),
         **server_fields(plan),
     }
@@ -204,7 +221,7 @@ def server_fields(plan: LoadPlan) -> dict[str, Any]:
     transport = None
     if account is not None and server is not None and account.transport is not None:
         transport = account.transport.value
-    media = None if account is None or plan.sipp is not None else account.media
+    media = None if account is None or not plan.has_media else account.media
     return {
         "server": None if server is None else str(replace(server, user=None, password=None)),
         "transport": transport,
@@ -249,6 +266,15 @@ def second_fields(second: RunSecond) -> dict[str, Any]:
         "cpu": round(second.cpu, 3),
         "lateness_ms": _quantiles(tally.lateness_ms, (99,), 1),
         "workers": second.workers,
+        "operations": {
+            name: {
+                "attempted": each.attempted,
+                "succeeded": each.succeeded,
+                "failed": dict(each.failed),
+                "ms": _quantiles(each.ms, (50, 99), 1),
+            }
+            for name, each in tally.operations.items()
+        },
     }
 
 
@@ -265,8 +291,10 @@ def _quantiles(
 def result_figures(result: LoadResult) -> list[tuple[str, str]]:
     """The figures for a person to read, each with its name.
 
-    Of a SIPp scenario, which has no media, those that it cannot have are left out.
+    Of a run without media those that it cannot have are left out.
     """
+    if result.plan.workload is not None:
+        return _workload_figures(result)
     figures = _all_figures(result)
     if result.plan.sipp is None:
         return figures
@@ -317,6 +345,51 @@ def _all_figures(result: LoadResult) -> list[tuple[str, str]]:
             for name, count in sorted(total.signaling.items())
         ),
     ]
+
+
+def _workload_figures(result: LoadResult) -> list[tuple[str, str]]:
+    """The figures of a run without calls: its operations, and the generator's own time."""
+    total, plan = result.total, result.plan
+    registers = total.registrations > 0
+    figures = [
+        ("users" if plan.workload is None or plan.workload.kept else "at once", f"{plan.calls:,}"),
+        ("most at once", f"{result.most_up:,}"),
+        ("held back by --calls, s", f"{total.held_back:.1f}"),
+    ]
+    if registers:
+        registration = quantiles_text(total.registration_ms, 0.5, 0.95, 0.99)
+        figures += [
+            ("users registered", _registered(total)),
+            ("registration p50 / p95 / p99, ms", registration),
+        ]
+    for name, operation in OPERATIONS.items():
+        tally = total.operations.get(name)
+        if tally is None:
+            continue
+        what = name.replace("_", " ")
+        rate = f", {tally.succeeded / total.span:,.1f} a second" if total.span else ""
+        figures += [
+            (f"{what}: succeeded", f"{tally.succeeded:,} of {tally.attempted:,}{rate}"),
+            (
+                f"{what} p50 / p95 / p99 / max, ms ({operation.meaning})",
+                f"{quantiles_text(tally.ms, 0.5, 0.95, 0.99)} / "
+                + (f"{tally.ms.maximum:.4g}" if tally.ms.total else "-"),
+            ),
+        ]
+    succeeded = sum(tally.succeeded for tally in total.operations.values()) + total.registered
+    share = 100.0 * total.cpu_seconds / total.span if total.span else 0.0
+    figures += [
+        *((name, f"{count:,}") for name, count in sorted(total.signaling.items())),
+        (
+            "our processor time, % of a core / ms for each that succeeded",
+            f"{share:.0f} / "
+            + (f"{1e3 * total.cpu_seconds / succeeded:.3f}" if succeeded else "-"),
+        ),
+        ("faults injected", _injected(result)),
+        ("workers", f"{result.workers}, {len(result.lost)} lost"),
+        *(("changed by hand", change) for change in result.changes),
+    ]
+    return figures
 
 
 def _of_limit(result: LoadResult) -> list[tuple[str, str]]:
@@ -376,6 +449,11 @@ def failure_causes(total: Tally) -> dict[str, int]:
         f"dropped: {_WORDS.get(cause, cause)}": count for cause, count in total.dropped.items()
     }
     found |= {f"register: {cause}": count for cause, count in total.registrations_failed.items()}
+    found |= {
+        f"{name.replace('_', ' ')}: {cause}": count
+        for name, tally in total.operations.items()
+        for cause, count in tally.failed.items()
+    }
     return found
 
 

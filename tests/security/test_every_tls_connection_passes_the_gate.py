@@ -21,6 +21,7 @@ MAKES_CONTEXTS = {"softphone/trust/tls_settings.py"}
 SPEAKERS = {"wrap_socket", "wrap_bio", "start_tls"}
 SPEAKS = {
     "softphone/net/stream/inner_tls.py": "wrap_bio; the gate judges before a byte is read",
+    "softphone/net/verified/timed_handshake.py": "wrap_bio; the gate judges, no data is written",
     "softphone/net/http/backend.py": "start_tls, which refuses",
     "softphone/messaging/xmpp/stream.py": "start_tls, which refuses",
     "softphone/lab/presence_stream.py": "start_tls of a server, which dials nothing",
@@ -40,6 +41,7 @@ TAKES_CONTEXTS = {
     "softphone/net/stream/tls_handshake.py": "the gate",
     "softphone/net/stream/inner_tls.py": "the gate judges before it is read",
     "softphone/net/verified/inspection.py": "looks, and says nothing",
+    "softphone/net/verified/timed_handshake.py": "the gate judges full ones; no data is sent",
     "softphone/account/account.py": "only to see whether one can be made",
     "softphone/cli/diagnose/doctor.py": "only to see whether one can be made",
     "softphone/cli/call/call_options.py": "only to see whether one can be made",

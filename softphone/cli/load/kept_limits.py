@@ -27,7 +27,7 @@ def known_limit(output: CommandOutput, plan: LoadPlan, workers: int) -> Generato
 
     Warns of a file that cannot be read, too.
     """
-    if plan.sipp is not None:
+    if not plan.has_media:
         return None
     try:
         limits = read_kept(limits_file())

@@ -36,7 +36,7 @@ from softphone.load import (
 from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.distribute import RunControl, RunObserver, find_capacity, run_plan
 from softphone.load.live import LoadPage
-from softphone.load.measure import NO_MEDIA, TOLERATE_LATE, RunSecond
+from softphone.load.measure import NO_MEDIA, OPERATIONS, TOLERATE_LATE, RunSecond
 from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
 from softphone.load.report import PrometheusPage, SeriesFile
 from softphone.monitoring import PageAccess
@@ -355,8 +355,13 @@ def _unmet_text(result: LoadResult, verdict: ExpectationVerdict) -> str:
 
 
 def _came_about(result: LoadResult) -> str:
-    """Return how many calls came about: a valid run may be one without any answered call."""
+    """Return how many calls, or operations, came about: a valid run may be one of none."""
     total = result.total
+    if total.operations:
+        return ", ".join(
+            f"{tally.succeeded:,} of {tally.attempted:,} {OPERATIONS[name].share.replace('_', ' ')}"
+            for name, tally in total.operations.items()
+        )
     if total.attempted:
         silent, dropped = total.failed[NO_MEDIA], total.dropped.total()
         return (

@@ -53,7 +53,10 @@ class LoadOptions(CommandOptions):
     scenario: Annotated[
         str,
         option(
-            "--scenario", "echo, pair, register-storm, reinvite, churn, or FILE.py:NAME.", "NAME"
+            "--scenario",
+            "echo, pair, register-storm, reinvite, churn, or FILE.py:NAME; without calls "
+            "registered-users, subscriptions, messages or handshakes.",
+            "NAME",
         ),
     ] = "echo"
     sipp: Annotated[
@@ -84,6 +87,29 @@ class LoadOptions(CommandOptions):
         option(
             "--listen", "SIPp: where calls are waited for, or sent from.", "TRANSPORT:HOST:PORT"
         ),
+    ] = None
+    share_connection: Annotated[
+        int | None,
+        option(
+            "--share-connection",
+            "registered-users, subscriptions: users on one connection, 0 for all; else 1.",
+            "USERS",
+        ),
+    ] = None
+    expires: Annotated[
+        int | None,
+        option("--expires", "registered-users, subscriptions: the lifetime to ask for.", "SECONDS"),
+    ] = None
+    event: Annotated[
+        str | None,
+        option("--event", "subscriptions: the event package; else message-summary.", "PACKAGE"),
+    ] = None
+    message_size: Annotated[
+        int | None, option("--message-size", "messages: octets of each; else 64.")
+    ] = None
+    resumed: Annotated[
+        float | None,
+        option("--resumed", "handshakes: how many resume a session; else 50.", "PERCENT"),
     ] = None
     allow_exec: Annotated[
         bool, option("--allow-exec", "SIPp: let the scenario run commands on this machine.")
@@ -219,7 +245,7 @@ class LoadOptions(CommandOptions):
         list[str] | None,
         option(
             "--fault",
-            "loss=1%, delay=50ms, cut=10s, wrong-password=5%, certificate=1%:FILE:KEY.",
+            "loss=1%, delay=50ms, cut=10s, outage=60s, wrong-password=5%, certificate=1%:FILE:KEY.",
             "WHAT",
         ),
     ] = None

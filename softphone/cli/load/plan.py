@@ -10,7 +10,9 @@ from pathlib import Path
 from softphone.cli.call.monitoring import parse_collector
 from softphone.cli.load.options import LoadOptions
 from softphone.config import load_account, parse_sip_uri
+from softphone.config.messaging_file import load_messaging
 from softphone.errors import ConfigurationError
+from softphone.load.measure import OPERATIONS
 from softphone.load.plan import (
     FIELDS,
     BaseSpec,
@@ -19,6 +21,7 @@ from softphone.load.plan import (
     LoadPlan,
     SippSpec,
     UserSpec,
+    WorkloadSpec,
     base_account,
     parse_expectation,
     read_users,
@@ -26,12 +29,12 @@ from softphone.load.plan import (
 )
 from softphone.load.run import (
     BUILTIN_SCENARIOS,
-    Scenario,
     load_scenario,
     parse_fault,
     users_with_faults,
 )
 from softphone.load.sipp import read_injection, read_scenario
+from softphone.load.workload import WORKLOADS
 from softphone.sip import SipUri
 
 
@@ -48,6 +51,19 @@ def expectations_of(options: LoadOptions) -> tuple[Expectation, ...]:
                 f" measured; expected {', '.join(_MEASURED_OF_SIPP[:-2])}, setup_pN or"
                 " registration_pN"
             )
+    workload = WORKLOADS.get(options.scenario) if options.sipp is None else None
+    for each in expectations:
+        name = None if each.figure is None else each.figure.name
+        if workload is None:
+            if name in _OF_OPERATIONS:
+                raise ConfigurationError(
+                    f"--expect {each.text}: {options.scenario} has calls, and no such operations"
+                )
+        elif name not in workload.figures():
+            raise ConfigurationError(
+                f"--expect {each.text}: {options.scenario} does not measure that; expected"
+                f" {', '.join(workload.figures())}, of which a time has _pN"
+            )
     return expectations
 
 
@@ -55,6 +71,9 @@ def plan_of(options: LoadOptions) -> LoadPlan:
     """Return the plan of the options.  Raises ConfigurationError."""
     if options.sipp is not None:
         return sipp_plan(options, options.sipp)
+    if options.scenario in WORKLOADS:
+        return workload_plan(options)
+    _refuse(options, _OF_WORKLOADS, "that is for runs without calls (--scenario)")
     _refuse(options, _OF_SIPP, "that is for a SIPp scenario (--sipp)")
     if options.allow_exec:
         raise ConfigurationError("--allow-exec: that is for a SIPp scenario (--sipp)")
@@ -65,12 +84,15 @@ def plan_of(options: LoadOptions) -> LoadPlan:
     faults = FaultSpec()
     for text in options.fault or ():
         faults = parse_fault(text, faults)
+    if faults.outage_every:
+        raise ConfigurationError("--fault outage: that is for registered-users and subscriptions")
     base = _base(options)
+    count = options.user_count or options.calls * (2 if scenario.callee is not None else 1)
     plan = LoadPlan(
         scenario=options.scenario,
         target=None if scenario.callee is not None else options.target,
         base=base,
-        users=users_with_faults(_users(options, scenario), faults),
+        users=users_with_faults(_users(options, count), faults),
         calls=options.calls,
         rate=options.rate,
         arrival=options.arrival,
@@ -95,6 +117,91 @@ def plan_of(options: LoadOptions) -> LoadPlan:
     if plan.target:
         account.target_uri(plan.target)
     return plan
+
+
+_OF_OPERATIONS = frozenset(
+    name for each in OPERATIONS.values() for name in (each.share, each.name, each.rate)
+)
+_OF_WORKLOADS = ("share_connection", "expires", "event", "message_size", "resumed")
+_NOT_OF_WORKLOADS = ("srtp", "suite", "codec", "play", "hold")
+
+
+def workload_plan(options: LoadOptions) -> LoadPlan:
+    """The plan of a load without calls.  Raises ConfigurationError."""
+    kind = WORKLOADS[options.scenario]
+    here = f"{options.scenario} has no calls; leave that out"
+    _refuse(options, (*_NOT_OF_WORKLOADS, *_OF_SIPP), here)
+    for name in _OF_WORKLOADS:
+        if name not in kind.options:
+            _refuse(options, (name,), f"that is not for {options.scenario}; leave it out")
+    if options.allow_exec:
+        raise ConfigurationError("--allow-exec: that is for a SIPp scenario (--sipp)")
+    if not options.register:
+        raise ConfigurationError(f"--no-register: {here}")
+    _check_values(options)
+    faults = FaultSpec()
+    for text in options.fault or ():
+        faults = parse_fault(text, faults)
+        if not kind.registers or faults.loss or faults.delay:
+            raise ConfigurationError(f"--fault {text}: {options.scenario} makes no such fault")
+    chat = options.scenario == "messages"
+    if chat:
+        users, base, target = _chat_users(options)
+    else:
+        if kind.registers:
+            _refuse(options, ("target",), "users who stay registered call nobody; leave that out")
+        base = _base(options)
+        count = (options.user_count or options.calls) if kind.registers else 1
+        users, target = _users(options, count), None
+    plan = LoadPlan(
+        scenario=options.scenario,
+        target=target,
+        base=base,
+        users=users_with_faults(users, faults),
+        calls=len(users) if kind.kept else options.calls,
+        rate=options.rate,
+        arrival=options.arrival,
+        duration=options.duration,
+        seed=options.seed,
+        register_rate=options.register_rate,
+        host=options.host,
+        answer_timeout=options.answer_timeout,
+        tolerate_late=options.tolerate_late,
+        hep=_collector(options),
+        faults=faults,
+        workload=WorkloadSpec(
+            options.scenario,
+            kept=kind.kept,
+            share=1 if options.share_connection is None else options.share_connection,
+            event=(options.event or "message-summary").lower(),
+            expires=options.expires or 0,
+            resumed=0.5 if options.resumed is None else options.resumed / 100.0,
+            size=64 if options.message_size is None else options.message_size,
+        ),
+    )
+    plan.schedule()
+    return plan if chat else replace(plan, target=str(base_account(plan).server_uri))
+
+
+def _chat_users(options: LoadOptions) -> tuple[tuple[UserSpec, ...], BaseSpec, str]:
+    """The users of chat, the base with their file, and the domain.  Raises ConfigurationError."""
+    _refuse(
+        options,
+        ("registrar", "ca", "pin", "server_name", "target", "algorithms", "realms"),
+        "the file of --account has the server of chat and whom to trust",
+    )
+    if options.account is None:
+        raise ConfigurationError("--account: give a file with a table [im], for server and trust")
+    jid = load_messaging(options.account).config.jid
+    given = _given_users(options)
+    if options.aor is not None or not given:
+        raise ConfigurationError("--user-template: messages go between users; give it, or --users")
+    if options.users is not None:
+        users = read_users(options.users)
+    else:
+        count = options.user_count or 2
+        users = users_of_template(_pattern(options, options.user_template or ""), count)
+    return users, BaseSpec(account=str(options.account)), jid.partition("@")[2]
 
 
 def _check_values(options: LoadOptions) -> None:
@@ -221,7 +328,8 @@ def server_of_target(target: str | None) -> str:
     return str(SipUri(uri.scheme, None, None, uri.host, uri.port, uri.parameters, ()))
 
 
-def _users(options: LoadOptions, scenario: Scenario) -> tuple[UserSpec, ...]:
+def _given_users(options: LoadOptions) -> list[str]:
+    """The options that say who the users are.  Raises ConfigurationError for two of them."""
     given = [
         name
         for name, value in (
@@ -233,11 +341,16 @@ def _users(options: LoadOptions, scenario: Scenario) -> tuple[UserSpec, ...]:
     ]
     if len(given) > 1:
         raise ConfigurationError(f"{given[1]}: {given[0]} says who calls already")
+    return given
+
+
+def _users(options: LoadOptions, count: int) -> tuple[UserSpec, ...]:
+    """The users; `count` of a template."""
+    _given_users(options)
     if options.users is not None:
         _refuse(options, FIELDS[1:], f"{options.users} says it of each user; write it there")
         return read_users(options.users)
     if options.user_template is not None:
-        count = options.user_count or options.calls * (2 if scenario.callee is not None else 1)
         aor = options.user_template
         if options.account is None and not aor.lower().startswith(("sip:", "sips:")):
             aor = f"sip:{aor}@{_domain(options)}"

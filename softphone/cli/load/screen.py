@@ -75,7 +75,13 @@ class LoadScreen:
         for _ in range(2 * abreast):
             table.add_column(justify="right")
         calls = _calls(self._plan, self._control)
-        figures = live_figures(self._total, self._second, calls=calls, users=self._registering[1])
+        figures = live_figures(
+            self._total,
+            self._second,
+            calls=calls,
+            users=self._registering[1],
+            media=self._plan.has_media,
+        )
         busy = self._second.cpu > BUSY
         rows = [
             (name, Text(value, style="red" if busy and name == OWN_PROCESSOR else ""))
@@ -144,12 +150,26 @@ class ProgressLines:
             return None
         self._next = second.at + LINE_EVERY - second.at % LINE_EVERY
         total, calls = self._total, _calls(self._plan, self._control)
+        if self._plan.workload is not None:
+            return self._without_calls(second, calls)
         parts = [
             f"{self._before}{second.at:.0f} s: {second.up:,} of {calls:,} calls up",
             f"{total.answered:,} of {total.attempted:,} answered",
             f"{total.failed.total():,} failed",
             f"{total.dropped.total():,} dropped",
             f"MOS p5 {quantiles_text(second.mos_now, 0.05)}",
+        ]
+        return ", ".join(parts)
+
+    def _without_calls(self, second: RunSecond, calls: int) -> str:
+        total = self._total
+        parts = [f"{self._before}{second.at:.0f} s: {second.up:,} of {calls:,} at once"]
+        if total.registrations:
+            failed = total.registrations_failed.total()
+            parts.append(f"{total.registered:,} registered, {failed:,} attempts failed")
+        parts += [
+            f"{name.replace('_', ' ')} {tally.succeeded:,} of {tally.attempted:,}"
+            for name, tally in total.operations.items()
         ]
         return ", ".join(parts)
 

@@ -8,14 +8,23 @@ from enum import StrEnum
 
 from softphone.load.compare.interval import change_interval
 from softphone.load.compare.summary_file import RunRecord
+from softphone.load.measure import OPERATIONS
 from softphone.load.plan import Figure, parse_figure
 
 FIGURES: Sequence[str] = (
     *("answered", "dropped", "registered", "audio", "setup_p50", "setup_p95", "setup_p99"),
     *("registration_p95", "mos_p5", "mos_p50", "jitter_p95", "loss", "loss_p95"),
+    *(
+        name
+        for each in OPERATIONS.values()
+        for name in (each.share, each.rate, f"{each.name}_p50", f"{each.name}_p95")
+    ),
 )
 """The figures of a comparison, as expectations name them."""
-HIGHER_IS_BETTER = frozenset({"answered", "registered", "audio", "mos"})
+HIGHER_IS_BETTER = frozenset(
+    {"answered", "registered", "audio", "mos"}
+    | {name for each in OPERATIONS.values() for name in (each.share, each.rate)}
+)
 
 
 class Change(StrEnum):

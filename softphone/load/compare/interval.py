@@ -41,6 +41,7 @@ OF_PACKETS = frozenset({"loss", "late"})
 FEW_VALUES = "too few values"
 FEW_SECONDS = "values of too few seconds"
 ALIKE = "values too much alike"
+ONE_VALUE = "one value a run"
 
 Draws = npt.NDArray[np.float64]
 
@@ -101,6 +102,8 @@ def _draws(run: RunRecord, figure: Figure, generator: np.random.Generator) -> Dr
     histogram, effect = figure.histogram(run.tally), _known_effect(run, figure)
     if histogram is not None and figure.quantile is not None:
         return quantile_draws(histogram, figure.quantile, effect, generator)
+    if figure.unit == "/s":
+        return ONE_VALUE
     part, whole = figure.shares(run.tally)
     if not 0 <= part <= whole or not whole:
         return FEW_VALUES

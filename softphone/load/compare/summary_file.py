@@ -12,7 +12,7 @@ from typing import Any
 
 from softphone.errors import ConfigurationError
 from softphone.load.design_effect import DesignEffect, design_effects, read_effects
-from softphone.load.measure import Histogram, Tally
+from softphone.load.measure import Histogram, OperationTally, Tally
 from softphone.load.plan import Figure
 from softphone.load.result import HISTOGRAMS, NO_RESULT, LoadResult, plan_fields
 
@@ -197,7 +197,22 @@ def _tally(found: Mapping[str, Any]) -> Tally:
     stored = found["histograms"]
     for name in HISTOGRAMS:
         setattr(tally, name, _histogram(stored[name], getattr(tally, name).unit))
+    for name, value in (found.get("operations") or {}).items():
+        # Runs of versions without them have none.
+        tally.operations[str(name)] = each = OperationTally(
+            attempted=_count(value["attempted"]),
+            succeeded=_count(value["succeeded"]),
+            failed=Counter({str(k): _count(n) for k, n in value["failed"].items()}),
+        )
+        each.ms = _histogram(value["histogram"], each.ms.unit)
+        tally.span = _seconds(value["seconds"])
     return tally
+
+
+def _seconds(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST:
+        raise ValueError(f"{str(value)[:40]!r} is no number of seconds")
+    return float(value)
 
 
 def _histogram(plain: Mapping[str, Any], unit: float) -> Histogram:

@@ -46,8 +46,14 @@ class RunControl:
 
     @property
     def adjustable(self) -> bool:
-        """Whether rate and calls can be changed: a search, or who calls us, sets them else."""
-        return not self.searching and (self.plan.sipp is None or self.plan.target is not None)
+        """Whether rate and calls can be changed.
+
+        A search sets them itself, and where we wait for calls, the callers do; users who are kept
+        have all begun.
+        """
+        if self.searching or (self.plan.workload is not None and self.plan.workload.kept):
+            return False
+        return self.plan.workload is not None or self.plan.sipp is None or bool(self.plan.target)
 
     def attach(self, run: ControlledRun | None) -> None:
         """Note what runs the plan; None after its end."""
@@ -70,7 +76,11 @@ class RunControl:
         if self.searching:
             raise ConfigurationError("this is a search, which changes the load itself")
         if not self.adjustable:
-            raise ConfigurationError("this run waits for calls: who calls sets their rate")
+            raise ConfigurationError(
+                "this run waits for calls: who calls sets their rate"
+                if self.plan.workload is None
+                else "this run keeps its users to its end: there is nothing to change"
+            )
         if rate is not None and not (math.isfinite(rate) and 0 < rate <= self.most_rate):
             raise ConfigurationError(f"a rate of {rate:g}: expected above 0, {self._limits()}")
         if calls is not None and not self.least_calls <= calls <= self.most_calls:

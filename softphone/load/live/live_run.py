@@ -31,10 +31,15 @@ FAILED_OF_CAUSE = 5
 
 
 def live_figures(
-    total: Tally, second: RunSecond, *, calls: int, users: int
+    total: Tally, second: RunSecond, *, calls: int, users: int, media: bool = True
 ) -> list[tuple[str, str]]:
-    """Return names and texts of the figures so far; `calls` may be up, `users` exist."""
+    """Return names and texts of the figures so far; `calls` may be up, `users` exist.
+
+    Without `media` and without calls they are those of operations.
+    """
     now = second.tally
+    if total.operations and not media:
+        return _operation_figures(total, second, calls=calls)
     return [
         ("calls up", f"{second.up:,} of {calls:,}"),
         ("set-ups a second", f"{now.answered:,}"),
@@ -53,6 +58,29 @@ def live_figures(
         (OWN_PROCESSOR, f"{second.cpu:.0%} of a core"),
         ("own lateness p99, ms", quantiles_text(now.lateness_ms, 0.99)),
     ]
+
+
+def _operation_figures(total: Tally, second: RunSecond, *, calls: int) -> list[tuple[str, str]]:
+    """The figures of a run without calls; an even number, for two abreast."""
+    found = [
+        ("at once", f"{second.up:,} of {calls:,}"),
+        (OWN_PROCESSOR, f"{second.cpu:.0%} of a core"),
+    ]
+    if total.registrations:
+        latency = quantiles_text(total.registration_ms, 0.5, 0.99)
+        users = total.registrations - total.retried
+        found += [
+            ("users registered", f"{total.registered:,} of {users:,}"),
+            ("registration p50 / p99, ms", latency),
+        ]
+    for name, tally in total.operations.items():
+        what, now = name.replace("_", " "), second.tally.operations.get(name)
+        rate = 0 if now is None else now.succeeded
+        found += [
+            (what, f"{tally.succeeded:,} of {tally.attempted:,}, {rate:,} a second"),
+            (f"{what} p50 / p99, ms", quantiles_text(tally.ms, 0.5, 0.99)),
+        ]
+    return found
 
 
 class LiveRun:
@@ -164,7 +192,11 @@ class LiveRun:
             itertools.chain.from_iterable(self._failed.values()), key=lambda each: -each[0]
         )
         figures = live_figures(
-            self._total, self._second, calls=control.calls, users=self._registered[1]
+            self._total,
+            self._second,
+            calls=control.calls,
+            users=self._registered[1],
+            media=self._plan.has_media,
         )
         judged = [each.judge_tally(self._total) for each in self._expectations]
         return {

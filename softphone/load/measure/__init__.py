@@ -11,9 +11,25 @@ phrase (`softphone.sip.message`) or a short word.
 from __future__ import annotations
 
 from softphone.load.measure.failed_call import FailedCall
-from softphone.load.measure.failure_cause import end_cause, failure_cause
+from softphone.load.measure.failure_cause import end_cause, failure_cause, status_cause
 from softphone.load.measure.generator_check import GeneratorCheck
 from softphone.load.measure.histogram import Histogram
+from softphone.load.measure.operation import (
+    DELIVERY,
+    FULL_HANDSHAKE,
+    FULL_RECOVERY,
+    NOTIFICATION,
+    OPERATIONS,
+    RECOVERY,
+    REFRESH,
+    RESUBSCRIPTION,
+    RESUMED_HANDSHAKE,
+    SIGN_IN,
+    SUBSCRIPTION,
+    Operation,
+    OperationTallies,
+    OperationTally,
+)
 from softphone.load.measure.tally import (
     BYE_UNANSWERED,
     CONNECTION_LOST,
@@ -27,14 +43,29 @@ from softphone.load.measure.tally import (
 __all__ = [
     "BYE_UNANSWERED",
     "CONNECTION_LOST",
+    "DELIVERY",
+    "FULL_HANDSHAKE",
+    "FULL_RECOVERY",
     "MEDIA_STOPPED",
+    "NOTIFICATION",
     "NO_MEDIA",
+    "OPERATIONS",
+    "RECOVERY",
+    "REFRESH",
+    "RESUBSCRIPTION",
+    "RESUMED_HANDSHAKE",
+    "SIGN_IN",
+    "SUBSCRIPTION",
     "TOLERATE_LATE",
     "FailedCall",
     "GeneratorCheck",
     "Histogram",
+    "Operation",
+    "OperationTallies",
+    "OperationTally",
     "RunSecond",
     "Tally",
     "end_cause",
     "failure_cause",
+    "status_cause",
 ]

@@ -48,6 +48,13 @@ def end_cause(ended: CallEnded) -> str:
     return f"{ended.by.value} {_status(ended.status)}" if ended.status else ended.by.value
 
 
+def status_cause(status: int, *, answered: bool = True) -> str:
+    """The cause of a failure that a response told, or, without one, that our own status tells."""
+    if answered:
+        return _status(status)
+    return "no answer in time" if status == 408 else "connection lost"
+
+
 def _status(status: int) -> str:
     return f"{status} {REASON_PHRASES.get(status, '')}".rstrip()
 

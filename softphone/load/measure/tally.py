@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
 from softphone.load.measure.histogram import Histogram
+from softphone.load.measure.operation import OperationTallies
 
 TOLERATE_LATE = 1.0
 """The default share of our packets, in percent, that may leave more than a frame late."""
@@ -59,7 +60,9 @@ class Tally:
     INVITE to the answer, `arrival_ms` from when the schedule had the call: what delayed the
     generator, or made a call wait for a slot, is in it (no coordinated omission).
     `signaling` counts what a SIPp scenario met: retransmissions, malformed messages, and messages
-    of no call.
+    of no call; and what a run without calls met, such as changes of message waiting.
+    `operations` are what a run without calls repeats, and `span` its seconds, of each worker in
+    proportion, so that those of all add up to the time that passed.
     """
 
     attempted: int = 0
@@ -96,6 +99,8 @@ class Tally:
     signaling: Counter[str] = field(default_factory=Counter)
     call_seconds: float = 0.0
     cpu_seconds: float = 0.0
+    operations: OperationTallies = field(default_factory=OperationTallies)
+    span: float = 0.0
 
     def count_lateness(self, late_ms: float, packets: int) -> None:
         """Count `packets` of ours that left, or were skipped, `late_ms` after their time."""
@@ -108,7 +113,7 @@ class Tally:
         """Add the counts of another tally."""
         for each in fields(self):
             mine, theirs = getattr(self, each.name), getattr(other, each.name)
-            if isinstance(mine, Histogram):
+            if isinstance(mine, Histogram | OperationTallies):
                 mine.merge(theirs)
             elif isinstance(mine, Counter):
                 mine.update(theirs)
@@ -120,7 +125,7 @@ class Tally:
         found: dict[str, Any] = {}
         for each in fields(self):
             value = getattr(self, each.name)
-            if isinstance(value, Histogram):
+            if isinstance(value, Histogram | OperationTallies):
                 value = value.to_plain()
             elif isinstance(value, Counter):
                 value = dict(value)
@@ -134,8 +139,8 @@ class Tally:
         for each in fields(made):
             value = plain[each.name]
             kind = type(getattr(made, each.name))
-            if kind is Histogram:
-                value = Histogram.from_plain(value)
+            if kind in (Histogram, OperationTallies):
+                value = kind.from_plain(value)
             elif kind is Counter:
                 value = Counter(value)
             setattr(made, each.name, value)

@@ -29,9 +29,23 @@ from softphone.load.plan.expectation import (
     shortage_text,
     split_expectation,
 )
-from softphone.load.plan.plan import BaseSpec, FaultSpec, LoadPlan, SippSpec, base_account
+from softphone.load.plan.plan import (
+    BaseSpec,
+    FaultSpec,
+    LoadPlan,
+    SippSpec,
+    WorkloadSpec,
+    base_account,
+)
 from softphone.load.plan.server_target import server_target
-from softphone.load.plan.users import FIELDS, UserSpec, config_of, read_users, users_of_template
+from softphone.load.plan.users import (
+    FIELDS,
+    UserSpec,
+    config_of,
+    password_of,
+    read_users,
+    users_of_template,
+)
 
 __all__ = [
     "CLEAR",
@@ -46,6 +60,7 @@ __all__ = [
     "LoadPlan",
     "SippSpec",
     "UserSpec",
+    "WorkloadSpec",
     "base_account",
     "config_of",
     "parse_arrival",
@@ -53,6 +68,7 @@ __all__ = [
     "parse_expectation",
     "parse_figure",
     "parse_holding_time",
+    "password_of",
     "quantile_of",
     "read_users",
     "server_target",

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from softphone.errors import ConfigurationError
 from softphone.load.measure.histogram import Histogram
+from softphone.load.measure.operation import OPERATIONS, Operation, OperationTally
 from softphone.load.measure.tally import Tally
 from softphone.security import CryptoSuite
 
@@ -29,6 +30,26 @@ _OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
 _FORM = re.compile(r"\s*([a-z_0-9]+)\s*(>=|<=|>|<|==|=)\s*(\S+?)\s*")
 
 
+def _of(operation: Operation, tally: Tally) -> OperationTally:
+    return tally.operations.get(operation.name) or OperationTally()
+
+
+def _share_of(operation: Operation) -> Callable[[Tally], tuple[int, int]]:
+    def share(tally: Tally) -> tuple[int, int]:
+        found = _of(operation, tally)
+        return found.succeeded, found.attempted
+
+    return share
+
+
+def _rate_of(operation: Operation) -> Callable[[Tally], tuple[int, float]]:
+    return lambda tally: (_of(operation, tally).succeeded, tally.span)
+
+
+def _latency_of(operation: Operation) -> Callable[[Tally], Histogram]:
+    return lambda tally: _of(operation, tally).ms
+
+
 _SHARES: Mapping[str, Callable[[Tally], tuple[int, int]]] = {
     "answered": lambda t: (t.served, t.attempted),
     "failed": lambda t: (t.failed.total(), t.attempted),
@@ -37,6 +58,8 @@ _SHARES: Mapping[str, Callable[[Tally], tuple[int, int]]] = {
     "loss": lambda t: (t.lost, t.received + t.lost),
     "late": lambda t: (t.late, t.due),
     "audio": lambda t: (t.heard, t.checked),
+    **{each.share: _share_of(each) for each in OPERATIONS.values()},
+    **{each.rate: _share_of(each) for each in OPERATIONS.values()},
 }
 """Shares, each as a part of a whole.  An answered call whose far end sent no media does not count
 as answered.  A registration that was refused and repeated counts by its last attempt."""
@@ -49,13 +72,23 @@ _QUANTILES: Mapping[str, tuple[str, Callable[[Tally], Histogram]]] = {
     "jitter": ("ms", lambda t: t.jitter_ms),
     "lateness": ("ms", lambda t: t.lateness_ms),
     "loss": ("%", lambda t: t.loss),
+    **{each.name: ("ms", _latency_of(each)) for each in OPERATIONS.values()},
 }
 
-_COUNTED: Mapping[str, str] = {"registration": "registration", "lateness": "packet"}
+_RATES: Mapping[str, Callable[[Tally], tuple[int, float]]] = {
+    each.rate: _rate_of(each) for each in OPERATIONS.values()
+}
+"""How many operations succeeded, and in how many seconds."""
+
+_COUNTED: Mapping[str, str] = {
+    "registration": "registration",
+    "lateness": "packet",
+    **{name: name.replace("_", " ") for name in OPERATIONS},
+}
 """What has a value of a quantile, where it is not a call."""
 
-_OF_ALL = ("answered", "registered", "audio")
-"""Shares of the calls or users that are to be near 100 %."""
+_OF_ALL = ("answered", "registered", "audio", *(each.share for each in OPERATIONS.values()))
+"""Shares of the calls, users or operations that are to be near 100 %."""
 
 _NOTHING_HAPPENED: Mapping[str, float] = {**dict.fromkeys(_OF_ALL, 0.0), "failed": 100.0}
 """The percentage of a share when all calls or users failed, which slowness does not cause."""
@@ -75,13 +108,20 @@ _UNMEASURED: Mapping[str, str] = {
     "jitter_p": "no call had media for long enough",
     "lateness_p": "no packet was sent",
     "loss_p": "no call had media for long enough",
+    **{each.share: f"no {_COUNTED[each.name]} was attempted" for each in OPERATIONS.values()},
+    **{each.rate: "the run has no time, or no such operation" for each in OPERATIONS.values()},
+    **{f"{each.name}_p": f"no {_COUNTED[each.name]} succeeded" for each in OPERATIONS.values()},
 }
 """Why there is no value for an expectation of that name, or of a quantile of it."""
 
 ACCEPTED = (
     "answered, failed, dropped, registered, loss, late, audio in %; "
     "setup_pN, arrival_pN, registration_pN, jitter_pN, lateness_pN in ms or s; mos_pN; "
-    "loss_pN in %; "
+    "loss_pN in %; of runs without calls "
+    + ", ".join(each.share for each in OPERATIONS.values())
+    + " in %, "
+    + ", ".join(f"{name}_pN" for name in OPERATIONS)
+    + " in ms or s, and NAME_rate in a second; "
     "with >=, <=, >, < or =; and suite=NAME, where NAME is clear or "
     + ", ".join(suite.value for suite in CryptoSuite)
 )
@@ -90,9 +130,9 @@ ACCEPTED = (
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure of a run: a share in percent, or a quantile of what each call measured.
+    """A figure of a run: a share in percent, a rate, or a quantile of what each call measured.
 
-    `label` is its name as written, such as `setup_p99`; `unit` is "%", "ms" or "" (MOS).
+    `label` is its name as written, such as `setup_p99`; `unit` is "%", "/s", "ms" or "" (MOS).
     """
 
     label: str
@@ -105,6 +145,9 @@ class Figure:
         histogram = self.histogram(tally)
         if histogram is not None and self.quantile is not None:
             return histogram.quantile(self.quantile)
+        if self.name in _RATES:
+            count, seconds = _RATES[self.name](tally)
+            return count / seconds if seconds else None
         part, whole = self.shares(tally)
         return 100.0 * part / whole if whole else None
 
@@ -121,7 +164,10 @@ class Figure:
         return None if self.quantile is None else _QUANTILES[self.name][1](tally)
 
     def shares(self, tally: Tally) -> tuple[int, int]:
-        """Of a share the part and the whole.  Raises KeyError for a quantile without one."""
+        """Of a share the part and the whole, of a rate those of the same operation.
+
+        Raises KeyError for a quantile without one.
+        """
         return _SHARES[self.name](tally)
 
 
@@ -189,6 +235,8 @@ def parse_figure(name: str) -> Figure:
     if quantile is not None:
         if base in _QUANTILES:
             return Figure(name, base, quantile, _QUANTILES[base][0])
+    elif name in _RATES:
+        return Figure(name, name, None, "/s")
     elif name in _SHARES:
         return Figure(name, name, None, "%")
     raise ValueError(f"{name} is unknown")
@@ -268,11 +316,11 @@ def _suite(text: str, comparison: str, value: str) -> Expectation:
 
 
 def parse_bound(text: str, value: str, unit: str) -> float:
-    """Return the value of an expectation in `unit` (%, ms or ""); seconds become ms.
+    """Return the value of an expectation in `unit` (%, ms, /s or ""); seconds become ms.
 
     Raises ConfigurationError.
     """
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(%|ms|s)?", value)
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(%|ms|s|/s)?", value)
     if match is None:
         raise _unknown(text, f"{value!r} is no number")
     given = match[2] or unit

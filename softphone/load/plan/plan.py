@@ -58,8 +58,9 @@ class FaultSpec:
     """Faults that a run injects.
 
     `loss` is the share of packets (0.0 to 1.0) that are dropped, `delay` the seconds that the
-    others are delayed, `cut_every` the seconds between two cut connections.  Shares of the users
-    have a wrong password, or the certificate in `certificate` (for example an expired one).
+    others are delayed, `cut_every` the seconds between two cut connections, `outage_every` those
+    between two times at which all connections are cut at once.  Shares of the users have a wrong
+    password, or the certificate in `certificate` (for example an expired one).
     """
 
     loss: float = 0.0
@@ -69,6 +70,7 @@ class FaultSpec:
     bad_certificate: float = 0.0
     certificate: str | None = None
     key: str | None = None
+    outage_every: float = 0.0
 
     def words(self) -> str:
         """The faults as text; "" when there are none."""
@@ -76,6 +78,7 @@ class FaultSpec:
             (self.loss, f"loss {100 * self.loss:g} %"),
             (self.delay, f"delay {self.delay * 1e3:g} ms"),
             (self.cut_every, f"a connection cut every {self.cut_every:g} s"),
+            (self.outage_every, f"all connections cut every {self.outage_every:g} s"),
             (self.wrong_password, f"wrong password {100 * self.wrong_password:g} %"),
             (self.bad_certificate, f"another certificate {100 * self.bad_certificate:g} %"),
         )
@@ -120,6 +123,36 @@ class SippSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkloadSpec:
+    """What a run without calls needs to know; `kind` is one of `softphone.load.workload`.
+
+    `share` users have one connection, 0: all of them.  `event` is the event package that each
+    subscribes to, with `expires` seconds asked for; of bindings, too, where it is not 0.
+    `resumed` is the share of TLS handshakes that resume a session, `size` a message's octets.
+    With `kept` users begin once, and stay to the end of the run.
+    """
+
+    kind: str
+    kept: bool = False
+    share: int = 1
+    event: str = "message-summary"
+    expires: int = 0
+    resumed: float = 0.5
+    size: int = 64
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError."""
+        if self.share < 0:
+            raise ConfigurationError(f"{self.share} users a connection: expected 0 or more")
+        if not 0 <= self.expires < 2**31:
+            raise ConfigurationError(f"{self.expires} s until expiry: expected more than 0")
+        if not 0.0 <= self.resumed <= 1.0:
+            raise ConfigurationError(f"{100 * self.resumed:g} % resumed: expected 0 to 100 %")
+        if not 24 <= self.size <= 60_000:
+            raise ConfigurationError(f"messages of {self.size} octets: expected 24 to 60,000")
+
+
+@dataclass(frozen=True, slots=True)
 class LoadPlan:
     """One run, or the share of worker `worker` among `workers`.
 
@@ -130,8 +163,10 @@ class LoadPlan:
     `scenario` is a name, or FILE.py:NAME.  `placement` says where the media loop runs: `inline`,
     beside the signaling, or in a `worker` process of its own.  `tolerate_late` is the share of our
     packets, in percent, that may leave more than a frame late before a run is invalid.  `sipp` is
-    the SIPp scenario to run instead, which `scenario` then has the name of.  `watched`: messages of
-    calls that fail are kept, and the load may be raised up to `most_calls` and `most_rate`.
+    the SIPp scenario to run instead, which `scenario` then has the name of.  `workload` is a load
+    without calls; `calls` are then the users, messages or handshakes at once, `rate` how many begin
+    a second.  `watched`: messages of calls that fail are kept, and the load may be raised up to
+    `most_calls` and `most_rate`.
     `hep` is the host and port of a Homer collector that gets a copy of the signaling.
     """
 
@@ -156,6 +191,7 @@ class LoadPlan:
     tolerate_late: float = TOLERATE_LATE
     faults: FaultSpec = field(default_factory=FaultSpec)
     sipp: SippSpec | None = None
+    workload: WorkloadSpec | None = None
     watched: bool = False
     hep: tuple[str, int] | None = None
     worker: int = 0
@@ -177,12 +213,17 @@ class LoadPlan:
             raise ConfigurationError("there is no user to call with")
 
     @property
+    def has_media(self) -> bool:
+        """Whether calls with media are measured: not of a SIPp scenario, nor without calls."""
+        return self.sipp is None and self.workload is None
+
+    @property
     def most_calls(self) -> int:
         """The most calls that may be up after a change: as far as the media ports go."""
         if not self.watched:
             return self.calls
         most = max(LEAST_MOST_CALLS, MOST_TIMES * self.calls)
-        if self.sockets != "shared":
+        if self.sockets != "shared" and self.workload is None:
             first, last = self.ports
             most = min(most, (last - first) // (2 if self.target is not None else 4))
         return max(self.calls, most)
@@ -244,6 +285,7 @@ class LoadPlan:
             "base": asdict(self.base),
             "faults": asdict(self.faults),
             "sipp": None if self.sipp is None else asdict(self.sipp),
+            "workload": None if self.workload is None else asdict(self.workload),
             "users": [user.to_plain() for user in self.users],
         }
 
@@ -257,6 +299,8 @@ class LoadPlan:
         values["faults"] = FaultSpec(**plain["faults"])
         sipp = plain["sipp"]
         values["sipp"] = None if sipp is None else SippSpec.from_plain(sipp)
+        workload = plain["workload"]
+        values["workload"] = None if workload is None else WorkloadSpec(**workload)
         values["users"] = tuple(UserSpec.from_plain(user) for user in plain["users"])
         values["ports"] = tuple(plain["ports"])
         values["hep"] = None if plain["hep"] is None else tuple(plain["hep"])

@@ -185,20 +185,31 @@ def _of_user(base: AccountConfig, user: UserSpec, aor: str) -> CredentialConfig 
         if given is None:
             return CredentialConfig(name, wrong, place=PLACE)
         return replace(given, username=name, password=wrong)
-    if user.password_file is None:
+    password = password_of(user)
+    if password is None:
         if given is None or user.username is None:
             return given
         return replace(given, username=user.username)
+    name = user.username or _name(aor)
+    if given is None:
+        return CredentialConfig(name, password, place=PLACE)
+    return replace(given, username=name, password=password)
+
+
+def password_of(user: UserSpec) -> KeyMaterial | None:
+    """Read a user's password; None without a file of its own.
+
+    Raises ConfigurationError for a file that cannot be read, or is empty.
+    """
+    if user.password_file is None:
+        return None
     try:
         password = Path(user.password_file).read_bytes().rstrip(b"\r\n")
     except OSError as error:
         raise ConfigurationError(f"{user.password_file}: {error.strerror or error}") from error
     if not password:
         raise ConfigurationError(f"{user.password_file} is empty")
-    name = user.username or _name(aor)
-    if given is None:
-        return CredentialConfig(name, KeyMaterial(password), place=PLACE)
-    return replace(given, username=name, password=KeyMaterial(password))
+    return KeyMaterial(password)
 
 
 def _name(aor: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from softphone.load.measure.histogram import Histogram
+from softphone.load.measure.operation import OPERATIONS
 from softphone.load.measure.tally import RunSecond, Tally
 from softphone.monitoring import (
     Page,
@@ -59,6 +60,7 @@ def exposition(second: RunSecond, run: RunSecond) -> str:
     ):
         _family(lines, name, "gauge", meaning, {"": value})
     _append_histograms(lines, run)
+    _append_operations(lines, run.tally)
     return "\n".join(lines) + "\n"
 
 
@@ -105,6 +107,28 @@ def _append_histograms(lines: list[str], run: RunSecond) -> None:
         MOS_BOUNDS,
         1.0,
     )
+
+
+def _append_operations(lines: list[str], total: Tally) -> None:
+    """Append what runs without calls repeat; a histogram for each, since its name says what."""
+    for name, meaning, part in (
+        ("operations_attempted", "Operations begun, of runs without calls.", "attempted"),
+        ("operations_succeeded", "Operations that succeeded.", "succeeded"),
+    ):
+        labeled = {
+            f'{{operation="{each}"}}': getattr(tally, part)
+            for each, tally in total.operations.items()
+        }
+        _family(lines, f"{name}_total", "counter", meaning, labeled)
+    failed = {
+        f'{{operation="{each}",cause="{escape_label(cause)}"}}': count
+        for each, tally in total.operations.items()
+        for cause, count in tally.failed.items()
+    }
+    _family(lines, "operations_failed_total", "counter", "Operations that failed.", failed)
+    for each, tally in total.operations.items():
+        meaning = f"Latency of operations: {OPERATIONS[each].meaning}."
+        _histogram(lines, f"{each}_seconds", meaning, tally.ms, WAIT_BOUNDS, MILLISECONDS)
 
 
 def _family(

@@ -27,7 +27,8 @@ from softphone.media import (
 from softphone.sans_io import Address
 
 FAULTS = (
-    "loss=1%, delay=50ms, cut=10s (a connection is lost every 10 s), wrong-password=5%, "
+    "loss=1%, delay=50ms, cut=10s (a connection is lost every 10 s), outage=60s (all are, of users "
+    "who are kept registered), wrong-password=5%, "
     "certificate=1%:FILE:KEY (a share of the users shows this one)"
 )
 LARGEST = 2048
@@ -43,6 +44,8 @@ def parse_fault(text: str, faults: FaultSpec) -> FaultSpec:
             return replace(faults, delay=_seconds(value))
         if name == "cut":
             return replace(faults, cut_every=_seconds(value))
+        if name == "outage":
+            return replace(faults, outage_every=_seconds(value))
         if name == "wrong-password":
             return replace(faults, wrong_password=_share(value))
         if name == "certificate":

@@ -32,6 +32,15 @@ def check_resources(plan: LoadPlan) -> None:
     _check_ports(plan, pairs)
 
 
+def check_connections(connections: int) -> None:
+    """Raise ConfigurationError for more connections than there are descriptors or local ports.
+
+    Raises the soft limit of descriptors as needed, within the hard one.
+    """
+    _check_descriptors(connections + SPARE)
+    _check_connections(connections)
+
+
 def _check_descriptors(needed: int) -> None:
     limits = descriptor_limits()
     if limits is None:

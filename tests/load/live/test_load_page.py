@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import pytest
 
+from softphone.errors import ConfigurationError
 from softphone.load import BaseSpec, LoadPlan, LoadResult, Tally, UserSpec, parse_expectation
 from softphone.load.capacity import CapacityTrial
 from softphone.load.charts import CHARTS
 from softphone.load.distribute import RunControl, RunObserver
 from softphone.load.live import LiveRun, LoadPage, live_run
-from softphone.load.measure import FailedCall, RunSecond
-from softphone.load.plan import ExpectationVerdict
+from softphone.load.measure import REFRESH, FailedCall, RunSecond
+from softphone.load.plan import ExpectationVerdict, WorkloadSpec
 from softphone.monitoring import PageAccess
 from tests.support.waiting import patiently, until
 from tests.support.website import ask, browser, sign_in
@@ -212,3 +213,22 @@ async def test_the_newest_failed_calls_of_each_cause_are_there_at_a_click():
         for number in ("0", "2", "x", "-1", "9" * 30, ""):
             path = f"{served.root}failed?id={number}"
             assert (await ask(served.owner, "GET", path))[0] == 404 or number == "2"
+
+
+def test_a_run_without_calls_shows_its_operations():
+    made = replace(plan(), workload=WorkloadSpec("subscriptions", kept=True))
+    control = RunControl(made)
+    live = LiveRun(made, control)
+    now = second(1.0, registrations=3, registered=2, retried=1)
+    now.tally.operations.begin(REFRESH)
+    now.tally.operations.succeed(REFRESH, 0.004)
+    live.add_second(now)
+    figures = dict(live.state()["figures"])
+    assert figures["refresh"] == "1 of 1, 1 a second"
+    assert figures["refresh p50 / p99, ms"] == "4 / 4"
+    assert figures["users registered"] == "2 of 2"
+    assert not live.heading()["adjustable"]
+    control.attach(Run())
+    control.note_time(1.0)
+    with pytest.raises(ConfigurationError, match="keeps its users"):
+        control.change(rate=5.0)

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.load.measure import RunSecond, Tally
+from softphone.load.measure import FULL_HANDSHAKE, RunSecond, Tally
 from softphone.load.report import PrometheusPage
 from softphone.load.report.prometheus import exposition
 from tests.support.waiting import PATIENCE
@@ -124,3 +124,19 @@ async def test_a_taken_port_is_said_to_be():
             await PrometheusPage(page.port).__aenter__()
     with pytest.raises(ConfigurationError, match="80000"):
         await PrometheusPage(80000).__aenter__()
+
+
+def test_what_a_run_without_calls_repeats_has_counters_by_name_and_histograms():
+    made = RunSecond(1.0)
+    made.tally.operations.begin(FULL_HANDSHAKE)
+    made.tally.operations.succeed(FULL_HANDSHAKE, 0.012)
+    made.tally.operations.fail(FULL_HANDSHAKE, "no connection")
+    text = exposition(made, made)
+    for line in (
+        'operations_attempted_total{operation="full_handshake"} 1',
+        'operations_succeeded_total{operation="full_handshake"} 1',
+        'operations_failed_total{operation="full_handshake",cause="no connection"} 1',
+        'full_handshake_seconds_bucket{le="0.025"} 1',
+        "full_handshake_seconds_sum 0.012",
+    ):
+        assert f"softphone_load_{line}\n" in text

@@ -34,7 +34,7 @@ from softphone.load.run import (
     users_with_faults,
 )
 from softphone.load.sipp import read_injection, read_scenario
-from softphone.load.workload import WORKLOADS
+from softphone.load.workload import WORKLOADS, Workload
 from softphone.sip import SipUri
 
 
@@ -129,15 +129,7 @@ _NOT_OF_WORKLOADS = ("srtp", "suite", "codec", "play", "hold")
 def workload_plan(options: LoadOptions) -> LoadPlan:
     """The plan of a load without calls.  Raises ConfigurationError."""
     kind = WORKLOADS[options.scenario]
-    here = f"{options.scenario} has no calls; leave that out"
-    _refuse(options, (*_NOT_OF_WORKLOADS, *_OF_SIPP), here)
-    for name in _OF_WORKLOADS:
-        if name not in kind.options:
-            _refuse(options, (name,), f"that is not for {options.scenario}; leave it out")
-    if options.allow_exec:
-        raise ConfigurationError("--allow-exec: that is for a SIPp scenario (--sipp)")
-    if not options.register:
-        raise ConfigurationError(f"--no-register: {here}")
+    _refuse_for_workload(options, kind)
     _check_values(options)
     faults = FaultSpec()
     for text in options.fault or ():
@@ -181,6 +173,19 @@ def workload_plan(options: LoadOptions) -> LoadPlan:
     )
     plan.schedule()
     return plan if chat else replace(plan, target=str(base_account(plan).server_uri))
+
+
+def _refuse_for_workload(options: LoadOptions, kind: type[Workload]) -> None:
+    """Refuse what has no effect on a load without calls.  Raises ConfigurationError."""
+    here = f"{options.scenario} has no calls; leave that out"
+    _refuse(options, (*_NOT_OF_WORKLOADS, *_OF_SIPP), here)
+    for name in _OF_WORKLOADS:
+        if name not in kind.options:
+            _refuse(options, (name,), f"that is not for {options.scenario}; leave it out")
+    if options.allow_exec:
+        raise ConfigurationError("--allow-exec: that is for a SIPp scenario (--sipp)")
+    if not options.register:
+        raise ConfigurationError(f"--no-register: {here}")
 
 
 def _chat_users(options: LoadOptions) -> tuple[tuple[UserSpec, ...], BaseSpec, str]:

@@ -35,7 +35,6 @@ from softphone.sans_io import Flow, Target, Transport
 from softphone.sip import EndpointConfig, RegistrationConfig, SipEvent
 from softphone.sip.auth import ChallengePolicy
 from softphone.sip.transport import LookupPolicy
-from softphone.trust import TlsSettings
 from softphone.trust.fips import decide_mode, random_bytes, require_mode
 
 LEAVE_WITHIN = 30.0
@@ -72,14 +71,31 @@ class RegisteredUsers(Workload):
             )
         check_connections(-(-len(accounts) // share))
         names = [f"{number // share}" for number in range(len(accounts))]
-        # Of one credential there is one set of settings, and one context of OpenSSL.
-        made: dict[object, TlsSettings] = {}
-        for account in accounts:
-            if account.tls not in made:
-                made[account.tls] = tls_settings(account, fips=mode.on)
-        tls = {name: made[account.tls] for name, account in zip(names, accounts, strict=True)} | {
-            "": made[accounts[0].tls]
-        }
+        await self._open_driver(stack, accounts, names, fips=mode.on)
+        await self._probe(targets)
+        hosts = {target.host for target in targets}
+        policy = ChallengePolicy(lambda place: self._own_host(place, hosts))
+        for name, account in zip(names, accounts, strict=True):
+            own = tuple(replace(target, credential=name) for target in targets)
+            session = digest_session(account, entropy=random_bytes, policy=policy, fips=mode.on)
+            self.fleet.add_user(_registration(account, spec), own, session)
+        self._next = 0
+        stack.push_async_callback(self._leave)
+
+    async def _open_driver(
+        self,
+        stack: AsyncExitStack,
+        accounts: Sequence[AccountConfig],
+        names: Sequence[str],
+        *,
+        fips: bool,
+    ) -> None:
+        """Open the driver; users with the same name in `names` share a connection."""
+        plan = self.plan
+        # Equal settings are one object, so that there is one context of OpenSSL for all of them.
+        made = {account.tls: account for account in accounts}
+        settings = {tls: tls_settings(account, fips=fips) for tls, account in made.items()}
+        tls = {name: settings[a.tls] for name, a in zip(names, accounts, strict=True)}
         place = plan.hep
         hep = None if place is None else stack.enter_context(HepSender(*place))
         self.fleet = UserFleet(
@@ -93,20 +109,11 @@ class RegisteredUsers(Workload):
             self.fleet,
             on_event=lambda event: None,
             holds_flow=self.fleet.endpoint.holds_flow,
-            tls=tls,
-            tap=combine_taps(SipLog(local=base.aor), hep),
+            tls=tls | {"": settings[accounts[0].tls]},
+            tap=combine_taps(SipLog(local=accounts[0].aor), hep),
             config=DriverConfig(source=plan.host),
         )
         await stack.enter_async_context(self._driver)
-        await self._probe(targets)
-        hosts = {target.host for target in targets}
-        policy = ChallengePolicy(lambda place: self._own_host(place, hosts))
-        for name, account in zip(names, accounts, strict=True):
-            own = tuple(replace(target, credential=name) for target in targets)
-            session = digest_session(account, entropy=random_bytes, policy=policy, fips=mode.on)
-            self.fleet.add_user(_registration(account, spec), own, session)
-        self._next = 0
-        stack.push_async_callback(self._leave)
 
     def _wanted(self) -> SubscriptionWanted | None:
         """What each user subscribes to; None for nothing."""

@@ -395,7 +395,8 @@ class TlsClient:
     def __init__(self, gate: CertificateGate, settings: Mapping[str, TlsSettings]) -> None:
         self._gate = gate
         self._settings = dict(settings)
-        self._contexts: dict[tuple[str, tuple[bytes, ...]], tuple[int, ssl.SSLContext]] = {}
+        # By the identity of settings, which many credentials may share.
+        self._contexts: dict[tuple[int, tuple[bytes, ...]], tuple[int, ssl.SSLContext]] = {}
         self._learned: dict[tuple[Target, str], bytes] = {}
         self._refused: deque[Pin] = deque(maxlen=64)
         self._vouched: dict[Target, bytes] = {}
@@ -403,12 +404,14 @@ class TlsClient:
 
     def replace_settings(self, credential: str, settings: TlsSettings) -> None:
         """Use other settings for new connections; open ones stay."""
+        # Files that settings name may have changed, so that those of equal ones are read again.
+        dropped = {id(self._settings.get(credential)), id(settings)}
+        self._contexts = {
+            key: value for key, value in self._contexts.items() if key[0] not in dropped
+        }
         self._settings[credential] = settings
         self._vouched.clear()
         self._issuers.clear()
-        self._contexts = {
-            key: value for key, value in self._contexts.items() if key[0] != credential
-        }
 
     def settings(self, target: Target) -> TlsSettings:
         """The settings of a target.  Raises ConfigurationError when its credential is unknown."""
@@ -471,7 +474,7 @@ class TlsClient:
         context = (
             client_context(settings, pins=anchors, issuers=issuers)
             if issuers
-            else self._context(target.credential, settings, anchors)
+            else self._context(settings, anchors)
         )
         connection = opener.make(settings.credential is not None)
         try:
@@ -525,13 +528,11 @@ class TlsClient:
         settings.store.add_pin(question.pin)
         return True
 
-    def _context(
-        self, credential: str, settings: TlsSettings, pins: tuple[bytes, ...]
-    ) -> ssl.SSLContext:
-        revision, context = self._contexts.get((credential, pins), (-1, None))
+    def _context(self, settings: TlsSettings, pins: tuple[bytes, ...]) -> ssl.SSLContext:
+        revision, context = self._contexts.get((id(settings), pins), (-1, None))
         if context is None or revision != settings.store.revision:
             context = client_context(settings, pins=pins)
-            self._contexts[credential, pins] = (settings.store.revision, context)
+            self._contexts[id(settings), pins] = (settings.store.revision, context)
         return context
 
     async def _learn(self, target: Target, only: str, opener: ConnectionOpener) -> bytes:

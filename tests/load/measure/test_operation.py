@@ -25,12 +25,13 @@ def tally_of(succeeded=2, failed=1, seconds=0.010, span=2.0):
     return tally
 
 
-def result_of(tally):
+def result_of(*tallies):
     users = (UserSpec("sip:a@h"),)
     spec = WorkloadSpec("registered-users", kept=True)
     plan = LoadPlan("registered-users", "sip:h", BaseSpec(server="sip:h"), users, workload=spec)
     result = LoadResult(plan)
-    result.add_second(RunSecond(tally.span, tally=tally))
+    for tally in tallies:
+        result.add_second(RunSecond(tally.span, tally=tally))
     return result
 
 
@@ -76,15 +77,16 @@ def test_figures_and_causes_name_what_was_repeated():
 
 def test_two_runs_are_compared_by_shares_latencies_and_rates(tmp_path):
     runs = []
-    for number, tally in enumerate((tally_of(400, 0), tally_of(300, 100, 0.030))):
+    for number, (counts, seconds) in enumerate((((100, 0), 0.010), ((75, 25), 0.030))):
         file = tmp_path / f"{number}.json"
-        file.write_text(json.dumps({"event": "summary"} | result_of(tally).summary()))
+        tallies = [tally_of(*counts, seconds) for _ in range(4)]
+        file.write_text(json.dumps({"event": "summary"} | result_of(*tallies).summary()))
         runs.append(read_summary(file))
     changes = {change.figure.label: change for change in compare_runs(*runs).changes}
     assert changes["refreshed"].judged == "worse"
     assert changes["refresh_p95"].judged == "worse"
     assert changes["refresh_rate"].judged == "too few to say"
-    assert changes["refresh_rate"].worse_by == 50.0
+    assert changes["refresh_rate"].worse_by == 12.5
 
 
 @pytest.mark.parametrize("seconds", [-1, "2", None, True])

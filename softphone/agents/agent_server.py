@@ -7,7 +7,7 @@ import hashlib
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +16,7 @@ from softphone.account import Account
 from softphone.agents.agent_call import AgentCall, Direction, Program
 from softphone.agents.bot_call import BotCall, announce, open_unless
 from softphone.agents.bot_config import BotConfig, check_bots, fill_parameters
+from softphone.agents.call_tasks import CallTasks
 from softphone.agents.dialects import DIALECTS, StreamFacts, StreamIds, StreamMessages
 from softphone.agents.figures import append_agent_figures
 from softphone.agents.reports import AgentReport, ReportKind
@@ -86,7 +87,7 @@ class AgentServer:
         self._bots = [BotConnector(each, network, entropy) for each in (config, *others)]
         self.account_sid = config.account_id or _account_sid(account.aor)
         """The accountSid in messages to bots and applications."""
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = CallTasks("the agent server")
         self._calls: dict[str, AgentCall] = {}
         self._streams = 0
         self.joined_total = 0
@@ -110,15 +111,7 @@ class AgentServer:
         A call rings until the bot is connected, and is then answered.  Calls that are still up
         when this is canceled are hung up.
         """
-        try:
-            async for incoming in self._account.incoming():
-                self._start(self._attend(incoming))
-            if self._tasks:
-                await asyncio.wait(self._tasks)
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.serve(self._account, self._attend)
 
     async def call(
         self,
@@ -211,7 +204,7 @@ class AgentServer:
         record = self._record_placed(outgoing)
         # Before its task runs, so that it is found from now on.
         self._calls[record.sid] = record
-        self._start(self._attend_placed(record, outgoing, program, timeout))
+        self._tasks.start(self._attend_placed(record, outgoing, program, timeout))
         return record
 
     async def _attend_placed(
@@ -311,17 +304,6 @@ class AgentServer:
         return AgentCall(sid, self.account_sid, party, direction, caller, called, now)
 
     # One call that comes in
-
-    def _start(self, attending: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(attending)
-        self._tasks.add(task)
-        task.add_done_callback(self._finish)
-
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        """Log an unexpected exception: it ends its own call, and no other."""
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a call of the agent server failed", exc_info=error)
 
     async def _attend(self, incoming: IncomingCall) -> None:
         record = self._record_received(incoming)

@@ -6,11 +6,12 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from softphone.account import Account
 from softphone.agents.bot_call import announce, open_unless
+from softphone.agents.call_tasks import CallTasks
 from softphone.agents.figures import append_agent_figures
 from softphone.agents.realtime.realtime_call import RealtimeCall
 from softphone.agents.realtime.realtime_config import RealtimeConfig
@@ -66,7 +67,7 @@ class RealtimeAgent:
             config.address, config.tls, config.headers(), config.patience, "the service"
         )
         self._connector = SocketConnector(target, network or system_network(), entropy)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = CallTasks("the realtime agent")
         self._talking = 0
         self._reports: Counter[ReportKind] = Counter()
 
@@ -95,15 +96,7 @@ class RealtimeAgent:
         A call rings until the service has taken the settings, and is then answered.  Calls that are
         still up when this is canceled are hung up.
         """
-        try:
-            async for incoming in self._account.incoming():
-                self._start(self._attend(incoming))
-            if self._tasks:
-                await asyncio.wait(self._tasks)
-        finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.serve(self._account, self._attend)
 
     async def call(
         self,
@@ -154,17 +147,6 @@ class RealtimeAgent:
             await asyncio.gather(answering, return_exceptions=True)
 
     # One call that comes in
-
-    def _start(self, attending: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(attending)
-        self._tasks.add(task)
-        task.add_done_callback(self._finish)
-
-    def _finish(self, task: asyncio.Task[None]) -> None:
-        """Log an unexpected exception: it ends its own call, and no other."""
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a call of the realtime agent failed", exc_info=error)
 
     async def _attend(self, incoming: IncomingCall) -> None:
         try:

@@ -10,6 +10,7 @@ import json
 
 import pytest
 
+from softphone.agents import livekit
 from softphone.agents.realtime import Tool
 from softphone.agents.sound_coding import SoundCoding
 from softphone.config import DialPolicyConfig
@@ -31,6 +32,16 @@ from livekit import rtc
 from livekit.agents import Agent, AgentSession, llm, stt, tts
 
 from softphone.agents.livekit import CallAudioInput, CallAudioOutput, call_tools
+
+
+def test_what_is_exported_is_there(monkeypatch):
+    assert all(getattr(livekit, name) for name in livekit.__all__)
+    with pytest.raises(AttributeError, match="nothing"):
+        livekit.nothing  # noqa: B018
+    monkeypatch.setattr(livekit, "has_module", lambda name: False)
+    with pytest.raises(ModuleNotFoundError, match=r"needs that: .*\[livekit\]"):
+        livekit.__getattr__("call_tools")
+
 
 # The output alone: its media loop is the test
 

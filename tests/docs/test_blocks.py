@@ -396,3 +396,14 @@ def test_how_clean_a_conversion_is_is_what_was_measured():
     record = json.loads((PROJECT / "bench" / "results" / "conversion.json").read_text())
     page = PROJECT / "docs" / "guides" / "call-agents.md"
     assert f"at least {record['worst']} dB above what is wrong" in page.read_text()
+
+
+def test_how_soon_bots_answer_is_what_was_measured():
+    record = json.loads((PROJECT / "bench" / "results" / "bot_latency.json").read_text())
+    page = (PROJECT / "docs" / "guides" / "call-agents.md").read_text()
+    assert record["missing"] == {}
+    shown = re.findall(r"^\| .+ \| (\d+) \| (\d+) to (\d+) \| (\d+) \|$", page, re.M)
+    assert [tuple(map(int, row)) for row in shown] == [
+        (row["median"], *row["range"], row["p90"]) for row in record["results"].values()
+    ]
+    assert f"baresip-python {record['versions']['baresip-python']}" in page

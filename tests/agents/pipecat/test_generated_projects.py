@@ -8,24 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-import io
-import json
 import os
 import re
 import subprocess
 import sys
-import wave
-from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
-from aiohttp import web
 
 from softphone import SecurityLevel
 from softphone.events import EndedBy
 from softphone.media.audio import tone_level
 from tests.examples.conftest import Program
 from tests.support.extra_site import PIPECAT
+from tests.support.openai_services import openai_services
 from tests.support.sounds import samples, silence
 from tests.support.voice import voice
 from tests.support.waiting import PATIENCE, patiently
@@ -63,54 +59,11 @@ DIAL_OUT = {
 """Each line of a generated bot that names the transport, and what takes its place."""
 
 
-@dataclass
-class StandInOfOpenAI:
-    """What OpenAI's three services answer, as its client takes them: words, and a tone for them."""
-
-    url: str = ""
-    prompts: list[list[dict]] = field(default_factory=list)
-    heard_seconds: list[float] = field(default_factory=list)
-    spoken: list[str] = field(default_factory=list)
-
-    async def transcribe(self, request):
-        form = await request.post()
-        with wave.open(io.BytesIO(form["file"].file.read())) as sound:
-            self.heard_seconds.append(sound.getnframes() / sound.getframerate())
-        return web.json_response({"text": "What do you sell?"})
-
-    async def complete(self, request):
-        self.prompts.append((await request.json())["messages"])
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        for delta in ({"role": "assistant", "content": "Hello, "}, {"content": "here I am."}, {}):
-            choice = {"index": 0, "delta": delta, "finish_reason": None if delta else "stop"}
-            chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
-            line = json.dumps({**chunk, "choices": [choice]})
-            await response.write(f"data: {line}\n\n".encode())
-        await response.write(b"data: [DONE]\n\n")
-        return response
-
-    async def speak(self, request):
-        self.spoken.append((await request.json())["input"])
-        # The generated bot takes these 24,000 samples a second for 8,000: it hears 1 kHz.
-        time = np.arange(8000) / 24000
-        pcm = (8000 * np.sin(2 * np.pi * 3000 * time)).astype(np.int16)
-        return web.Response(body=pcm.tobytes(), content_type="audio/pcm")
-
-
 @pytest.fixture
 async def services():
-    made = StandInOfOpenAI()
-    app = web.Application(client_max_size=1 << 24)
-    app.router.add_post("/v1/audio/transcriptions", made.transcribe)
-    app.router.add_post("/v1/chat/completions", made.complete)
-    app.router.add_post("/v1/audio/speech", made.speak)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
-    yield made
-    await runner.cleanup()
+    # The generated bot takes the tone's 24,000 samples a second for 8,000: 1 kHz is heard.
+    async with openai_services(hz=3000.0) as made:
+        yield made
 
 
 @pytest.fixture

@@ -25,12 +25,12 @@ import numpy.typing as npt
 
 from softphone.load.compare.summary_file import RunRecord
 from softphone.load.design_effect import DesignEffect, effect_of
-from softphone.load.measure import Histogram
+from softphone.load.measure import Histogram, Tally
 from softphone.load.plan import Figure
 
 DRAWS = 4000
 LEAST_BEYOND = 5
-"""Effective values that must lie beyond a quantile for an interval: p99 needs 500."""
+"""Values of a side, and effective ones of a run, that must lie beyond a quantile."""
 LEAST_BLOCKS = 3
 """Blocks of a run with values, from which their design effect has a meaning."""
 SEED = 1
@@ -57,6 +57,8 @@ class ChangeInterval:
 
 def change_interval(before: RunRecord, after: RunRecord, figure: Figure) -> ChangeInterval:
     """Return the interval of the change of a figure."""
+    if any(_beyond(side.tally, figure) < LEAST_BEYOND for side in (before, after)):
+        return ChangeInterval(shortage=FEW_VALUES)
     generator = np.random.default_rng(SEED)
     within = [_side_draws(side, figure, generator) for side in (before, after)]
     bounds = []
@@ -71,6 +73,14 @@ def change_interval(before: RunRecord, after: RunRecord, figure: Figure) -> Chan
     if not bounds:
         return ChangeInterval(shortage=shortage)
     return ChangeInterval(min(low for low, _ in bounds), max(high for _, high in bounds))
+
+
+def _beyond(tally: Tally, figure: Figure) -> float:
+    """How many values lie beyond a quantile; of a share any number."""
+    histogram = figure.histogram(tally)
+    if histogram is None or figure.quantile is None:
+        return math.inf
+    return histogram.total * min(figure.quantile, 1.0 - figure.quantile)
 
 
 def _between_runs(
@@ -122,12 +132,10 @@ def quantile_draws(
     generator: np.random.Generator,
 ) -> Draws | str:
     """Draw a quantile from its distribution; else say why that is unknown."""
-    total, beyond = histogram.total, histogram.total * min(share, 1.0 - share)
-    if beyond < LEAST_BEYOND:
-        return FEW_VALUES
+    total = histogram.total
     if effect is None:
         return FEW_SECONDS
-    if beyond / effect.effect < LEAST_BEYOND:
+    if total * min(share, 1.0 - share) / effect.effect < LEAST_BEYOND:
         return ALIKE
     rank = max(1, math.ceil(share * total - 1e-9))
     shrunk = _by_effect(effect, generator)

@@ -15,14 +15,14 @@ def changes(before, after):
 
 
 def test_a_planted_regression_is_found_and_the_rest_is_left_in_peace():
-    found = changes(record(1), record(2, setup_ms=26.0, mos=4.1))
+    found = changes(record(1), record(2, setup_ms=34.0, mos=4.1))
     for name in ("setup_p50", "setup_p95", "setup_p99", "mos_p5", "mos_p50"):
         assert found[name].judged is Change.WORSE, name
     assert found["answered"].judged is Change.NONE
     setup = found["setup_p50"]
     assert setup.low < setup.change < setup.high
-    assert setup.percent == pytest.approx(30.0, abs=6.0)
-    better = changes(record(2, setup_ms=26.0, mos=4.1), record(1))
+    assert setup.percent == pytest.approx(70.0, abs=8.0)
+    better = changes(record(2, setup_ms=34.0, mos=4.1), record(1))
     assert better["setup_p95"].judged is better["mos_p5"].judged is Change.BETTER
 
 

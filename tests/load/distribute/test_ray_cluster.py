@@ -16,11 +16,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from yarl import URL
 
 from softphone.load.distribute import ray_cluster
 from softphone.load.distribute.ray_cluster import RayWorker
 from softphone.load.distribute.worker_channel import decode_line, encode_line
 from tests.load.conftest import eventually, media_addresses
+from tests.support.waiting import patiently
+from tests.support.website import ask, browser
 
 RAY = Path(sys.executable).parent / "ray"
 RAY_WAS_SLOW = "The current node timed out during startup"
@@ -134,6 +137,16 @@ def nodes(tmp_path):
         yield address, second
 
 
+async def workers_on_the_page(address):
+    """The rows of workers that the page of a run shows a browser."""
+    async with browser() as owner:
+        _, headers, _ = await ask(owner, "GET", address)
+        place = URL(address).origin().join(URL(f"{headers['Location']}events"))
+        async with owner.get(place) as answer:
+            event = await patiently(answer.content.readuntil(b"\n\n"))
+    return json.loads(event.partition(b"data: ")[2])["now"]["workers"]
+
+
 @pytest.mark.timeout(600)  # two nodes come up in ten seconds, and on a busy machine in minutes
 async def test_a_run_is_spread_over_two_nodes_and_survives_the_loss_of_one(
     nodes, lab, plan_for, tmp_path
@@ -145,6 +158,7 @@ async def test_a_run_is_spread_over_two_nodes_and_survives_the_loss_of_one(
         *("--workers", "4", "--calls", "4", "--rate", "4", "--duration", "5", "--checks", "0"),
         *("--account", lab.accounts["load00001"], "--target", "600"),
         *("--ports", f"{plan.ports[0]}-{plan.ports[1]}", "--host", "node"),
+        *("--ui", "0", "--ui-code", tmp_path / "code"),
     ]
     out, err = tmp_path / "out", tmp_path / "err"
     with out.open("w") as told, err.open("w") as complained:
@@ -155,6 +169,8 @@ async def test_a_run_is_spread_over_two_nodes_and_survives_the_loss_of_one(
             )
             assert process.poll() is None, err.read_text()
             assert media_addresses(plan.ports).keys() >= {FIRST, SECOND}
+            workers = await workers_on_the_page((tmp_path / "code").read_text().strip())
+            assert [row["up"] for row in workers] == [1, 1, 1, 1]
             kill(second)
             await eventually(lambda: process.poll() is not None, within=100)
         finally:

@@ -250,7 +250,10 @@ def with_our_transport(text: str) -> tuple[str, int]:
 def classified(prompt: list[dict[str, Any]]) -> str:
     """What the model says; to a prompt that has it tell machines from people, a person."""
     asked = " ".join(str(each.get("content")) for each in prompt)
-    return "CONVERSATION" if "VOICEMAIL" in asked else "Hello, here I am."
+    if '"voicemail": <answer' not in asked:
+        return "Hello, here I am."
+    likely = {"conversation": 0.9, "voicemail": 0.1}
+    return json.dumps({"voicemail": {"choice": "conversation", "probabilities": likely}})
 
 
 async def run_example(example: Example, snapshot: Snapshot, folder: Path) -> dict[str, Any]:

@@ -407,3 +407,11 @@ def test_how_soon_bots_answer_is_what_was_measured():
         (row["median"], *row["range"], row["p90"]) for row in record["results"].values()
     ]
     assert f"baresip-python {record['versions']['baresip-python']}" in page
+
+
+def test_examples_of_pipecat_are_those_that_were_run():
+    record = json.loads((PROJECT / "bench" / "results" / "pipecat_examples.json").read_text())
+    page = (PROJECT / "docs" / "guides" / "pipecat-bot.md").read_text()
+    assert "Twelve examples" in page
+    assert len(record["examples"]) == 12
+    assert all(row["ran"] and row["lines_changed"] == 4 for row in record["examples"])

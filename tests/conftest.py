@@ -8,18 +8,17 @@ Real peers have their own fixtures, in tests/peers/conftest.py.
 from __future__ import annotations
 
 import gc
-import itertools
 import os
 import random
 import signal
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 
+from tests.support.rotation import rotated
+
 TESTS = Path(__file__).resolve().parent
-Collected: TypeAlias = pytest.Item | pytest.Collector
 
 # Nothing of the product is imported here: the first plugin has to see all of it.
 pytest_plugins = (
@@ -59,17 +58,10 @@ def pytest_make_collect_report(
     report = yield
     worker = getattr(collector.config, "workerinput", None)
     if worker is not None and collector.path == TESTS and isinstance(collector, pytest.Directory):
-        share = int(worker["workerid"].removeprefix("gw")) / worker["workercount"]
-        report.result = rotated(report.result, share)
+        # One that takes the place of a worker that died has a higher number.
+        number = int(worker["workerid"].removeprefix("gw")) % worker["workercount"]
+        report.result = rotated(report.result, number / worker["workercount"])
     return report
-
-
-def rotated(collectors: list[Collected], share: float) -> list[Collected]:
-    """Begin with the first one that has at least this share of all test files before it."""
-    files = [max(1, len(list(each.path.rglob("test_*.py")))) for each in collectors]
-    before = itertools.accumulate(files, initial=0)
-    first = next(at for at, count in enumerate(before) if count >= share * sum(files))
-    return collectors[first:] + collectors[:first]
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -291,7 +291,7 @@ def _quantiles(
 def result_figures(result: LoadResult) -> list[tuple[str, str]]:
     """The figures for a person to read, each with its name.
 
-    Of a run without media those that it cannot have are left out.
+    Of a run without media, and of a SIPp scenario, those that it has not measured are left out.
     """
     if result.plan.workload is not None:
         return _workload_figures(result)

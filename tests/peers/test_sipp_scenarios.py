@@ -65,6 +65,16 @@ def test_what_is_not_supported_of_a_built_in_one_is_named_by_line(
     assert element in str(refused.value)
 
 
+@pytest.mark.parametrize("ours", ["client", "server"])
+def test_media_go_both_ways_under_the_keys_of_both(pair_runs, ours):
+    """Each packet that we count as received was authentic by a key of SIPp's."""
+    tally = pair_runs["streamed-answer_echo-udp"].tallies[ours]
+    assert tally.suites == {"AES_CM_128_HMAC_SHA1_80": 1}
+    assert tally.received >= 5
+    assert tally.sent >= 5
+    assert tally.mos.total == tally.jitter_ms.total == 1
+
+
 def test_a_request_without_an_answer_is_sent_again_by_both(pair_runs):
     for log in pair_runs["repeated-answer_late-udp"].logs.values():
         assert 2 <= log.count("\nOPTIONS ") <= 4

@@ -114,6 +114,9 @@ class LoadOptions(CommandOptions):
     allow_exec: Annotated[
         bool, option("--allow-exec", "SIPp: let the scenario run commands on this machine.")
     ] = False
+    rtp_echo: Annotated[
+        bool, option("--rtp-echo", "SIPp: send back the media that calls hear.")
+    ] = False
     calls: Annotated[int, option("--calls", "Calls that are up at once, at most.")] = 10
     rate: Annotated[float, option("--rate", "Calls that begin in a second.")] = 10.0
     duration: Annotated[

@@ -33,7 +33,7 @@ from softphone.load.run import (
     parse_fault,
     users_with_faults,
 )
-from softphone.load.sipp import read_injection, read_scenario
+from softphone.load.sipp import SippScenario, read_injection, read_scenario
 from softphone.load.workload import WORKLOADS, Workload
 from softphone.sip import SipUri
 
@@ -45,12 +45,7 @@ def expectations_of(options: LoadOptions) -> tuple[Expectation, ...]:
     """
     expectations = tuple(parse_expectation(text) for text in options.expect or ())
     for each in expectations if options.sipp is not None else ():
-        if each.figure is None or each.figure.name not in _MEASURED_OF_SIPP:
-            raise ConfigurationError(
-                f"--expect {each.text}: {options.sipp} runs without media, so that it is not"
-                f" measured; expected {', '.join(_MEASURED_OF_SIPP[:-2])}, setup_pN or"
-                " registration_pN"
-            )
+        _check_of_sipp(each, options)
     workload = WORKLOADS.get(options.scenario) if options.sipp is None else None
     for each in expectations:
         name = None if each.figure is None else each.figure.name
@@ -67,6 +62,30 @@ def expectations_of(options: LoadOptions) -> tuple[Expectation, ...]:
     return expectations
 
 
+def _check_of_sipp(each: Expectation, options: LoadOptions) -> None:
+    """Raise ConfigurationError for what a SIPp scenario does not measure."""
+    name = "suite" if each.figure is None else each.figure.name
+    if name in _MEASURED_OF_SIPP or (name in _MEASURED_OF_MEDIA and _has_media(options)):
+        return
+    why = "runs without media" if name in _MEASURED_OF_MEDIA else "does not say"
+    raise ConfigurationError(
+        f"--expect {each.text}: {options.sipp} {why}, so that it is not"
+        f" measured; expected {', '.join(_MEASURED_OF_SIPP[:-2])}, setup_pN or"
+        " registration_pN"
+    )
+
+
+def _has_media(options: LoadOptions) -> bool:
+    """Whether a SIPp scenario sends media, or what it hears back."""
+    return options.rtp_echo or (options.sipp is not None and _read_scenario(options).plays)
+
+
+def _read_scenario(options: LoadOptions) -> SippScenario:
+    assert options.sipp is not None
+    keys = dict(parse_key(text) for text in options.sipp_key or ())
+    return read_scenario(options.sipp, keys=keys, allow_exec=options.allow_exec)
+
+
 def plan_of(options: LoadOptions) -> LoadPlan:
     """Return the plan of the options.  Raises ConfigurationError."""
     if options.sipp is not None:
@@ -75,8 +94,10 @@ def plan_of(options: LoadOptions) -> LoadPlan:
         return workload_plan(options)
     _refuse(options, _OF_WORKLOADS, "that is for runs without calls (--scenario)")
     _refuse(options, _OF_SIPP, "that is for a SIPp scenario (--sipp)")
-    if options.allow_exec:
-        raise ConfigurationError("--allow-exec: that is for a SIPp scenario (--sipp)")
+    for name in ("allow_exec", "rtp_echo"):
+        if getattr(options, name):
+            option = name.replace("_", "-")
+            raise ConfigurationError(f"--{option}: that is for a SIPp scenario (--sipp)")
     scenario = load_scenario(options.scenario, BUILTIN_SCENARIOS)
     _check_values(options)
     if scenario.callee is None and not scenario.once and not options.target:
@@ -226,6 +247,8 @@ def _collector(options: LoadOptions) -> tuple[str, int] | None:
 
 _OF_SIPP = ("inf", "inf_index", "sipp_key", "total_calls", "listen")
 _MEASURED_OF_SIPP = ("answered", "failed", "registered", "setup", "registration")
+_MEASURED_OF_MEDIA = ("mos", "jitter", "loss", "late", "lateness", "suite")
+"""What a SIPp scenario measures only if it has media."""
 _NOT_OF_SIPP = ("users", "user_template", "user_count", "srtp", "suite", "codec", "play", "fault")
 
 
@@ -235,7 +258,7 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
         raise ConfigurationError(f"--scenario {options.scenario}: {path} is the scenario")
     _refuse(options, _NOT_OF_SIPP, f"{path} says itself what it sends; leave that out")
     keys = tuple(parse_key(text) for text in options.sipp_key or ())
-    scenario = read_scenario(path, keys=dict(keys), allow_exec=options.allow_exec)
+    scenario = _read_scenario(options)
     if scenario.calls and not options.target:
         raise ConfigurationError(f"--target: {path} needs somebody to call")
     if not scenario.calls and options.listen is None:
@@ -272,6 +295,7 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
             options.allow_exec,
             options.total_calls or 0,
             options.listen,
+            options.rtp_echo,
         ),
     )
     plan.schedule()

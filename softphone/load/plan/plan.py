@@ -91,7 +91,8 @@ class SippSpec:
 
     `indexes` are FILE:NUMBER, an injection file and its field; `keys` the values of keywords that
     the user names; `total` ends the run after so many calls, 0 does not.  `listen` is
-    TRANSPORT:HOST:PORT, where calls are waited for or sent from.
+    TRANSPORT:HOST:PORT, where calls are waited for or sent from.  `rtp_echo` sends back what calls
+    hear.
     """
 
     scenario: str
@@ -101,6 +102,7 @@ class SippSpec:
     allow_exec: bool = False
     total: int = 0
     listen: str | None = None
+    rtp_echo: bool = False
 
     def check_workers(self, workers: int) -> None:
         """Raise ConfigurationError for more workers than can share it."""

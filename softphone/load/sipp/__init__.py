@@ -5,8 +5,8 @@
 `runner` runs that on sockets, with arrivals and counts as those of every load run.
 
 Messages go out as the scenario has them, below transactions and dialogs, which
-`softphone.load.run` has.  Of media only recorded packets are played; 3PCC (`sendCmd`, `recvCmd`)
-and SCTP are not here.
+`softphone.load.run` has.  Media are recorded packets, streams of files and echoes, and what comes
+is counted; 3PCC (`sendCmd`, `recvCmd`) and SCTP are not here.
 
 RFC 3261 section 17 (intervals of retransmission); the scenario format is SIPp's own, and has no
 standard.

@@ -10,20 +10,25 @@ from softphone.errors import ConfigurationError
 from softphone.load.sipp.attributes import AttributeReader
 from softphone.load.sipp.elements.xml_elements import Element
 from softphone.load.sipp.media.packet_file import read_packets
+from softphone.load.sipp.media.rtp_stream import read_stream
 from softphone.load.sipp.pattern import compile_extended
 from softphone.load.sipp.scenario import (
     Action,
     AssignAction,
     AssignTextAction,
     CompareTextAction,
+    EchoAction,
+    EchoSwitchAction,
     FunctionAction,
     InternalCommand,
     JumpAction,
     LogAction,
     LookupAction,
+    PauseStreamAction,
     PlayAction,
     SearchAction,
     ShellCommand,
+    StreamAction,
     TestAction,
     TimeOfDayAction,
     ToNumberAction,
@@ -39,6 +44,19 @@ COMPARISONS = (
     "less_than_equal",
 )
 INTERNAL = ("stop_call", "stop_gracefully", "stop_now")
+_PAUSES = {
+    "pause": ("audio", True),
+    "resume": ("audio", False),
+    "pauseapattern": ("audio", True),
+    "resumeapattern": ("audio", False),
+    "pausevpattern": ("video", True),
+    "resumevpattern": ("video", False),
+}
+_ECHOES = {
+    f"{verb}{kind}": EchoAction(kind, verb != "stop")
+    for verb in ("start", "update", "stop")
+    for kind in ("audio", "video")
+}
 _NOTHING = Template(())
 _Read: TypeAlias = Callable[[Element, AttributeReader], Action | None]
 
@@ -67,6 +85,7 @@ class ActionReader:
             "gettimeofday": self._time_of_day,
             "lookup": self._lookup,
             "exec": self._execute,
+            "rtp_echo": self._switch_echo,
         }
         self._readers |= dict.fromkeys(("log", "warning", "error"), self._log)
         self._readers |= dict.fromkeys(
@@ -185,6 +204,10 @@ class ActionReader:
         for kind in ("audio", "video"):
             if attributes.has(f"play_pcap_{kind}"):
                 return self._play(kind, element, attributes)
+        if attributes.has("rtp_stream"):
+            return self._stream(element, attributes)
+        if attributes.has("rtp_echo"):
+            return self._echo(attributes)
         if not attributes.has("command"):
             return None  # the attribute is named: it was not read
         command = attributes.text("command")
@@ -204,6 +227,26 @@ class ActionReader:
         except ConfigurationError as error:
             self._problems.append(f"{element.line}: <exec play_pcap_{kind}>: {error}")
             return None
+
+    def _stream(self, element: Element, attributes: AttributeReader) -> Action | None:
+        """Read what is streamed, or that a stream pauses or resumes."""
+        text = attributes.needed("rtp_stream")
+        if text in _PAUSES:
+            return PauseStreamAction(*_PAUSES[text])
+        try:
+            return StreamAction(read_stream(text, self._folder))
+        except ConfigurationError as error:
+            self._problems.append(f"{element.line}: <exec rtp_stream>: {error}")
+            return None
+
+    def _echo(self, attributes: AttributeReader) -> Action:
+        """Read which echo begins or ends; payload types behind it have no effect."""
+        name = attributes.needed("rtp_echo").partition(",")[0]
+        return _ECHOES[attributes.member("rtp_echo", name, tuple(_ECHOES))]
+
+    def _switch_echo(self, _: Element, attributes: AttributeReader) -> Action:
+        variable = attributes.text("variable")
+        return EchoSwitchAction(_signed(attributes, "value", "0" if variable else ""), variable)
 
 
 def _signed(attributes: AttributeReader, name: str, default: str) -> float:

@@ -6,22 +6,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from softphone.load.sipp.keywords import CallState, KeywordValues
-from softphone.load.sipp.media.agreement import NoAgreement, agree_on_media
-from softphone.load.sipp.media.play_wanted import PlayWanted
+from softphone.load.sipp.media.agreement import MediaAgreement, NoAgreement, agree_on_media
+from softphone.load.sipp.media.media_wanted import (
+    EchoSwitched,
+    EchoWanted,
+    MediaWanted,
+    PauseWanted,
+    PlayWanted,
+    StreamWanted,
+)
 from softphone.load.sipp.outcome import CommandWanted, ScenarioLog, SippEvent, StopWanted
 from softphone.load.sipp.scenario import (
     Action,
     AssignAction,
     AssignTextAction,
     CompareTextAction,
+    EchoAction,
+    EchoSwitchAction,
     FunctionAction,
     InternalCommand,
     JumpAction,
     LogAction,
     LookupAction,
+    PauseStreamAction,
     PlayAction,
     SearchAction,
     ShellCommand,
+    StreamAction,
     TestAction,
     TimeOfDayAction,
     ToNumberAction,
@@ -117,8 +128,12 @@ def _ask(
                 raise ActionFailed(f"<error> in line {line}")
         case ShellCommand():
             result.events.append(CommandWanted(*fill_command(action.command, values)))
-        case PlayAction():
-            result.events.append(_play(action, state, settings, line))
+        case PlayAction() | StreamAction() | PauseStreamAction() | EchoAction():
+            result.events.append(_media(action, state, settings, line))
+        case EchoSwitchAction():
+            variables = state.variables
+            on = variables.number(action.variable) if action.variable else action.value
+            result.events.append(EchoSwitched(on != 0.0))
         case FunctionAction():
             _call_function(action, state, line)
         case InternalCommand():
@@ -129,16 +144,42 @@ def _ask(
             raise TypeError(f"no action: {action!r}")
 
 
-def _play(action: PlayAction, state: CallState, settings: RunSettings, line: int) -> PlayWanted:
-    """Agree on where the packets go; media in clear only where the account lets them be."""
-    said = state.descriptions
+def _media(
+    action: PlayAction | StreamAction | PauseStreamAction | EchoAction,
+    state: CallState,
+    settings: RunSettings,
+    line: int,
+) -> MediaWanted:
+    """Say what is sent, and agree on where it goes."""
+    number = state.number
+    if isinstance(action, PauseStreamAction):
+        return PauseWanted(number, action.kind, action.paused)
+    if isinstance(action, EchoAction) and not action.on:
+        return EchoWanted(number, action.kind, None)
+    kind = action.stream.kind if isinstance(action, StreamAction) else action.kind
     try:
-        agreement = agree_on_media(said.get("ours", b""), said.get("theirs", b""), action.kind)
+        agreement = agree_on_sending(state, settings, kind)
     except NoAgreement as error:
         raise ActionFailed(f"{error}, in line {line}") from error
+    match action:
+        case PlayAction():
+            return PlayWanted(number, action.file, agreement)
+        case StreamAction():
+            return StreamWanted(number, action.stream, agreement)
+        case _:
+            return EchoWanted(number, kind, agreement)
+
+
+def agree_on_sending(state: CallState, settings: RunSettings, kind: str) -> MediaAgreement:
+    """Agree by what both sides said last; media in clear only where the account lets them be.
+
+    Raises NoAgreement.
+    """
+    said = state.descriptions
+    agreement = agree_on_media(said.get("ours", b""), said.get("theirs", b""), kind)
     if agreement.key is None and not settings.clear_media:
-        raise ActionFailed(f"media in clear, which the account forbids, in line {line}")
-    return PlayWanted(state.number, action.file, agreement)
+        raise NoAgreement("media in clear, which the account forbids")
+    return agreement
 
 
 def _call_function(action: FunctionAction, state: CallState, line: int) -> None:

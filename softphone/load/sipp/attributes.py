@@ -42,10 +42,13 @@ class AttributeReader:
 
     def choice(self, name: str, known: tuple[str, ...], default: str) -> str:
         """Return its value, which has to be one of `known`."""
-        value = self.text(name).strip() or default
+        return self.member(name, self.text(name).strip() or default, known, default)
+
+    def member(self, name: str, value: str, known: tuple[str, ...], default: str = "") -> str:
+        """Return what an attribute says, one of `known`; anything else is a problem."""
         if value not in known:
             self._add(f'{name}="{value}" is not supported')
-            return default
+            return default or known[0]
         return value
 
     def number(self, name: str, default: float | None) -> float:

@@ -15,10 +15,18 @@ from __future__ import annotations
 import random
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
-from softphone.load.sipp.actions import ActionFailed, ActionResult, run_actions
+from softphone.load.sipp.actions import (
+    ActionFailed,
+    ActionResult,
+    agree_on_sending,
+    run_actions,
+)
 from softphone.load.sipp.closing import closing_request
 from softphone.load.sipp.keywords import AUTHENTICATION, CallState, KeywordValues
+from softphone.load.sipp.media.agreement import NoAgreement
+from softphone.load.sipp.media.media_wanted import MediaAgreed
 from softphone.load.sipp.outcome import CallOutcome, ScenarioLog, SippEvent
 from softphone.load.sipp.received import ReceivedMessage, is_same_peer
 from softphone.load.sipp.scenario import (
@@ -301,7 +309,8 @@ class SippCall:
         if message.method not in ("", "ACK", "CANCEL"):
             self.state.cseq += 1
         data = self._written(step, now)
-        self.state.note_description("ours", data.partition(b"\r\n\r\n")[2])
+        if self.state.note_description("ours", data.partition(b"\r\n\r\n")[2]):
+            self._agree_on_media()
         request = self._note_sent(step, data, now)
         out = Transmit(data, self._way_of(message))
         if self._current is not None and self._replies.get(self._current, out) is None:
@@ -362,7 +371,10 @@ class SippCall:
 
     def _filled(self, step: SendStep, now: float, authorization: str) -> bytes:
         values = KeywordValues(self.state, self._settings, now=now, authorization=authorization)
-        head, body = step.message.fill(values)
+        try:
+            head, body = step.message.fill(values)
+        except OSError as error:
+            raise _Failed("no port is free for media (--ports)") from error
         return encode_text("".join(line + "\r\n" for line in head) + "\r\n") + body
 
     def _note_sent(self, step: SendStep, data: bytes, now: float) -> Request | None:
@@ -423,10 +435,22 @@ class SippCall:
         self._current = received.octets
         self._again = None
         self._note_response(received, now)
-        self.state.take_message(received)
+        if self.state.take_message(received):
+            self._agree_on_media()
         if step.record_route:
             self.state.take_routes(received)
         self._advance(step, index, now)
+
+    def _agree_on_media(self) -> None:
+        """Tell what may be heard by now, where the scenario has media at all."""
+        settings = self._settings
+        if not (settings.scenario.plays or settings.echo):
+            return
+        for kind in ("audio", "video"):
+            with suppress(NoAgreement):
+                agreement = agree_on_sending(self.state, settings, kind)
+                agreed = MediaAgreed(self.state.number, kind, agreement, settings.echo)
+                self.events.append(agreed)
 
     def _advance(self, step: ReceiveStep, index: int, now: float) -> None:
         """Go on after a `recv`; an optional one that leads nowhere stays to be waited for."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,10 +13,13 @@ from softphone.load.sipp.settings import RunSettings
 from softphone.load.sipp.template import Keyword
 from softphone.load.sipp.values import Variables, finite_number
 from softphone.sans_io import Flow
+from softphone.security import CryptoSuite
 from softphone.sip.message import Request, Response
 
 AUTHENTICATION = "[authentication"
 """What a field begins with that is a keyword itself."""
+_CRYPTO_OCTETS = CryptoSuite.AES_CM_128_HMAC_SHA1_80.material_length
+"""Master key and salt, of both suites that have keywords."""
 
 
 @dataclass(slots=True)
@@ -24,7 +28,8 @@ class CallState:
 
     `number` counts from 1, `index` is the step's.  `lines` has the line of each injection file.
     `route_set` is in the order of Route, `next_url` the URI of the Contact, both of the message
-    that a step with `rrs` took.  `descriptions` has the last SDP of "ours" and of "theirs".
+    that a step with `rrs` took.  `descriptions` has the last SDP of "ours" and of "theirs",
+    `offer_of` whose offer is open, and `crypto_keys` the keys of ours that SDP has.
     """
 
     number: int
@@ -38,23 +43,34 @@ class CallState:
     peer_tag: str = ""
     route_set: list[str] = field(default_factory=list)
     next_url: str = ""
-    descriptions: dict[str, bytes] = field(default_factory=dict)
+    descriptions: dict[str, bytes] = field(default_factory=dict, repr=False)
+    offer_of: str = ""
+    crypto_keys: dict[str, str] = field(default_factory=dict, repr=False)
 
-    def take_message(self, received: ReceivedMessage) -> None:
-        """Record the last received message."""
+    def take_message(self, received: ReceivedMessage) -> bool:
+        """Record the last received message; True when it answers an offer of media."""
         self.last = received
         message = received.message
-        self.note_description("theirs", message.body)
+        answers = self.note_description("theirs", message.body)
         if isinstance(message, Request):
             # A request of ours counts on from those of the far end, as SIPp has it.
             self.cseq = max(self.cseq, message.cseq.number)
         elif message.to.tag is not None:
             self.peer_tag = message.to.tag
+        return answers
 
-    def note_description(self, whose: str, body: bytes) -> None:
-        """Record a body that is SDP."""
-        if body.startswith(b"v=0"):
-            self.descriptions[whose] = body
+    def note_description(self, whose: str, body: bytes) -> bool:
+        """Record a body that is SDP; True when it answers an offer (RFC 3264)."""
+        if not body.startswith(b"v=0"):
+            return False
+        repeated = self.descriptions.get(whose) == body
+        self.descriptions[whose] = body
+        if self.offer_of not in ("", whose):
+            self.offer_of = ""
+            return True
+        if not repeated:
+            self.offer_of = whose
+        return False
 
     def take_routes(self, received: ReceivedMessage) -> None:
         """Record the route set and the remote target (RFC 3261 section 12.1)."""
@@ -116,6 +132,23 @@ class KeywordValues:
     def _media_port(self, keyword: Keyword) -> str:
         return str(self._settings.media_ports[0] + keyword.offset)
 
+    def _stream_port(self, keyword: Keyword) -> str:
+        """The port of the call's own for what it streams; without one that of all calls."""
+        video = keyword.name == "rtpstream_video_port"
+        port_of = self._settings.media_port
+        if port_of is None:
+            return str(self._settings.media_ports[0] + 2 * video + keyword.offset)
+        port = port_of(self._state.number, "video" if video else "audio")
+        return str(port + keyword.offset)
+
+    def _crypto_key(self, keyword: Keyword) -> str:
+        """A key and salt for `inline:` (RFC 4568 section 6.1); with an offset the earlier one."""
+        keys = self._state.crypto_keys
+        if not keyword.offset or keyword.subject not in keys:
+            drawn = self._settings.entropy(_CRYPTO_OCTETS)
+            keys[keyword.subject] = base64.b64encode(drawn).decode()
+        return keys[keyword.subject]
+
     def _routes(self, _: Keyword) -> str:
         return f"Route: {', '.join(self._state.route_set)}" if self._state.route_set else ""
 
@@ -144,6 +177,7 @@ _VALUES: Mapping[str, Callable[[KeywordValues, Keyword], str]] = {
     "call_id": lambda v, k: v._state.call_id,
     "call_number": lambda v, k: str(v._state.number),
     "clock_tick": lambda v, k: str(int(v._now * 1000)),
+    "crypto": KeywordValues._crypto_key,
     "cseq": lambda v, k: str(v._state.cseq + k.offset),
     "date": KeywordValues._date,
     "field": KeywordValues._field,
@@ -163,8 +197,10 @@ _VALUES: Mapping[str, Callable[[KeywordValues, Keyword], str]] = {
     "remote_ip": lambda v, k: _host(v._state.flow.remote[0]),
     "remote_port": lambda v, k: str(v._state.flow.remote[1]),
     "routes": KeywordValues._routes,
-    "rtpstream_audio_port": KeywordValues._media_port,
+    "rtpstream_audio_port": KeywordValues._stream_port,
+    "rtpstream_video_port": KeywordValues._stream_port,
     "service": lambda v, k: v._settings.service,
+    "text": lambda v, k: k.subject,
     "timestamp": KeywordValues._timestamp,
     "transport": lambda v, k: v._state.flow.transport.value.upper(),
     "variable": lambda v, k: v._state.variables.text(k.subject),

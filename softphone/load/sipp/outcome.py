@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from softphone.load.sipp.media.play_wanted import PlayWanted
+from softphone.load.sipp.media.media_wanted import MediaWanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,5 +60,5 @@ class StopWanted:
 
 
 SippEvent: TypeAlias = (
-    CallBegan | CallOutcome | ScenarioLog | CommandWanted | PlayWanted | StopWanted
+    CallBegan | CallOutcome | ScenarioLog | CommandWanted | MediaWanted | StopWanted
 )

@@ -26,7 +26,7 @@ from softphone.diagnostics import SipLog, combine_taps
 from softphone.diagnostics.hep import HepSender
 from softphone.errors import ConfigurationError, TransportError
 from softphone.load.measure import FailedCall, RunSecond, Tally
-from softphone.load.plan import LoadPlan, SippSpec, base_account, config_of, server_target
+from softphone.load.plan import CLEAR, LoadPlan, SippSpec, base_account, config_of, server_target
 from softphone.load.run import WorkerOutcome
 from softphone.load.run.arrival_pacer import ArrivalPacer
 from softphone.load.run.bottleneck import BottleneckDetector
@@ -34,8 +34,8 @@ from softphone.load.run.failure_trace import FailureTrace
 from softphone.load.sipp.authentication import ChallengeAnswers
 from softphone.load.sipp.endpoint import SippEndpoint
 from softphone.load.sipp.injection import InjectionFile, read_injection
-from softphone.load.sipp.media.packet_player import PacketPlayer
-from softphone.load.sipp.media.play_wanted import PlayWanted
+from softphone.load.sipp.media.media_wanted import MediaAgreed, MediaWanted
+from softphone.load.sipp.media.scenario_media import ScenarioMedia
 from softphone.load.sipp.outcome import (
     CallBegan,
     CallOutcome,
@@ -119,7 +119,8 @@ class SippRunner:
         self._grace = GRACE
         self._commands: set[asyncio.Task[None]] = set()
         self._refusals: set[str] = set()
-        self._player: PacketPlayer | None = None
+        self._media: ScenarioMedia | None = None
+        self._suites: dict[int, str] = {}
         self._trace = None
         if plan.watched:
             self._trace = FailureTrace(on_failure, lambda: clock() - self._begun)
@@ -161,6 +162,7 @@ class SippRunner:
 
     async def __aenter__(self) -> Self:
         account = self._account()
+        has_media = self.scenario.plays or self._spec.rtp_echo
         mode = decide_mode(None, account.fips)
         require_mode(mode)
         given = account.credentials
@@ -172,6 +174,8 @@ class SippRunner:
                 self._settings,
                 answers=answers,
                 clear_media=self._may_send_clear(account),
+                echo=self._spec.rtp_echo,
+                media_port=self._take_port if has_media else None,
             ),
             limit=self.plan.calls,
             total=self._spec.total,
@@ -189,9 +193,9 @@ class SippRunner:
         try:
             await self._stack.enter_async_context(self._driver)
             self._flow = await self._open(account, tls)
-            if self.scenario.plays:
-                self._player = self._open_player()
-                self._stack.push_async_callback(self._player.close)
+            if has_media:
+                self._media = self._open_media()
+                self._stack.push_async_callback(self._media.close)
         except BaseException:
             await self._stack.aclose()
             raise
@@ -256,7 +260,7 @@ class SippRunner:
             return listen.listen_at()[0] is not Transport.TLS
         return account.srtp is not SrtpPolicy.REQUIRED
 
-    def _open_player(self) -> PacketPlayer:
+    def _open_media(self) -> ScenarioMedia:
         """Take the ports that `[media_port]` names, of our own address."""
         own = self._flow.local if self._flow is not None else self.listening
         assert own is not None
@@ -266,9 +270,22 @@ class SippRunner:
                 f"--ports {first}: media of a scenario need an even first port"
             )
         try:
-            return PacketPlayer(own[0], first)
+            return ScenarioMedia(own[0], self.plan.ports, on_sent=self._note_packet)
         except OSError as error:
             raise TransportError(f"--ports {first}: {error.strerror or error}") from error
+
+    def _take_port(self, number: int, kind: str) -> int:
+        """A port of a call's own; a lack of them is the generator's fault."""
+        assert self._media is not None
+        try:
+            return self._media.port_of(number, kind)
+        except OSError as error:
+            self._bottleneck.add_exhausted_resource(f"ports for media: {error.strerror or error}")
+            raise
+
+    def _note_packet(self, late_ms: float) -> None:
+        self._tally.sent += 1
+        self._tally.count_lateness(late_ms, 1)
 
     # Running ----------------------------------------------------------------------------------
 
@@ -356,12 +373,35 @@ class SippRunner:
                 logger.log(_LEVELS[event.kind], "call %d: %r", event.number, event.text)
             case CommandWanted():
                 self._run_command(event)
-            case PlayWanted() if self._player is not None:
-                self._player.play(event)
             case StopWanted() if event.now:
                 self.stop_run()
             case StopWanted():
                 self._over.set()
+            case _ if self._media is not None:
+                self._handle_media(event)
+
+    def _handle_media(self, event: MediaWanted) -> None:
+        """Let a call send or hear; the first agreement counts as its suite."""
+        assert self._media is not None
+        self._media.handle(event)
+        if isinstance(event, MediaAgreed) and event.number not in self._suites:
+            suite = event.agreement.suite
+            self._suites[event.number] = CLEAR if suite is None else suite.value
+
+    def _count_media(self, number: int, *, answered: bool) -> None:
+        """Count what a call has heard, where it has heard anything, and under which suite."""
+        if self._media is None:
+            return
+        heard, suite = self._media.stop(number), self._suites.pop(number, None)
+        tally = self._tally
+        if suite is not None and answered:
+            tally.suites[suite] += 1
+        if heard is not None and heard.received:
+            tally.received += heard.received
+            tally.lost += heard.lost
+            tally.mos.record_value(heard.mos)
+            tally.jitter_ms.record_value(heard.jitter_ms)
+            tally.loss.record_value(heard.loss_percent)
 
     def _is_new(self, refusal: str) -> bool:
         """Whether a refusal is to be logged."""
@@ -371,8 +411,7 @@ class SippRunner:
         return new
 
     def _count(self, outcome: CallOutcome) -> None:
-        if self._player is not None:
-            self._player.stop(outcome.number)
+        self._count_media(outcome.number, answered=not outcome.cause)
         tally = self._tally
         if outcome.cause:
             tally.failed[outcome.cause] += 1

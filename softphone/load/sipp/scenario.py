@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from softphone.load.sipp.media.packet_file import PacketFile
+from softphone.load.sipp.media.rtp_stream import RtpStream
 from softphone.load.sipp.template import MessageTemplate, Template
 
 # Actions ------------------------------------------------------------------------------------------
@@ -146,6 +147,37 @@ class PlayAction:
 
 
 @dataclass(frozen=True, slots=True)
+class StreamAction:
+    """`exec rtp_stream` of a file or a pattern: send it, at its pace, instead of an earlier one."""
+
+    stream: RtpStream
+
+
+@dataclass(frozen=True, slots=True)
+class PauseStreamAction:
+    """`exec rtp_stream` with pause or resume, for a kind of media."""
+
+    kind: str
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EchoAction:
+    """`exec rtp_echo`: begin to send back what comes of a kind of media, or end that."""
+
+    kind: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EchoSwitchAction:
+    """`rtp_echo`: 0 stops the echo of all calls, another number lets it go on."""
+
+    value: float
+    variable: str
+
+
+@dataclass(frozen=True, slots=True)
 class FunctionAction:
     """A function of a Python scenario, called with the state of the call."""
 
@@ -167,6 +199,10 @@ Action: TypeAlias = (
     | ShellCommand
     | FunctionAction
     | PlayAction
+    | StreamAction
+    | PauseStreamAction
+    | EchoAction
+    | EchoSwitchAction
 )
 
 # Steps --------------------------------------------------------------------------------------------
@@ -268,9 +304,9 @@ class SippScenario:
 
     @property
     def plays(self) -> bool:
-        """Whether any step plays media."""
+        """Whether any step sends media."""
         actions = (action for step in self.steps for action in step.actions)
-        return any(isinstance(action, PlayAction) for action in actions)
+        return any(isinstance(action, PlayAction | StreamAction | EchoAction) for action in actions)
 
     @property
     def calls(self) -> bool:

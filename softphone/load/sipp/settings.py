@@ -10,6 +10,7 @@ from softphone.load.sipp.authentication import ChallengeAnswers
 from softphone.load.sipp.injection import InjectionFile
 from softphone.load.sipp.scenario import SippScenario
 from softphone.load.sipp.values import Value
+from softphone.trust.fips import random_bytes
 
 MOST_INVITES_AGAIN = 5
 MOST_REQUESTS_AGAIN = 7
@@ -27,7 +28,10 @@ class RunSettings:
     `remote_host` its host as written.  `pause(number)` is the length in seconds of a pause without
     one, `answer_timeout` bounds in seconds the wait for a response that has no timeout of its own.
     `wall()` is the seconds since 1970.  `indexes` has the lines of each injection file by the
-    values of one of its fields.  `clear_media` lets media be sent that no key protects.  `shared`
+    values of one of its fields.  `clear_media` lets media be sent that no key protects, `echo`
+    sends back what comes, and `media_port(number, kind)` takes ports for a call of its own, where
+    OSError says that none is free; without it they are those of all calls.  `entropy(size)` draws
+    keys.  `shared`
     has the values of global variables, `users` those of each user, by the line of the first
     injection file that says USER.
     """
@@ -46,5 +50,8 @@ class RunSettings:
     wall: Callable[[], float] = lambda: 0.0
     answers: ChallengeAnswers | None = None
     clear_media: bool = False
+    echo: bool = False
+    media_port: Callable[[int, str], int] | None = None
+    entropy: Callable[[int], bytes] = random_bytes
     shared: MutableMapping[str, Value] = field(default_factory=dict)
     users: MutableMapping[int, MutableMapping[str, Value]] = field(default_factory=dict)

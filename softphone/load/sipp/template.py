@@ -12,6 +12,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from softphone.security import CryptoSuite
+
 _KEYWORD = re.compile(
     r"\[((?:field[0-9]{1,4}|authentication)\s(?:[^\[\]\n]|\[[^\[\]\n]{1,200}\]){1,1000}"
     r"|[^\[\]\n]{1,1000})\]"
@@ -47,12 +49,27 @@ PLAIN = frozenset(
         "remote_port",
         "routes",
         "rtpstream_audio_port",
+        "rtpstream_video_port",
         "service",
         "timestamp",
         "transport",
     )
 )
-OFFSETS = frozenset(("auto_media_port", "branch", "cseq", "media_port", "rtpstream_audio_port"))
+OFFSETS = frozenset(
+    (
+        *("auto_media_port", "branch", "cseq", "media_port"),
+        *("rtpstream_audio_port", "rtpstream_video_port"),
+    )
+)
+_CRYPTO = re.compile(
+    r"crypto(?:(tag[12])(?:audio|video)|(keyparams[12](?:audio|video))(-[0-9]{1,9})?"
+    r"|suite(aescm128sha1(?:80|32))[12](?:audio|video))"
+)
+"""SIPp's keywords of `a=crypto` lines; those of suites without encryption are none of ours."""
+_SUITES = {
+    "aescm128sha180": CryptoSuite.AES_CM_128_HMAC_SHA1_80,
+    "aescm128sha132": CryptoSuite.AES_CM_128_HMAC_SHA1_32,
+}
 _ARGUMENT_NAMES = {
     "authentication": frozenset(("username", "password")),
     "field": frozenset(("file", "line")),
@@ -72,7 +89,8 @@ class Keyword:
     """One keyword: `name`, what it is about (a header, variable or field), and its offset.
 
     `last` has the header's name as `subject`, `variable` the variable's, `field` the number of the
-    field, `key` the name that the user has given a value for.
+    field, `key` the name that the user has given a value for, `text` what it always is, `crypto`
+    which key of ours: an offset keeps the key that was drawn before.
     """
 
     name: str
@@ -230,10 +248,20 @@ def _parse_keyword(text: str, keys: Collection[str]) -> Keyword:
         name = text.removeprefix("last_").removesuffix(":")
         if name and ":" not in name and " " not in name:
             return Keyword("last", name)
+    crypto = _CRYPTO.fullmatch(text)
+    if crypto is not None:
+        return _crypto_keyword(crypto)
     moved = _OFFSET.fullmatch(text)
     if moved is not None and moved[1] in OFFSETS:
         return Keyword(moved[1], offset=int(moved[2]))
     return _parse_arguments(text, keys)
+
+
+def _crypto_keyword(match: re.Match[str]) -> Keyword:
+    tag, key, offset, suite = match.groups()
+    if key:
+        return Keyword("crypto", key, int(offset or 0))
+    return Keyword("text", tag[-1] if tag else _SUITES[suite].value)
 
 
 def _parse_arguments(text: str, keys: Collection[str]) -> Keyword:

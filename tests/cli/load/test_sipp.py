@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from softphone.cli.load.options import LoadOptions
@@ -162,8 +164,23 @@ def test_an_expectation_that_no_scenario_measures_is_refused_before_anything_is_
         *("load", "run", "--sipp", files[0], "--target", "sip:a@127.0.0.1:9", "--expect", text)
     )
     assert ended.code == 2
-    assert f"--expect {text}: {files[0]} runs without media" in ended.err
+    why = "does not say" if text.startswith(("audio", "dropped")) else "runs without media"
+    assert f"--expect {text}: {files[0]} {why}" in ended.err
     expectations_of(LoadOptions(expect=[text], target="600"))
+
+
+@pytest.mark.parametrize("text", ["mos_p5>=4", "loss<=1%", "jitter_p95<=5", "late<=1%"])
+def test_a_scenario_with_media_is_judged_by_them(files, text):
+    options = LoadOptions(sipp=files[1], listen="udp:127.0.0.1:0", rtp_echo=True, expect=[text])
+    assert len(expectations_of(options)) == 1
+    assert plan_of(options).sipp.rtp_echo
+    with pytest.raises(ConfigurationError, match=r"waiting\.xml runs without media"):
+        expectations_of(replace(options, rtp_echo=False))
+
+
+def test_no_scenario_says_what_only_a_phone_hears(files):
+    with pytest.raises(ConfigurationError, match=r"audio>=99%: .* does not say, so that it is not"):
+        expectations_of(LoadOptions(sipp=files[1], rtp_echo=True, expect=["audio>=99%"]))
 
 
 def test_an_expectation_of_what_a_scenario_measures_is_taken(files):
@@ -185,6 +202,7 @@ def test_a_scenario_that_waits_needs_an_address(files):
     [
         ({"inf": ["a"]}, "--inf: that is for a SIPp scenario"),
         ({"listen": "udp:127.0.0.1:0"}, "--listen: that is for a SIPp scenario"),
+        ({"rtp_echo": True}, "--rtp-echo: that is for a SIPp scenario"),
         ({"allow_exec": True}, "--allow-exec: that is for a SIPp scenario"),
     ],
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import socket
 from dataclasses import dataclass, field
 
 import pytest
@@ -133,6 +135,20 @@ def answer(status, *, attributes="", more="X-A: 1"):
       {more}
       Content-Length: 0
     ]]></send>"""
+
+
+def free_pair():
+    """The first of two ports that are free now, and that no socket is given by itself."""
+    chance = random.SystemRandom()
+    while True:
+        port = 2 * chance.randrange(8_000, 16_000)
+        try:
+            for each in (port, port + 1):
+                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                    probe.bind(("127.0.0.1", each))
+        except OSError:
+            continue
+        return port
 
 
 async def eventually(condition, *, within=40.0):

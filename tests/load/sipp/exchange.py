@@ -38,6 +38,8 @@ class Pair:
     transport: str = "udp"
     status_of_client: int = 0
     """The exit status of SIPp as the client."""
+    media: bool = False
+    """Whether the sides send media, so that each needs ports of its own."""
 
     @property
     def name(self) -> str:
@@ -70,6 +72,7 @@ PAIRS = (
     Pair("asked_meanwhile", "answer_and_ask"),
     Pair("proxy_password", "answer_proxy"),
     Pair("shared", "answer_two_calls", calls=2),
+    Pair("streamed", "answer_echo", media=True),
     Pair("keywords", "answer_options"),
     Pair("variables", "answer_routes"),
     Pair("register", "challenge", calls=2, injections=("users.csv",)),
@@ -126,6 +129,7 @@ class _Wire:
             injections=files,
             indexes=indexes,
             wall=lambda: WALL + self.now,
+            entropy=lambda size: b"\2" * size,
             answers=ChallengeAnswers(credentials, lambda size: b"\1" * size),
         )
         return SippEndpoint(settings, limit=pair.calls, total=pair.calls)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import random
 import socket
 import struct
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,15 +16,24 @@ from softphone.config.account import AccountConfig, MediaPreferences
 from softphone.diagnostics.pcapng import udp_frame
 from softphone.errors import ConfigurationError, TransportError
 from softphone.load.sipp import SippRunner, read_scenario
-from softphone.load.sipp.media import packet_file
+from softphone.load.sipp.media import packet_file, rtp_stream
 from softphone.load.sipp.media.agreement import MediaAgreement, NoAgreement, agree_on_media
+from softphone.load.sipp.media.heard_media import MOST_SOURCES, HeardMedia
+from softphone.load.sipp.media.media_wanted import (
+    EchoSwitched,
+    EchoWanted,
+    MediaAgreed,
+    PauseWanted,
+    PlayWanted,
+    StreamWanted,
+)
 from softphone.load.sipp.media.packet_file import PacketFile, read_packets
-from softphone.load.sipp.media.packet_player import MOST_AT_ONCE, PacketPlayer
-from softphone.load.sipp.media.play_wanted import PlayWanted
-from softphone.load.sipp.outcome import CallOutcome
+from softphone.load.sipp.media.rtp_stream import read_stream
+from softphone.load.sipp.media.scenario_media import MOST_AT_ONCE, ScenarioMedia
+from softphone.load.sipp.outcome import CallBegan, CallOutcome
 from softphone.security import CryptoSuite, KeyMaterial, SrtpPolicy
 from softphone.srtp import ReceiveContext
-from tests.load.sipp.conftest import answer, eventually, head_of, send
+from tests.load.sipp.conftest import answer, eventually, free_pair, head_of, send
 from tests.load.sipp.test_sipp_runner import Answering, counted, plan_of
 
 __all__ = ["plan_of"]
@@ -158,7 +169,7 @@ FIRST, SECOND = (1, "AES_CM_128_HMAC_SHA1_32", ""), (2, SUITE.value, "")
 
 def test_media_goes_to_what_the_other_side_says_under_the_key_of_ours():
     agreed = agree_on_media(sdp(), sdp(6100), "audio")
-    assert agreed == MediaAgreement(("127.0.0.9", 6100))
+    assert agreed == MediaAgreement(("127.0.0.9", 6100), port=6000)
     own = sdp(protocol="RTP/SAVP", crypto=[FIRST, SECOND])
     agreed = agree_on_media(own, sdp(6100, protocol="RTP/SAVP", crypto=[SECOND]), "audio")
     assert (agreed.address, agreed.suite) == (("127.0.0.9", 6100), SUITE)
@@ -240,20 +251,6 @@ def hearing():
         yield heard, heard.getsockname()[1]
 
 
-def free_pair():
-    """The first of two ports that are free now."""
-    chance = random.SystemRandom()
-    while True:
-        port = 2 * chance.randrange(16_000, 24_000)
-        try:
-            for each in (port, port + 1):
-                with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                    probe.bind(("127.0.0.1", each))
-        except OSError:
-            continue
-        return port
-
-
 def wanted(port, packets, number=1, key=None):
     suite = None if key is None else SUITE
     agreement = MediaAgreement(("127.0.0.1", port), suite, key)
@@ -263,31 +260,32 @@ def wanted(port, packets, number=1, key=None):
 async def test_packets_are_sent_from_the_named_port_in_clear_and_under_a_key(hearing):
     heard, port = hearing
     first, key = free_pair(), KeyMaterial(b"123456789012345678901234567890")
-    player = PacketPlayer("127.0.0.1", first)
-    player.play(wanted(port, ((0.0, rtp(1)), (0.01, rtp(2)))))
+    player = ScenarioMedia("127.0.0.1", (first, first + 1))
+    player.handle(wanted(port, ((0.0, rtp(1)), (0.01, rtp(2)))))
     await eventually(lambda: player.counters["sent"] == 2)
     assert [heard.recvfrom(2000) for _ in range(2)] == [
         (rtp(number), ("127.0.0.1", first)) for number in (1, 2)
     ]
-    player.play(wanted(port, ((0.0, rtp(3)),), key=key))
+    player.handle(wanted(port, ((0.0, rtp(3)),), key=key))
     await eventually(lambda: player.counters["sent"] == 3)
     protected = heard.recv(2000)
     assert rtp(3)[12:] not in protected
     assert ReceiveContext(SUITE, key).process_packet(protected)[1] == rtp(3)
     # The same number under the same key would be the same keystream.
-    player.play(wanted(port, ((0.0, rtp(3, b"other" * 32)),), key=key))
+    player.handle(wanted(port, ((0.0, rtp(3, b"other" * 32)),), key=key))
     await eventually(lambda: player.counters["refused"] == 1)
     await player.close()
 
 
 async def test_a_call_that_ends_is_silent_and_no_call_plays_without_bound(hearing):
     _, port = hearing
-    player = PacketPlayer("127.0.0.1", free_pair())
+    first = free_pair()
+    player = ScenarioMedia("127.0.0.1", (first, first + 1))
     for _ in range(MOST_AT_ONCE + 1):
-        player.play(wanted(port, ((0.0, rtp(1)), (600.0, rtp(2)))))
+        player.handle(wanted(port, ((0.0, rtp(1)), (600.0, rtp(2)))))
     await eventually(lambda: player.counters["sent"] == MOST_AT_ONCE)
     assert player.counters["refused"] == 2
-    tasks = [task for task in asyncio.all_tasks() if "_send" in repr(task)]
+    tasks = [task for task in asyncio.all_tasks() if "_send_file" in repr(task)]
     player.stop(1)
     player.stop(2)
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -344,3 +342,313 @@ def test_media_in_clear_are_as_the_account_says_or_else_as_signaling_is(
     )
     expected = clear if account else listen.startswith("udp")
     assert made._may_send_clear(own) is expected
+
+
+# Streams ------------------------------------------------------------------------------------------
+
+
+def wav(octets):
+    size = len(octets).to_bytes(4, "little")
+    return b"RIFF" + bytes(4) + b"WAVEfmt \x03\0\0\0abc\0data" + size + octets + b"behind"
+
+
+@pytest.mark.parametrize("head", [lambda octets: octets, wav])
+def test_a_file_is_cut_into_packets_and_repeated(tmp_path, head):
+    (tmp_path / "a.ulaw").write_bytes(head(bytes(range(100)) * 3))
+    stream = read_stream("a.ulaw,2,0,PCMU/8000", tmp_path)
+    sent = [stream.payload(number) for number in range(5)]
+    assert b"".join(sent[:4]) == (bytes(range(100)) * 7)[:640]
+    assert sent[4] is None
+    assert (stream.kind, stream.size, stream.milliseconds, stream.ticks) == ("audio", 160, 20, 160)
+    short = read_stream("a.ulaw,-1,98,iLBC/8000", tmp_path)
+    assert short.payload(10**6) is not None
+    (tmp_path / "b").write_bytes(b"ab")
+    assert read_stream("b", tmp_path).payload(0) == b"ab" * 80
+    assert read_stream("b", tmp_path).payload_type == 8
+
+
+def test_patterns_have_no_end():
+    assert read_stream("apattern,3,18,G729/8000", Path()).payload(999) == b"\xcc" * 20
+    assert read_stream("vpattern,6,99,H264/90000", Path()).payload(0) == b"\xff" * 1280
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("none.ulaw", "none.ulaw: No such file"),
+        ("apattern,7,0", "pattern 7 of PCMU/8000"),
+        ("vpattern,1,0,PCMU/8000", "pattern 1 of PCMU/8000"),
+        ("apattern,1,0,PCMA/8000", "payload 0 PCMA/8000"),
+        ("apattern,1,50,iLBC/8000", "payload 50 iLBC"),
+        ("apattern,1,128,iLBC/8000", "payload 128 iLBC"),
+        ("apattern,1,96", "payload 96  is not supported"),
+        ("apattern,1,0,PCMU/8000,more", "payload 0"),
+        ("apattern,x", "'x' is no whole number"),
+        ("empty", "there is nothing to send in it"),
+        ("header", "there is nothing to send in it"),
+        ("large", "too large for a stream"),
+        ("one,0", "0 repetitions"),
+    ],
+)
+def test_what_is_no_stream_is_told(tmp_path, monkeypatch, text, told):
+    monkeypatch.setattr(rtp_stream, "MOST_OCTETS", 100)
+    for name, data in (("empty", b""), ("header", wav(b"")[:30]), ("large", bytes(101))):
+        (tmp_path / name).write_bytes(data)
+    (tmp_path / "one").write_bytes(b"1")
+    with pytest.raises(ConfigurationError, match=told):
+        read_stream(text, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("element", "told"),
+    [
+        ('exec rtp_stream="none"', "<exec rtp_stream>: none: No such file"),
+        ('exec rtp_echo="play,0"', 'rtp_echo="play" is not supported'),
+        ('rtp_echo value="on"', 'value="on": expected a number'),
+    ],
+)
+def test_streams_and_echoes_that_are_not_known_are_told_by_line(scenario, element, told):
+    with pytest.raises(ConfigurationError, match=told):
+        read_scenario(scenario(send("INFO") + f"<nop><action><{element} /></action></nop>"))
+
+
+# Keys ---------------------------------------------------------------------------------------------
+
+CRYPTO = (
+    "a=crypto:[cryptotag1audio] [cryptosuiteaescm128sha1801audio] inline:[cryptokeyparams1audio]"
+)
+
+
+def test_keys_are_drawn_for_each_description_and_kept_with_an_offset(play):
+    drawn = iter((b"a" * 30, b"b" * 30))
+    text = send("INFO", more=CRYPTO) + send(
+        "INFO", more=CRYPTO.replace("params1audio]", "params1audio-2]")
+    )
+    played = play(text + send("INFO", more=CRYPTO), entropy=lambda size: next(drawn)[:size])
+    played.call()
+    lines = [
+        line for data in played.sent for line in data.split(b"\r\n") if line.startswith(b"a=c")
+    ]
+    first, second = (base64.b64encode(octet * 30) for octet in (b"a", b"b"))
+    begin = b"a=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:"
+    assert lines == [begin + first, begin + first, begin + second]
+    assert first.decode() not in repr(played.endpoint._calls)
+
+
+@pytest.mark.parametrize("name", ["cryptosuitenullsha1801audio", "ueaescm128sha1801audio"])
+def test_no_keyword_names_a_suite_without_encryption(play, name):
+    with pytest.raises(ConfigurationError, match=rf"keyword \[{name}\] is not supported"):
+        play(send("INFO", more=f"a=crypto:1 [{name}]"))
+
+
+def test_a_lack_of_ports_fails_the_call(play):
+    def none_free(number, kind):
+        raise OSError("none")
+
+    played = play(send("INFO", more="X: [rtpstream_video_port+1]"), media_port=none_free)
+    played.call()
+    assert [each.cause for each in played.outcomes] == ["no port is free for media (--ports)"]
+    assert played.sent == []
+
+
+# What calls ask for -------------------------------------------------------------------------------
+
+STREAM = '<nop><action><exec rtp_stream="apattern,1,0" /></action></nop>'
+
+
+def agreed_kinds(played):
+    return [
+        (event.agreement.address[1], event.echo)
+        for event in played.events
+        if isinstance(event, MediaAgreed)
+    ]
+
+
+@pytest.mark.parametrize(("clear", "count"), [(True, 2), (False, 0)])
+def test_media_are_heard_from_each_answer_on(play, clear, count):
+    """Not from an offer on, whose answer may be another."""
+    calling = saying(send("INVITE"), sdp()) + '<recv response="183" optional="true" />'
+    again = saying(send("INVITE"), sdp(6002)) + '<recv response="200" />'
+    played = play(
+        calling + '<recv response="200" />' + again + '<pause milliseconds="9" />',
+        clear_media=clear,
+        echo=True,
+    )
+    played.call()
+    played.get(with_body(head_of("183", "for INVITE"), sdp(6100)))
+    assert agreed_kinds(played) == [(6100, True)][:count]
+    played.get(with_body(head_of("200", "for INVITE"), sdp(6100)))
+    assert agreed_kinds(played) == [(6100, True)][:count]
+    played.get(with_body(head_of("200", "for INVITE", cseq=2), sdp(6200)))
+    assert agreed_kinds(played) == [(6100, True), (6200, True)][:count]
+
+
+def test_an_echo_begins_and_ends_as_the_scenario_says(play):
+    echo = "".join(
+        f"<nop><action><{text} /></action></nop>"
+        for text in (
+            'exec rtp_echo="startaudio,0,PCMU/8000"',
+            'rtp_echo value="0"',
+            'exec rtp_echo="stopaudio"',
+            'exec rtp_stream="pause"',
+            'exec rtp_stream="resumevpattern"',
+        )
+    )
+    text = saying(send("INVITE"), sdp()) + '<recv response="200" />' + echo
+    played = play(text, clear_media=True)
+    played.call()
+    played.get(with_body(head_of("200", "for INVITE"), sdp(6100)))
+    agreement = MediaAgreement(("127.0.0.9", 6100), port=6000)
+    asked = [event for event in played.events if not isinstance(event, CallBegan | CallOutcome)]
+    assert asked == [
+        MediaAgreed(1, "audio", agreement),
+        EchoWanted(1, "audio", agreement),
+        EchoSwitched(False),
+        EchoWanted(1, "audio", None),
+        PauseWanted(1, "audio", True),
+        PauseWanted(1, "video", False),
+    ]
+
+
+# Media on sockets ---------------------------------------------------------------------------------
+
+
+class Ends:
+    """Two ends of one worker, calls 1 and 2, on ports of their own, that agree with each other."""
+
+    def __init__(self, media, key=None):
+        self.media = media
+        ports = [media.port_of(number, "audio") for number in (1, 2)]
+        assert ports == [media.port_of(number, "audio") for number in (1, 2)]
+        suite = None if key is None else SUITE
+        self.agreements = [
+            MediaAgreement(("127.0.0.1", other), suite, key, key, own)
+            for own, other in (ports, ports[::-1])
+        ]
+
+
+@pytest.fixture
+async def media():
+    first, lateness = free_pair(), []
+    made = ScenarioMedia("127.0.0.1", (first, first + 99), on_sent=lateness.append)
+    made.lateness = lateness
+    yield made
+    await made.close()
+
+
+@pytest.mark.parametrize("key", [None, KeyMaterial(b"123456789012345678901234567890")])
+async def test_a_stream_is_sent_back_and_its_quality_counted(media, key):
+    ends = Ends(media, key)
+    stream = replace(read_stream("apattern,1,0", Path()), milliseconds=1, ticks=8)
+    media.handle(EchoWanted(2, "audio", ends.agreements[1]))
+    media.handle(StreamWanted(1, stream, ends.agreements[0]))
+    # The other one sends back what it hears, too, and yet no packet goes round for ever.
+    media.handle(EchoWanted(1, "audio", ends.agreements[0]))
+    heard = media._sides[1]["audio"].heard
+    await eventually(lambda: heard.received >= 10)
+    media.handle(PauseWanted(1, "audio", True))
+    media.handle(EchoSwitched(False))
+    await asyncio.sleep(0.01)
+    count = media.counters["sent"]
+    await asyncio.sleep(0.02)
+    assert media.counters["sent"] == count
+    assert 10 <= len(media.lateness) < count
+    assert media.stop(1) is heard
+    assert (heard.lost, heard.loss_percent, media.counters["refused"]) == (0, 0.0, 0)
+    assert heard.mos > 4
+    assert heard.jitter_ms >= 0
+    assert media.stop(3) is None
+
+
+async def test_what_is_of_nobody_is_dropped(media, hearing):
+    heard, port = hearing
+    agreement = MediaAgreement(("127.0.0.1", port), port=media._shared.addresses[0][1])
+    to = ("127.0.0.1", agreement.port)
+    media.handle(MediaAgreed(1, "audio", agreement, echo=True))
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        stranger.sendto(rtp(1), to)
+        await eventually(lambda: media.counters["dropped"] == 1)
+        stranger.sendto(rtp(1), ("127.0.0.1", to[1] + 1))  # for RTCP
+        heard.sendto(b"\x80\xc8" + bytes(20), to)
+        await eventually(lambda: media.counters["dropped"] == 2)
+    heard.sendto(rtp(7), to)
+    await eventually(lambda: media.counters["sent"] == 1)
+    assert heard.recv(2000) == rtp(7)
+    # Two calls that send to one port cannot be told apart.
+    media.handle(MediaAgreed(2, "audio", agreement))
+    heard.sendto(rtp(8), to)
+    media.handle(EchoWanted(1, "audio", None))
+    media.stop(2)
+    heard.sendto(rtp(9), to)
+    first = media._sides[1]["audio"].heard
+    await eventually(lambda: first._sources[rtp(9)[8:12]].statistics.highest_sequence == 9)
+    assert media.counters["sent"] == 1
+
+
+async def test_a_call_that_takes_new_keys_sends_and_hears_by_them(media):
+    """The keys of before are forgotten, and packets under them are none of the call's."""
+    old, new = (KeyMaterial(octet * 30) for octet in (b"a", b"b"))
+    ends = Ends(media, old)
+    stream = replace(read_stream("apattern,1,0", Path()), milliseconds=1)
+    media.handle(MediaAgreed(2, "audio", ends.agreements[1]))
+    media.handle(StreamWanted(1, stream, ends.agreements[0]))
+    heard = media._sides[2]["audio"].heard
+    await eventually(lambda: heard.received >= 2)
+    media.handle(MediaAgreed(2, "audio", replace(ends.agreements[1], key=new, their_key=new)))
+    await eventually(lambda: media.counters["dropped"] >= 2)
+    count = heard.received
+    media.handle(MediaAgreed(1, "audio", replace(ends.agreements[0], key=new, their_key=new)))
+    await eventually(lambda: heard.received >= count + 2)
+    # A new stream takes the place of the one that goes on.
+    before = media._sides[1]["audio"].streaming
+    media.handle(StreamWanted(1, stream, media._sides[1]["audio"].agreement))
+    await eventually(before.cancelled)
+
+
+async def test_ports_run_out_at_the_last_one():
+    first = free_pair()
+    media = ScenarioMedia("127.0.0.1", (first, first + 1))
+    with pytest.raises(OSError, match=r"no port of .* is free"):
+        media.port_of(1, "audio")
+    await media.close()
+
+
+# What is heard ------------------------------------------------------------------------------------
+
+
+def heard_of(arrivals, **settings):
+    """What is heard of packets, each with its number and the milliseconds of its arrival."""
+    heard = HeardMedia(8000, **{"trusted": True} | settings)
+    for number, at in arrivals:
+        heard.record_packet(rtp(number), at / 1e3)
+    return heard
+
+
+def test_losses_and_late_packets_lower_the_opinion():
+    whole = heard_of([(number, 20 * number) for number in range(100)])
+    lossy = heard_of([(number, 20 * number) for number in range(100) if number % 10 != 5])
+    late = heard_of([(number, 20 * number + 70 * (number % 10 == 5)) for number in range(100)])
+    assert (whole.received, whole.lost) == (100, 0)
+    assert (lossy.received, lossy.lost, lossy.loss_percent) == (90, 10, 10.0)
+    assert (late.lost, late.mos) == (0, lossy.mos)
+    assert whole.mos > 4.3 > 3.6 > lossy.mos
+    assert late.jitter_ms > whole.jitter_ms
+
+
+def test_a_pause_of_the_talker_makes_nothing_late():
+    paused = heard_of([(number, 20 * number + 1000 * (number >= 50)) for number in range(100)])
+    faster = heard_of([(number, 20 * number - 90 * (number >= 50)) for number in range(100)])
+    whole = heard_of([(number, 20 * number) for number in range(100)])
+    assert paused.mos == faster.mos == whole.mos
+
+
+def test_a_source_that_nobody_vouches_for_counts_from_its_second_packet():
+    assert heard_of([(1, 0), (2, 20), (3, 40)], trusted=False).received == 2
+
+
+def test_sources_are_told_apart_up_to_a_bound():
+    heard = HeardMedia(8000, trusted=True)
+    for source in range(10):
+        packet = rtp(1)[:8] + source.to_bytes(4, "big") + rtp(1)[12:]
+        heard.record_packet(packet, 0.0)
+    assert heard.received == MOST_SOURCES

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -19,6 +20,7 @@ def imported(tmp_path):
     """`imported(PATH)` gives the scenario that the Python file for one says."""
 
     def read(path, **settings):
+        shutil.copy(DATA / "tone.ulaw", tmp_path)  # is beside its scenario
         written = tmp_path / f"{path.stem}_imported.py"
         written.write_text(python_source(path, **settings))
         return read_scenario(written, **settings)

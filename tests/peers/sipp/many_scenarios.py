@@ -18,6 +18,7 @@ from softphone.load import BaseSpec, LoadPlan, UserSpec
 from softphone.load.measure import RunSecond, Tally
 from softphone.load.plan import SippSpec
 from softphone.load.sipp import SippRunner
+from tests.load.sipp.conftest import free_pair
 from tests.load.sipp.exchange import DATA, Pair
 from tests.peers.process import LOOPBACK, PeerProcess, free_port, run_inside
 from tests.peers.root import Root
@@ -45,6 +46,8 @@ _IDS = re.compile(
     r"(?<=z9hG4bK-)[0-9]+|(?<=-)[0-9]+(?=@)|(?<=tag=)[0-9]+(?=[A-Za-z])|(?<=:)[0-9]{4,5}(?![0-9])"
 )
 """Process numbers and ports."""
+_MEDIA = re.compile(r"(?<=inline:)[0-9A-Za-z+/]{40}|(?<=m=audio )[0-9]+|(?<=m=video )[0-9]+")
+"""Keys and ports of media."""
 _TIME = re.compile(r"(?m)^X-Time: .*$")
 _PAUSE = re.compile(r'milliseconds\s*=\s*"[0-9]+"')
 _CALL_ID = re.compile(r"(?i)^Call-ID: ([0-9]+)-", re.M)
@@ -68,6 +71,8 @@ class PairRuns:
     failed: tuple[str, ...]
     logs: Mapping[str, str]
     """SIPp's own, of the client and of the server."""
+    tallies: Mapping[str, Tally]
+    """Ours, as the client and as the server."""
 
 
 class ManyScenarios:
@@ -82,6 +87,7 @@ class ManyScenarios:
         self._more = more
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._ports: set[int] = set()
+        self._tallies: dict[str, dict[str, Tally]] = {pair.name: {} for pair in pairs}
         self._failed: dict[str, list[str]] = {pair.name: [] for pair in pairs}
 
     async def run(self) -> dict[str, PairRuns]:
@@ -135,7 +141,8 @@ class ManyScenarios:
         side = "server" if target is None else "client"
         log = f"{pair.name}.{side}"
         command = ["/usr/bin/sipp", "-sf", f"{name}.xml", "-m", str(pair.calls), "-nostdin"]
-        command += ["-i", LOOPBACK, "-p", str(port), "-mi", LOOPBACK, "-mp", "40000"]
+        command += ["-i", LOOPBACK, "-p", str(port), "-mi", LOOPBACK]
+        command += ["-mp", str(free_pair() if pair.media else 40000)]
         command += ["-ci", LOOPBACK, "-cp", str(self._new_port()), "-s", "service"]
         command += ["-t", {"udp": "u1", "tcp": "t1"}[pair.transport]]
         command += ["-timeout", str(LONGEST), "-timeout_error", "-trace_msg", "-message_file"]
@@ -167,6 +174,7 @@ class ManyScenarios:
             masked_messages(logged_messages(logs["server"], sent="to client")),
             tuple(failed),
             logs,
+            self._tallies[pair.name],
         )
 
     def _text(self, pair: Pair, name: str) -> str:
@@ -190,11 +198,13 @@ class ManyScenarios:
         secret.write_text("of nobody")
         side = "client" if target is None else "server"
         path = self._folder / f"{pair.name}.{side}.status"
+        first = free_pair() if pair.media else 40000
         server = None if target is None else f"{target};transport={pair.transport}"
         plan = LoadPlan(
             scenario=name,
             target=server,
             base=BaseSpec(server=server, registers=False),
+            ports=(first, first + 99),
             users=(UserSpec(f"sip:sipp@{LOOPBACK}", password_file=str(secret), algorithms="MD5"),),
             sipp=SippSpec(
                 str(self._folder / f"{name}.xml"),
@@ -218,6 +228,7 @@ class ManyScenarios:
         total = Tally()
         for second in seconds:
             total.merge(second.tally)
+        self._tallies[pair.name]["server" if target is None else "client"] = total
         if total.answered != pair.calls or total.failed:
             self._failed[pair.name].append(f"we with {name}: {dict(total.failed)}")
 
@@ -248,7 +259,8 @@ def _masked(text: str, first: int) -> str:
     lines = text.replace("\r\n", "\n").strip().split("\n")
     whole = "\n".join(map(_digest_sorted, lines))
     whole = _TIME.sub("X-Time: N", whole)
-    return _LENGTH.sub(r"\1", _IDS.sub("N", _NUMBERED.sub(numbered, whole)))
+    whole = _MEDIA.sub("M", _NUMBERED.sub(numbered, whole))
+    return _LENGTH.sub(r"\1", _IDS.sub("N", whole))
 
 
 def _digest_sorted(line: str) -> str:

@@ -1,4 +1,4 @@
-"""Media of SIPp scenarios: recorded packets, where they go and under which keys, and their replay.
+"""Media of SIPp scenarios: what is sent, where it goes and under which keys, and what is heard.
 
 RFC 3550 (RTP), RFC 4568 (keys in SDP); libpcap's file format has no standard.  Nothing is exported.
 """

@@ -1,7 +1,7 @@
 """Where the packets of a call go, and under which keys: by what both sides have said in SDP.
 
 What we send is protected by the key of our own description (RFC 4568 section 6.1), that of the line
-whose tag the other side has, too.
+whose tag the other side has, too; what comes in, by the other side's key of that tag.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from softphone.sdp import (
     SessionDescription,
     read_crypto,
 )
+from softphone.sdp.codecs import read_formats
 from softphone.security import CryptoSuite, KeyMaterial
 
 
@@ -25,11 +26,17 @@ class NoAgreement(Exception):
 
 @dataclass(frozen=True, slots=True)
 class MediaAgreement:
-    """The other side's address, and our suite and key; both None for media in clear."""
+    """The other side's address, our own port, and the suite with both keys: None in clear.
+
+    `clock_rate` is that of the RTP timestamps, in Hz.
+    """
 
     address: Address
     suite: CryptoSuite | None = None
     key: KeyMaterial | None = field(default=None, repr=False)
+    their_key: KeyMaterial | None = field(default=None, repr=False)
+    port: int = 0
+    clock_rate: int = 8000
 
 
 def agree_on_media(own: bytes, other: bytes, kind: str) -> MediaAgreement:
@@ -47,13 +54,18 @@ def agree_on_media(own: bytes, other: bytes, kind: str) -> MediaAgreement:
         raise NoAgreement("no address to send media to")
     address = (connection.address, their_line.port)
     lines = [each for each in read_crypto(line) if isinstance(each, Crypto)]
-    tags = {each.tag for each in read_crypto(their_line)}
-    chosen = next((each for each in lines if each.tag in tags), None)
+    rate = next((each.clock_rate for each in read_formats(their_line)), 0) or 8000
+    their_lines = [each for each in read_crypto(their_line) if isinstance(each, Crypto)]
+    theirs_of_tag = {each.tag: each for each in their_lines}
+    chosen = next((each for each in lines if each.tag in theirs_of_tag), None)
     if chosen is not None:
-        return MediaAgreement(address, *_key(chosen))
+        suite, key = _key(chosen)
+        their_suite, their_key = _key(theirs_of_tag[chosen.tag])
+        if their_suite is suite:
+            return MediaAgreement(address, suite, key, their_key, line.port, rate)
     if lines or any("SAVP" in each.protocol for each in (line, their_line)):
         raise NoAgreement("no key in common to send media under")
-    return MediaAgreement(address)
+    return MediaAgreement(address, port=line.port, clock_rate=rate)
 
 
 def _line(description: SessionDescription, kind: str) -> MediaDescription:

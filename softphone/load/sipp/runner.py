@@ -283,9 +283,10 @@ class SippRunner:
             self._bottleneck.add_exhausted_resource(f"ports for media: {error.strerror or error}")
             raise
 
-    def _note_packet(self, late_ms: float) -> None:
+    def _note_packet(self, late_ms: float | None) -> None:
         self._tally.sent += 1
-        self._tally.count_lateness(late_ms, 1)
+        if late_ms is not None:
+            self._tally.count_lateness(late_ms, 1)
 
     # Running ----------------------------------------------------------------------------------
 

@@ -57,7 +57,8 @@ class _Side:
 class ScenarioMedia:
     """Sends and hears on the ports `first` to `last` of a host.
 
-    `on_sent` gets, of each packet that left, how many milliseconds late it was.  `counters` counts
+    `on_sent` gets, of each packet that left, how many milliseconds late it was, None of one that is
+    sent back.  `counters` counts
     packets "sent", those "refused" (beyond the most files at once, or with a number that was sent
     before under its key), and received ones that were "dropped": of nobody, or not authentic.
     Raises OSError for a first pair of ports that cannot be bound.
@@ -69,7 +70,7 @@ class ScenarioMedia:
         ports: tuple[int, int],
         *,
         entropy: Callable[[int], bytes] = random_bytes,
-        on_sent: Callable[[float], None] = lambda late_ms: None,
+        on_sent: Callable[[float | None], None] = lambda late_ms: None,
     ) -> None:
         first, last = ports
         self.counters: Counter[str] = Counter()
@@ -271,8 +272,7 @@ class ScenarioMedia:
         if data is None:
             return
         pair.send_datagram(data, address, control=False)
-        if due is not None:
-            self._on_sent(max(0.0, 1e3 * (self._clock() - due)))
+        self._on_sent(None if due is None else max(0.0, 1e3 * (self._clock() - due)))
 
     # Receiving --------------------------------------------------------------------------------
 

@@ -8,15 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from pathlib import Path
 
 import pytest
 
 from softphone.errors import ConfigurationError
-from softphone.load.sipp import read_scenario
+from softphone.load import BaseSpec, LoadPlan, UserSpec
+from softphone.load.plan import SippSpec
+from softphone.load.sipp import SippRunner, read_scenario
 from softphone.sip.message import AuthValue
 from tests.load.sipp.exchange import DATA, PAIRS, exchange
-from tests.peers.process import run_inside
-from tests.peers.sipp.many_scenarios import BUILTIN_PAIRS, ManyScenarios, masked_messages
+from tests.peers.process import LOOPBACK, PeerProcess, free_port, run_inside
+from tests.peers.sipp.many_scenarios import (
+    BUILTIN_PAIRS,
+    LONGEST,
+    ManyScenarios,
+    masked_messages,
+)
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -44,25 +53,65 @@ def test_virtual_time_shows_what_goes_over_the_wire(pair_runs, pair):
     assert ours == pair_runs[pair.name].of_client
 
 
-@pytest.mark.parametrize(
-    ("name", "element"),
-    [
-        ("3pcc-C-A", "<sendCmd>"),
-        ("3pcc-C-B", "<recvCmd>"),
-        ("uac_pcap", "play_pcap_audio"),
-    ],
-)
-def test_what_is_not_supported_of_a_built_in_one_is_named_by_line(
-    peer_root, tmp_path, name, element
-):
-    text = run_inside(peer_root, tmp_path, ["/usr/bin/sipp", "-sd", name])
+def test_a_capture_that_a_built_in_one_lacks_is_named_by_line(peer_root, tmp_path):
+    text = run_inside(peer_root, tmp_path, ["/usr/bin/sipp", "-sd", "uac_pcap"])
     file = tmp_path / "scenario.xml"
     file.write_text(text)
-    lines = [number for number, line in enumerate(text.split("\n"), 1) if element[1:-1] in line]
+    lines = [number for number, line in enumerate(text.split("\n"), 1) if "pcap_audio" in line]
     with pytest.raises(ConfigurationError) as refused:
         read_scenario(file)
     assert any(f"{file}:{line}: " in str(refused.value) for line in lines)
-    assert element in str(refused.value)
+    assert "play_pcap_audio" in str(refused.value)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("3pcc-C-A", "3pcc-C-B"), ("3pcc-C-B", "3pcc-C-A")])
+async def test_sipp_controls_the_other_call_of_ours(peer_root, tmp_path, ours, theirs):
+    """Our controller and SIPp's are twins, and both ends are SIPp's."""
+    run_inside(peer_root, tmp_path, ["sh", "-c", f"/usr/bin/sipp -sd {ours} > /mnt/ours.xml"])
+    names = dict(zip(("ours", "theirs", "first", "second"), free_ports(4), strict=True))
+    (twin,) = free_ports(1)
+    # The end that offers is that of the controller that begins.
+    offering, answering = ("first", "second") if ours == "3pcc-C-A" else ("second", "first")
+    sipp = f"/usr/bin/sipp -m 1 -nostdin -i {LOOPBACK} -mi {LOOPBACK} -timeout {LONGEST}"
+    lines = [
+        f"{sipp} -p {names[offering]} -sn 3pcc-A",
+        f"{sipp} -p {names[answering]} -sn 3pcc-B",
+        f"{sipp} -p {names['theirs']} -sn {theirs} -3pcc {LOOPBACK}:{twin}"
+        f" {LOOPBACK}:{names['second']}",
+    ]
+    script = "".join(
+        f"({line} > /dev/null 2> {number}.output; echo $? > {number}.status) &\n"
+        for number, line in enumerate(lines)
+    )
+    (tmp_path / "run.sh").write_text(f"cd /mnt\n{script}wait\n")
+    target = f"sip:service@{LOOPBACK}:{names['first']};transport=udp"
+    plan = LoadPlan(
+        scenario=ours,
+        target=target,
+        base=BaseSpec(server=target, registers=False),
+        users=(UserSpec(f"sip:sipp@{LOOPBACK}"),),
+        sipp=SippSpec(str(tmp_path / "ours.xml"), total=1, twin=f"{LOOPBACK}:{twin}"),
+    )
+    seconds = []
+
+    def start():
+        return PeerProcess(peer_root, tmp_path, "twins", ["sh", "/mnt/run.sh"])
+
+    processes = []
+    if ours == "3pcc-C-A":
+        processes.append(start())
+        table = Path("/proc/net/tcp")
+        await until(lambda: f":{twin:04X} 00000000:0000 0A" in table.read_text(), within=LONGEST)
+    async with asyncio.timeout(LONGEST), SippRunner(plan, on_second=seconds.append) as runner:
+        if ours == "3pcc-C-B":
+            processes.append(start())
+        await runner.run_share()
+        await asyncio.to_thread(processes[0].wait, LONGEST)
+    failed = [dict(second.tally.failed) for second in seconds if second.tally.failed]
+    told = [(tmp_path / f"{number}.output").read_text()[-400:] for number in range(3)]
+    statuses = [(tmp_path / f"{number}.status").read_text().strip() for number in range(3)]
+    assert (statuses, failed) == (["0"] * 3, []), told
+    assert sum(second.tally.answered for second in seconds) == 1
 
 
 @pytest.mark.parametrize("ours", ["client", "server"])
@@ -73,6 +122,14 @@ def test_media_go_both_ways_under_the_keys_of_both(pair_runs, ours):
     assert tally.received >= 5
     assert tally.sent >= 5
     assert tally.mos.total == tally.jitter_ms.total == 1
+
+
+def free_ports(count):
+    """Different free ports."""
+    found = set()
+    while len(found) < count:
+        found.add(free_port())
+    return sorted(found)
 
 
 def test_a_request_without_an_answer_is_sent_again_by_both(pair_runs):

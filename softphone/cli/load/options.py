@@ -114,6 +114,10 @@ class LoadOptions(CommandOptions):
     allow_exec: Annotated[
         bool, option("--allow-exec", "SIPp: let the scenario run commands on this machine.")
     ] = False
+    twin: Annotated[
+        str | None,
+        option("--twin", "SIPp: the run that controls the other calls (3PCC).", "HOST:PORT"),
+    ] = None
     rtp_echo: Annotated[
         bool, option("--rtp-echo", "SIPp: send back the media that calls hear.")
     ] = False

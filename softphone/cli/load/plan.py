@@ -34,6 +34,7 @@ from softphone.load.run import (
     users_with_faults,
 )
 from softphone.load.sipp import SippScenario, read_injection, read_scenario
+from softphone.load.sipp.twin import parse_twin
 from softphone.load.workload import WORKLOADS, Workload
 from softphone.sip import SipUri
 
@@ -203,7 +204,7 @@ def _refuse_for_workload(options: LoadOptions, kind: type[Workload]) -> None:
     for name in _OF_WORKLOADS:
         if name not in kind.options:
             _refuse(options, (name,), f"that is not for {options.scenario}; leave it out")
-    if options.allow_exec:
+    if options.allow_exec or options.rtp_echo:
         raise ConfigurationError("--allow-exec: that is for a SIPp scenario (--sipp)")
     if not options.register:
         raise ConfigurationError(f"--no-register: {here}")
@@ -245,7 +246,7 @@ def _collector(options: LoadOptions) -> tuple[str, int] | None:
     return None if options.hep is None else parse_collector(options.hep)
 
 
-_OF_SIPP = ("inf", "inf_index", "sipp_key", "total_calls", "listen")
+_OF_SIPP = ("inf", "inf_index", "sipp_key", "total_calls", "listen", "twin")
 _MEASURED_OF_SIPP = ("answered", "failed", "registered", "setup", "registration")
 _MEASURED_OF_MEDIA = ("mos", "jitter", "loss", "late", "lateness", "suite")
 """What a SIPp scenario measures only if it has media."""
@@ -263,6 +264,7 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
         raise ConfigurationError(f"--target: {path} needs somebody to call")
     if not scenario.calls and options.listen is None:
         raise ConfigurationError(f"--listen: {path} waits for calls; give TRANSPORT:HOST:PORT")
+    _check_twin(options, scenario)
     if options.total_calls is not None and options.total_calls < 1:
         raise ConfigurationError(f"--total-calls {options.total_calls}: expected 1 or more")
     for file in options.inf or ():
@@ -296,6 +298,7 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
             options.total_calls or 0,
             options.listen,
             options.rtp_echo,
+            options.twin,
         ),
     )
     plan.schedule()
@@ -303,6 +306,16 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
     if scenario.calls:
         base_account(plan)
     return plan
+
+
+def _check_twin(options: LoadOptions, scenario: SippScenario) -> None:
+    """Raise ConfigurationError for commands without a twin, and for a twin without commands."""
+    if options.twin is None and scenario.twin:
+        raise ConfigurationError(f"--twin: {options.sipp} has <{scenario.twin}>; give HOST:PORT")
+    if options.twin is not None:
+        parse_twin(options.twin)
+        if not scenario.twin:
+            raise ConfigurationError(f"--twin {options.twin}: {options.sipp} has no command for it")
 
 
 def _listener_base(options: LoadOptions) -> BaseSpec:

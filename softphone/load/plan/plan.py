@@ -92,7 +92,7 @@ class SippSpec:
     `indexes` are FILE:NUMBER, an injection file and its field; `keys` the values of keywords that
     the user names; `total` ends the run after so many calls, 0 does not.  `listen` is
     TRANSPORT:HOST:PORT, where calls are waited for or sent from.  `rtp_echo` sends back what calls
-    hear.
+    hear.  `twin` is HOST:PORT of the run that controls the other call of each (3PCC).
     """
 
     scenario: str
@@ -103,6 +103,7 @@ class SippSpec:
     total: int = 0
     listen: str | None = None
     rtp_echo: bool = False
+    twin: str | None = None
 
     def check_workers(self, workers: int) -> None:
         """Raise ConfigurationError for more workers than can share it."""
@@ -111,6 +112,8 @@ class SippSpec:
                 f"--workers {workers}: one address cannot be shared; leave --listen out, or"
                 " start one run for each address"
             )
+        if self.twin is not None:
+            raise ConfigurationError(f"--workers {workers}: --twin connects two runs, not more")
         if 0 < self.total < workers:
             raise ConfigurationError(
                 f"--workers {workers}: there are {self.total} calls to share (--total-calls)"

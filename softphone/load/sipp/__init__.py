@@ -6,7 +6,7 @@
 
 Messages go out as the scenario has them, below transactions and dialogs, which
 `softphone.load.run` has.  Media are recorded packets, streams of files and echoes, and what comes
-is counted; 3PCC (`sendCmd`, `recvCmd`) and SCTP are not here.
+is counted.  `twin` connects two runs that control two calls (3PCC); SCTP is not here.
 
 RFC 3261 section 17 (intervals of retransmission); the scenario format is SIPp's own, and has no
 standard.

@@ -207,6 +207,8 @@ def _searched(action: SearchAction, state: CallState) -> str:
     last = state.last
     if action.search_in == "var":
         return state.variables.text(action.variable)
+    if state.command is not None:
+        return state.command
     if last is None:
         return ""
     if action.search_in == "body":

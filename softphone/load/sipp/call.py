@@ -13,6 +13,7 @@ challenge is answered only if it came from that peer: whoever knows a Call-ID ma
 from __future__ import annotations
 
 import random
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,12 +28,14 @@ from softphone.load.sipp.closing import closing_request
 from softphone.load.sipp.keywords import AUTHENTICATION, CallState, KeywordValues
 from softphone.load.sipp.media.agreement import NoAgreement
 from softphone.load.sipp.media.media_wanted import MediaAgreed
-from softphone.load.sipp.outcome import CallOutcome, ScenarioLog, SippEvent
+from softphone.load.sipp.outcome import CallOutcome, ScenarioLog, SippEvent, TwinCommand
 from softphone.load.sipp.received import ReceivedMessage, is_same_peer
 from softphone.load.sipp.scenario import (
     NopStep,
     PauseStep,
+    ReceiveCommandStep,
     ReceiveStep,
+    SendCommandStep,
     SendStep,
     StepBase,
     TimeWaitStep,
@@ -69,6 +72,8 @@ KNOWN_METHODS = (
     *("ACK", "BYE", "CANCEL", "INFO", "INVITE", "MESSAGE", "NOTIFY", "OPTIONS", "PRACK"),
     *("PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"),
 )
+_GIVEN_UP = re.compile(r"(?im)^internal-cmd:[ \t]*abort_call[ \t]*\r?$")
+"""What SIPp tells its twin when a call has failed."""
 _DRAWS: Mapping[str, Callable[[random.Random, float, float], float]] = {
     "fixed": lambda chance, first, second: first,
     "uniform": lambda chance, first, second: chance.uniform(first, second),
@@ -126,6 +131,7 @@ class SippCall:
         self._setup: float | None = None
         self._register_at: float | None = None
         self._registrations: list[tuple[float, str]] = []
+        self._given_up = False  # whether the twin has
 
     # From the endpoint ------------------------------------------------------------------------
 
@@ -147,6 +153,11 @@ class SippCall:
                 self.sent.append(reply)
             return
         self._guarded(lambda: self._take(received, now), now)
+
+    def receive_command(self, text: str, now: float) -> None:
+        """Take a command of the twin for this call."""
+        if self.outcome is None:
+            self._guarded(lambda: self._take_command(text, now), now)
 
     def handle_timer(self, now: float) -> None:
         """Repeat what is due, or end a wait that is over."""
@@ -205,9 +216,11 @@ class SippCall:
                 case SendStep():
                     self._send(step, now)
                     self._leave(step, now)
-                case NopStep():
+                case NopStep() | SendCommandStep():
+                    if isinstance(step, SendCommandStep):
+                        self.events.append(TwinCommand(self._command(step, now)))
                     self._leave(step, now)
-                case ReceiveStep():
+                case ReceiveStep() | ReceiveCommandStep():
                     self._waits_until = self._receive_deadline(now)
                     return
                 case PauseStep() | TimeWaitStep():
@@ -270,6 +283,8 @@ class SippCall:
 
     def _receive_deadline(self, now: float) -> float | None:
         """When the wait at the current `recv` is over; None without a limit."""
+        if isinstance(self._steps[self.state.index], ReceiveCommandStep):
+            return now + self._settings.answer_timeout
         for step in self._awaited():
             if step.timeout_ms:
                 return now + step.timeout_ms / 1e3
@@ -291,6 +306,8 @@ class SippCall:
     def _wait_over(self, now: float) -> None:
         self._waits_until = None
         step = self._steps[self.state.index]
+        if isinstance(step, ReceiveCommandStep):
+            raise _Failed("no command of the twin in time")
         if not isinstance(step, ReceiveStep):
             self._leave(step, now)
             self._run(now)
@@ -416,6 +433,30 @@ class SippCall:
             interval = min(interval, T2)
         self._again = (now + interval, interval, count + 1)
 
+    # Commands of a twin -----------------------------------------------------------------------
+
+    def _command(self, step: SendCommandStep, now: float) -> str:
+        head, body = step.message.fill(KeywordValues(self.state, self._settings, now=now))
+        text = "".join(f"{line}\r\n" for line in head)
+        return f"{text}\r\n{body.decode('utf-8', 'surrogateescape')}" if body else text
+
+    def _take_command(self, text: str, now: float) -> None:
+        if _GIVEN_UP.search(text):
+            self._given_up = True
+            raise _Failed("the twin has given up")
+        index = self.state.index
+        while isinstance(step := self._steps[index], ReceiveStep) and step.optional:
+            index += 1
+        if not isinstance(step, ReceiveCommandStep):
+            raise _Failed("unexpected command of the twin")
+        self._waits_until = self._again = None
+        self.state.index, self.state.command = index, text.rstrip("\r\n")
+        try:
+            self._leave(step, now)
+        finally:
+            self.state.command = None
+        self._run(now)
+
     # Receiving --------------------------------------------------------------------------------
 
     def _take(self, received: ReceivedMessage, now: float) -> None:
@@ -536,6 +577,9 @@ class SippCall:
             request = closing_request(self._invite, self._answer)
             if request is not None:
                 self.sent.append(Transmit(request, self.state.flow))
+        if self._settings.scenario.twin and not self._given_up:
+            text = f"call-id: {self.state.call_id}\r\ninternal-cmd: abort_call\r\n\r\n"
+            self.events.append(TwinCommand(text))
         self._finish(cause, now)
 
     def _finish(self, cause: str, now: float) -> None:
@@ -565,6 +609,8 @@ def _variables(settings: RunSettings, lines: Mapping[str, int]) -> Variables:
 
 def _element(step: StepBase) -> str:
     """A step as the scenario has it, in short."""
+    if isinstance(step, ReceiveCommandStep):
+        return "<recvCmd>"
     if not isinstance(step, ReceiveStep):
         return "<pause>"
     if step.status:

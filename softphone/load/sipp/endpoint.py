@@ -7,6 +7,7 @@ pieces of streams.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, OrderedDict, deque
 
 from softphone.load.sipp.actions import ActionFailed, run_actions
@@ -28,6 +29,7 @@ from softphone.sip.message import (
     parse_datagram,
 )
 
+_CALL_ID = re.compile(r"(?im)^call-id:[ \t]*([^\s]{1,256})[ \t]*\r?$")
 MOST_ENDED = 4096
 """Ended calls whose late messages are known and dropped."""
 
@@ -69,6 +71,26 @@ class SippEndpoint:
         host = flow.local[0]
         self._begin(f"{number}-{self._settings.pid}@{host}", number, flow, now).start(now)
         self._collect(f"{number}-{self._settings.pid}@{host}")
+
+    def receive_command(self, text: str, *, flow: Flow | None, now: float) -> None:
+        """Take a command of the twin, which may begin a call on a flow."""
+        named = _CALL_ID.search(text)
+        call_id = named[1] if named is not None else ""
+        call = self._calls.get(call_id)
+        if call is None:
+            if flow is None or not call_id or not self._is_free(call_id):
+                self.counters["unexpected"] += call_id not in self._ended
+                return
+            call = self._begin(call_id, self._begun + 1, flow, now)
+            call.start(now)
+        call.receive_command(text, now)
+        self._collect(call_id)
+
+    def _is_free(self, call_id: str) -> bool:
+        """Whether a command of the twin may begin a call."""
+        if not self._settings.scenario.begun_by_twin or call_id in self._ended or not self._open:
+            return False
+        return len(self._calls) < self._limit and not 0 < self._total <= self._begun
 
     def stop_answering(self) -> None:
         """Let no request begin a call any more."""

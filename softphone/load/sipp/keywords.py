@@ -26,10 +26,11 @@ _CRYPTO_OCTETS = CryptoSuite.AES_CM_128_HMAC_SHA1_80.material_length
 class CallState:
     """What keywords tell of a call.
 
-    `number` counts from 1, `index` is the step's.  `lines` has the line of each injection file.
-    `route_set` is in the order of Route, `next_url` the URI of the Contact, both of the message
-    that a step with `rrs` took.  `descriptions` has the last SDP of "ours" and of "theirs",
-    `offer_of` whose offer is open, and `crypto_keys` the keys of ours that SDP has.
+    `number` counts from 1, `index` is the step's, `command` the twin's while the actions of
+    `recvCmd` run.  `lines` has the line of each injection file.  `route_set` is in the order of
+    Route, `next_url` the URI of the Contact, both of the message that a step with `rrs` took.
+    `descriptions` has the last SDP of "ours" and of "theirs", `offer_of` whose offer is open, and
+    `crypto_keys` the keys of ours that SDP has.
     """
 
     number: int
@@ -40,6 +41,7 @@ class CallState:
     cseq: int = 0
     index: int = 0
     last: ReceivedMessage | None = None
+    command: str | None = None
     peer_tag: str = ""
     route_set: list[str] = field(default_factory=list)
     next_url: str = ""

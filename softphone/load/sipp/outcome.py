@@ -59,6 +59,13 @@ class StopWanted:
     now: bool
 
 
+@dataclass(frozen=True, slots=True)
+class TwinCommand:
+    """A text for the twin."""
+
+    text: str = field(repr=False)
+
+
 SippEvent: TypeAlias = (
-    CallBegan | CallOutcome | ScenarioLog | CommandWanted | MediaWanted | StopWanted
+    CallBegan | CallOutcome | ScenarioLog | CommandWanted | MediaWanted | StopWanted | TwinCommand
 )

@@ -25,6 +25,7 @@ _NUMBERS = frozenset(
 """Attributes that are numbers where they look like one."""
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,8}|-?(?:0|[1-9][0-9]{0,8})\.[0-9]{0,8}[1-9]|-[1-9][0-9]{0,8}")
 _VARIABLES = {"Global": "global_variables", "User": "user_variables"}
+_METHODS = {"sendCmd": "send_cmd", "recvCmd": "recv_cmd"}
 _WITHOUT_EFFECT = ("Reference", "CallLengthRepartition", "ResponseTimeRepartition")
 
 
@@ -59,7 +60,8 @@ def _step(element: Element) -> str:
     if name == "init":
         children = [each for nop in element.children for each in nop.children]
         return _call("init", [_action_list(children)], 0)
-    arguments = [_message(element.text)] if name == "send" else []
+    arguments = [_message(element.text)] if name in ("send", "sendCmd") else []
+    name = _METHODS.get(name, name)
     if name == "timewait":
         given = {"milliseconds": "0", **given}
     arguments += _keywords(given)

@@ -22,7 +22,9 @@ from softphone.load.sipp.scenario import (
     Branch,
     NopStep,
     PauseStep,
+    ReceiveCommandStep,
     ReceiveStep,
+    SendCommandStep,
     SendStep,
     SippScenario,
     Step,
@@ -83,7 +85,7 @@ class _ScenarioReader:
             return
         reader(self, element, attributes)
         attributes.done()
-        if element.name != "send" and element.text.strip():
+        if element.name not in ("send", "sendCmd") and element.text.strip():
             self.problems.append(f"{element.line}: <{element.name}> has text, which has no meaning")
 
     def _time_wait(self, element: Element, attributes: AttributeReader) -> None:
@@ -173,6 +175,18 @@ class _ScenarioReader:
         )
         self._add(step)
 
+    def _send_command(self, element: Element, attributes: AttributeReader) -> None:
+        shared = self._shared(element, attributes)
+        try:
+            message = parse_message(element.text, self.keys, element.text_line or element.line)
+        except ValueError as error:
+            self.problems.append(str(error))
+            return
+        self._add(SendCommandStep(message=message, **shared))
+
+    def _receive_command(self, element: Element, attributes: AttributeReader) -> None:
+        self._add(ReceiveCommandStep(**self._shared(element, attributes)))
+
     def _receive(self, element: Element, attributes: AttributeReader) -> None:
         request, response = attributes.text("request"), attributes.text("response")
         status = 0
@@ -235,6 +249,8 @@ class _ScenarioReader:
 ELEMENTS: Mapping[str, Callable[[_ScenarioReader, Element, AttributeReader], None]] = {
     "send": _ScenarioReader._send,
     "recv": _ScenarioReader._receive,
+    "sendCmd": _ScenarioReader._send_command,
+    "recvCmd": _ScenarioReader._receive_command,
     "pause": _ScenarioReader._pause,
     "timewait": _ScenarioReader._time_wait,
     "nop": _ScenarioReader._nop,

@@ -43,9 +43,11 @@ from softphone.load.sipp.outcome import (
     ScenarioLog,
     SippEvent,
     StopWanted,
+    TwinCommand,
 )
 from softphone.load.sipp.reader import read_scenario
 from softphone.load.sipp.settings import RunSettings
+from softphone.load.sipp.twin import TwinConnection, parse_twin
 from softphone.net import Driver, DriverConfig
 from softphone.operating_system import kill_process_group
 from softphone.sans_io import Address, Flow, Transport
@@ -96,6 +98,8 @@ class SippRunner:
         self.scenario = read_scenario(
             Path(spec.scenario), keys=keys.keys(), allow_exec=spec.allow_exec
         )
+        if self.scenario.twin and spec.twin is None:
+            raise ConfigurationError(f"--twin: {spec.scenario} has <{self.scenario.twin}>")
         self._settings = self._make_settings(keys)
         self._on_second = on_second
         self._clock = clock
@@ -120,6 +124,7 @@ class SippRunner:
         self._commands: set[asyncio.Task[None]] = set()
         self._refusals: set[str] = set()
         self._media: ScenarioMedia | None = None
+        self._twin: TwinConnection | None = None
         self._suites: dict[int, str] = {}
         self._trace = None
         if plan.watched:
@@ -175,6 +180,7 @@ class SippRunner:
                 answers=answers,
                 clear_media=self._may_send_clear(account),
                 echo=self._spec.rtp_echo,
+                entropy=random_bytes,
                 media_port=self._take_port if has_media else None,
             ),
             limit=self.plan.calls,
@@ -193,6 +199,8 @@ class SippRunner:
         try:
             await self._stack.enter_async_context(self._driver)
             self._flow = await self._open(account, tls)
+            if self._spec.twin is not None:
+                await self._open_twin(*parse_twin(self._spec.twin))
             if has_media:
                 self._media = self._open_media()
                 self._stack.push_async_callback(self._media.close)
@@ -274,6 +282,26 @@ class SippRunner:
         except OSError as error:
             raise TransportError(f"--ports {first}: {error.strerror or error}") from error
 
+    async def _open_twin(self, host: str, port: int) -> None:
+        """Connect to the twin, or wait for it: by what the first command of the scenario is."""
+        self._twin = twin = TwinConnection(self._take_command, self._lose_twin)
+        self._stack.push_async_callback(twin.close)
+        if self.scenario.twin == "sendCmd":
+            await twin.connect(host, port)
+        else:
+            await twin.listen(host, port)
+
+    def _take_command(self, text: str) -> None:
+        with self._driver.change() as now:
+            self._endpoint.receive_command(text, flow=self._flow, now=now)
+
+    def _lose_twin(self) -> None:
+        """Without its twin a run that it begins calls of has nothing more to do."""
+        logger.info("the twin has ended the connection")
+        if self.scenario.begun_by_twin:
+            self._over.set()
+            self._note_idle()
+
     def _take_port(self, number: int, kind: str) -> int:
         """A port of a call's own; a lack of them is the generator's fault."""
         assert self._media is not None
@@ -297,7 +325,8 @@ class SippRunner:
         loop = asyncio.get_running_loop()
         ticking = asyncio.ensure_future(self._tick())
         arriving = asyncio.ensure_future(self._arrive())
-        if self._flow is None and not self._spec.total:
+        begins = self._flow is not None and not self.scenario.begun_by_twin
+        if not begins and not self._spec.total:
             loop.call_later(self.plan.duration, self._over.set)
         try:
             await self._unless_closed(self._over)
@@ -342,7 +371,7 @@ class SippRunner:
     async def _arrive(self) -> None:
         """Begin calls on schedule."""
         flow = self._flow
-        if flow is None:
+        if flow is None or self.scenario.begun_by_twin:
             return
 
         def begin(number: int) -> None:
@@ -368,22 +397,28 @@ class SippRunner:
                 self._peak = max(self._peak, self._endpoint.calls_up)
             case CallOutcome():
                 self._count(event)
-            case ScenarioLog(kind="refused") if not self._is_new(event.text):
-                pass
             case ScenarioLog():
-                logger.log(_LEVELS[event.kind], "call %d: %r", event.number, event.text)
+                self._log(event)
             case CommandWanted():
                 self._run_command(event)
-            case StopWanted() if event.now:
-                self.stop_run()
+            case TwinCommand():
+                assert self._twin is not None
+                self._twin.send(event.text)
             case StopWanted():
+                if event.now:
+                    self.stop_run()
                 self._over.set()
-            case _ if self._media is not None:
+            case _:
                 self._handle_media(event)
+
+    def _log(self, event: ScenarioLog) -> None:
+        if event.kind != "refused" or self._is_new(event.text):
+            logger.log(_LEVELS[event.kind], "call %d: %r", event.number, event.text)
 
     def _handle_media(self, event: MediaWanted) -> None:
         """Let a call send or hear; the first agreement counts as its suite."""
-        assert self._media is not None
+        if self._media is None:
+            return
         self._media.handle(event)
         if isinstance(event, MediaAgreed) and event.number not in self._suites:
             suite = event.agreement.suite
@@ -430,7 +465,7 @@ class SippRunner:
             else:
                 tally.registered += 1
                 tally.registration_ms.record_value(seconds * 1e3)
-        if self._flow is not None:
+        if self._flow is not None and not self.scenario.begun_by_twin:
             self._pacer.release_slot()
         self._note_idle()
 

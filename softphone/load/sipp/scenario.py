@@ -263,6 +263,18 @@ class ReceiveStep(StepBase):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendCommandStep(StepBase):
+    """`sendCmd`: a text for the twin, which controls another call of the same Call-ID (3PCC)."""
+
+    message: MessageTemplate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiveCommandStep(StepBase):
+    """`recvCmd`: wait for a text of the twin, which actions search."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PauseStep(StepBase):
     """`pause`: milliseconds by a distribution; `kind` "default" takes the run's own hold time."""
 
@@ -284,7 +296,15 @@ class TimeWaitStep(StepBase):
     milliseconds: float
 
 
-Step: TypeAlias = SendStep | ReceiveStep | PauseStep | NopStep | TimeWaitStep
+Step: TypeAlias = (
+    SendStep
+    | ReceiveStep
+    | SendCommandStep
+    | ReceiveCommandStep
+    | PauseStep
+    | NopStep
+    | TimeWaitStep
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,6 +327,21 @@ class SippScenario:
         """Whether any step sends media."""
         actions = (action for step in self.steps for action in step.actions)
         return any(isinstance(action, PlayAction | StreamAction | EchoAction) for action in actions)
+
+    @property
+    def twin(self) -> str:
+        """What the first command is: "sendCmd", "recvCmd", or "" without any."""
+        for step in self.steps:
+            if isinstance(step, SendCommandStep | ReceiveCommandStep):
+                return "sendCmd" if isinstance(step, SendCommandStep) else "recvCmd"
+        return ""
+
+    @property
+    def begun_by_twin(self) -> bool:
+        """Whether calls begin with a command of the twin."""
+        kinds = SendStep | ReceiveStep | SendCommandStep | ReceiveCommandStep
+        first = next((step for step in self.steps if isinstance(step, kinds)), None)
+        return isinstance(first, ReceiveCommandStep)
 
     @property
     def calls(self) -> bool:

@@ -10,7 +10,6 @@ from softphone.load.sipp.authentication import ChallengeAnswers
 from softphone.load.sipp.injection import InjectionFile
 from softphone.load.sipp.scenario import SippScenario
 from softphone.load.sipp.values import Value
-from softphone.trust.fips import random_bytes
 
 MOST_INVITES_AGAIN = 5
 MOST_REQUESTS_AGAIN = 7
@@ -18,6 +17,10 @@ T2 = 4.0
 """RFC 3261 section 17.1.2.2; the intervals of an INVITE go on doubling."""
 
 Pause: TypeAlias = Callable[[int], float]
+
+
+def _no_entropy(size: int) -> bytes:
+    raise RuntimeError("no source of keys was given")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,6 @@ class RunSettings:
     clear_media: bool = False
     echo: bool = False
     media_port: Callable[[int, str], int] | None = None
-    entropy: Callable[[int], bytes] = random_bytes
+    entropy: Callable[[int], bytes] = _no_entropy
     shared: MutableMapping[str, Value] = field(default_factory=dict)
     users: MutableMapping[int, MutableMapping[str, Value]] = field(default_factory=dict)

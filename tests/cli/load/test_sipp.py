@@ -9,6 +9,7 @@ import pytest
 from softphone.cli.load.options import LoadOptions
 from softphone.cli.load.plan import expectations_of, plan_of
 from softphone.errors import ConfigurationError
+from softphone.load.sipp import SippRunner
 
 REGISTER = """<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE scenario SYSTEM "sipp.dtd">
@@ -127,10 +128,10 @@ def _tls_port(account):
 
 def test_what_is_not_supported_is_exit_code_2_with_its_line(cli, files, tmp_path):
     scenario = tmp_path / "unknown.xml"
-    scenario.write_text("<scenario>\n<sendCmd />\n<recv request='A' />\n</scenario>")
+    scenario.write_text("<scenario>\n<sample />\n<recv request='A' />\n</scenario>")
     ended = cli("load", "run", "--sipp", scenario, "--target", "sip:a@127.0.0.1")
     assert ended.code == 2
-    assert f"{scenario}:2: <sendCmd> is not supported" in ended.err
+    assert f"{scenario}:2: <sample> is not supported" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -189,6 +190,39 @@ def test_an_expectation_of_what_a_scenario_measures_is_taken(files):
     assert len(expectations_of(LoadOptions(sipp=files[0], expect=texts))) == len(texts)
 
 
+COMMANDED = "<scenario><sendCmd>Call-ID: [call_id]</sendCmd><recv request='A' /></scenario>"
+
+
+@pytest.mark.parametrize(
+    ("scenario", "twin", "told"),
+    [
+        (COMMANDED, None, r"--twin: .* has <sendCmd>; give HOST:PORT"),
+        (COMMANDED, "192.0.2.1:6000", "--twin 192.0.2.1:6000: expected HOST:PORT of this machine"),
+        (WAITING, "127.0.0.1:6000", "--twin 127.0.0.1:6000: .* has no command for it"),
+    ],
+)
+def test_commands_need_a_twin_of_this_machine(tmp_path, scenario, twin, told):
+    path = tmp_path / "a.xml"
+    path.write_text(scenario)
+    options = LoadOptions(sipp=path, listen="udp:127.0.0.1:0", twin=twin)
+    with pytest.raises(ConfigurationError, match=told):
+        plan_of(options)
+
+
+def test_a_scenario_with_a_twin_is_of_one_worker(tmp_path):
+    path = tmp_path / "a.xml"
+    path.write_text(COMMANDED)
+    options = LoadOptions(sipp=path, listen="udp:127.0.0.1:0", twin="127.0.0.1:6000")
+    spec = plan_of(options).sipp
+    assert spec.twin == "127.0.0.1:6000"
+    with pytest.raises(ConfigurationError, match="--twin connects two runs, not more"):
+        replace(spec, listen=None).check_workers(2)
+    with pytest.raises(ConfigurationError, match="--twin: .* has <sendCmd>"):
+        SippRunner(
+            replace(plan_of(options), sipp=replace(spec, twin=None)), on_second=lambda second: None
+        )
+
+
 def test_a_scenario_that_waits_needs_an_address(files):
     with pytest.raises(ConfigurationError, match=r"--listen: .* waits for calls"):
         plan_of(LoadOptions(sipp=files[1]))
@@ -229,7 +263,7 @@ def test_a_scenario_is_imported_as_python_that_runs(cli, lab, files, tmp_path, m
 @pytest.mark.parametrize(
     ("text", "output", "code", "told"),
     [
-        ("<scenario>\n<sendCmd />\n</scenario>", "a.py", 2, ".xml:2: <sendCmd> is not supported"),
+        ("<scenario>\n<sample />\n</scenario>", "a.py", 2, ".xml:2: <sample> is not supported"),
         (WAITING, "here.py", 2, "it is there already; give another name"),
         (WAITING, "a.txt", 2, "a file of Python ends in .py"),
         (WAITING, "none/a.py", 1, "cannot be written: No such file or directory"),

@@ -65,6 +65,23 @@ class MessageScenario:
         """Wait for a message: `response=200`, or `request="BYE"`."""
         self._add("recv", attributes, actions)
 
+    def send_cmd(
+        self,
+        message: str,
+        *,
+        actions: Sequence[Element | CallFunction] = (),
+        **attributes: Attribute,
+    ) -> None:
+        """Send a command to the twin (3PCC): lines with keywords, of which one is the Call-ID."""
+        step = self._add("sendCmd", attributes, actions)
+        step.text, step.text_line = message, step.line
+
+    def recv_cmd(
+        self, *, actions: Sequence[Element | CallFunction] = (), **attributes: Attribute
+    ) -> None:
+        """Wait for a command of the twin, which actions search."""
+        self._add("recvCmd", attributes, actions)
+
     def pause(
         self, *, actions: Sequence[Element | CallFunction] = (), **attributes: Attribute
     ) -> None:

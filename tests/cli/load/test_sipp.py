@@ -217,7 +217,7 @@ def test_a_scenario_with_a_twin_is_of_one_worker(tmp_path):
     assert spec.twin == "127.0.0.1:6000"
     with pytest.raises(ConfigurationError, match="--twin connects two runs, not more"):
         replace(spec, listen=None).check_workers(2)
-    with pytest.raises(ConfigurationError, match="--twin: .* has <sendCmd>"):
+    with pytest.raises(ConfigurationError, match=r"--twin: .* has <sendCmd>"):
         SippRunner(
             replace(plan_of(options), sipp=replace(spec, twin=None)), on_second=lambda second: None
         )

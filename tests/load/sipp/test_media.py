@@ -557,8 +557,7 @@ async def test_a_stream_is_sent_back_and_its_quality_counted(media, key):
     assert min(late for late in media.lateness if late is not None) >= 0.0
     assert media.stop(1) is heard
     assert (heard.lost, heard.loss_percent, media.counters["refused"]) == (0, 0.0, 0)
-    assert heard.mos > 4
-    assert heard.jitter_ms >= 0
+    assert heard.jitter_ms > 0  # a clock of the system is never exact
     assert media.stop(3) is None
 
 

@@ -91,11 +91,11 @@ def test_no_name_of_a_file_declares_an_encoding(scenario, tmp_path):
 
 
 def test_what_is_not_supported_is_told_by_the_line_in_xml(scenario):
-    path = scenario(send("INFO") + "\n<sendCmd />\n<nop other='1' />")
+    path = scenario(send("INFO") + "\n<sample />\n<nop other='1' />")
     with pytest.raises(ConfigurationError) as refused:
         python_source(path)
     assert str(refused.value).count("\n") == 1
-    assert "<sendCmd> is not supported" in str(refused.value)
+    assert "<sample> is not supported" in str(refused.value)
 
 
 def test_commands_stay_refused_without_leave(imported, scenario, tmp_path):

@@ -95,10 +95,7 @@ def plan_of(options: LoadOptions) -> LoadPlan:
         return workload_plan(options)
     _refuse(options, _OF_WORKLOADS, "that is for runs without calls (--scenario)")
     _refuse(options, _OF_SIPP, "that is for a SIPp scenario (--sipp)")
-    for name in ("allow_exec", "rtp_echo"):
-        if getattr(options, name):
-            option = name.replace("_", "-")
-            raise ConfigurationError(f"--{option}: that is for a SIPp scenario (--sipp)")
+    _refuse_of_sipp(options)
     scenario = load_scenario(options.scenario, BUILTIN_SCENARIOS)
     _check_values(options)
     if scenario.callee is None and not scenario.once and not options.target:
@@ -197,6 +194,14 @@ def workload_plan(options: LoadOptions) -> LoadPlan:
     return plan if chat else replace(plan, target=str(base_account(plan).server_uri))
 
 
+def _refuse_of_sipp(options: LoadOptions) -> None:
+    """Refuse the switches of SIPp scenarios for other runs.  Raises ConfigurationError."""
+    for name in ("allow_exec", "rtp_echo"):
+        if getattr(options, name):
+            option = name.replace("_", "-")
+            raise ConfigurationError(f"--{option}: that is for a SIPp scenario (--sipp)")
+
+
 def _refuse_for_workload(options: LoadOptions, kind: type[Workload]) -> None:
     """Refuse what has no effect on a load without calls.  Raises ConfigurationError."""
     here = f"{options.scenario} has no calls; leave that out"
@@ -204,8 +209,7 @@ def _refuse_for_workload(options: LoadOptions, kind: type[Workload]) -> None:
     for name in _OF_WORKLOADS:
         if name not in kind.options:
             _refuse(options, (name,), f"that is not for {options.scenario}; leave it out")
-    if options.allow_exec or options.rtp_echo:
-        raise ConfigurationError("--allow-exec: that is for a SIPp scenario (--sipp)")
+    _refuse_of_sipp(options)
     if not options.register:
         raise ConfigurationError(f"--no-register: {here}")
 

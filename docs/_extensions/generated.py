@@ -9,6 +9,7 @@ transactions       the four state machines of RFC 3261, from their tables
 offer answer       that of RFC 3264, from its table
 lock               when a lock is shown, from the table of the test that holds it
 presets            the rules of each carrier, from `softphone.config.presets`
+hearing …          tables of what was measured of the detectors of speech, and of echo
 states             the states without a table, with the functions that set them
 
 A part that ends with `<!-- end: NAME -->` also stands in the repository, for who reads the pages
@@ -30,6 +31,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diagrams import Step, layer_stack, state_machine
+from hearing_tables import (
+    hearing_accuracy,
+    hearing_answers,
+    hearing_cost,
+    hearing_echo,
+    hearing_noise,
+)
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -533,6 +541,11 @@ GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "events": events,
     "errors": errors,
+    "hearing accuracy": hearing_accuracy,
+    "hearing answers": hearing_answers,
+    "hearing cost": hearing_cost,
+    "hearing echo": hearing_echo,
+    "hearing noise": hearing_noise,
     "json": json,
     "icons": icons,
     "layers": layers,

@@ -42,6 +42,7 @@ def test_what_is_generated_into_the_repository_is_as_the_code_says(made):
     assert {page.name for page in kept} == {
         "errors.md",
         "events.md",
+        "hearing.md",
         "security.md",
         "trunks.md",
     }

@@ -23,6 +23,7 @@ from softphone.diagnostics.capture import Capture
 from softphone.errors import ConfigurationError, SoftphoneError
 from softphone.media.audio import WavSink, WavSource
 from softphone.media.audio.sound_device import SoundDevice
+from softphone.media.processing import NoiseSuppression, VoiceProcessing
 from softphone.media.recording import Recording, VideoRecording
 from softphone.media.video import (
     VIDEO_CODECS,
@@ -158,8 +159,14 @@ def _prepare_more(prepared: PreparedCall, options: SessionOptions) -> None:
     """Prepare the recording of both sides, the sound card, and video."""
     if options.record_both is not None:
         prepared.both = Recording(options.record_both)
+    processing = _processing(options)
     if options.device is not None:
-        prepared.device = SoundDevice(options.device)
+        prepared.device = SoundDevice(options.device, processing=processing)
+    elif processing.active:
+        raise ConfigurationError(
+            "--echo-cancellation and --noise-suppression go with --device NAME; for what is "
+            "received the account file has echo_cancellation and noise_suppression"
+        )
     if options.video is None and options.record_video is None:
         return
     if not prepared.config.media.video:
@@ -171,6 +178,17 @@ def _prepare_more(prepared: PreparedCall, options: SessionOptions) -> None:
         prepared.video_sound = file.sound()
     if options.record_video is not None:
         prepared.video_recording = VideoRecording(options.record_video)
+
+
+def _processing(options: SessionOptions) -> VoiceProcessing:
+    try:
+        level = NoiseSuppression(options.noise_suppression)
+    except ValueError:
+        levels = ", ".join(NoiseSuppression)
+        raise ConfigurationError(
+            f"--noise-suppression {options.noise_suppression}: expected {levels}"
+        ) from None
+    return VoiceProcessing(options.echo_cancellation, level)
 
 
 def _capture(output: CommandOutput, options: SessionOptions) -> Capture | None:

@@ -73,6 +73,20 @@ class SessionOptions(CommandOptions):
             "NAME",
         ),
     ] = None
+    echo_cancellation: Annotated[
+        bool,
+        option(
+            "--echo-cancellation", "Remove the loudspeaker's echo from what the microphone hears."
+        ),
+    ] = False
+    noise_suppression: Annotated[
+        str,
+        option(
+            "--noise-suppression",
+            "Reduce noise at the microphone: off, low, moderate, high, very_high.",
+            "LEVEL",
+        ),
+    ] = "off"
     video: Annotated[
         str | None,
         option(

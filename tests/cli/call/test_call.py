@@ -12,12 +12,16 @@ import time
 import wave
 from types import SimpleNamespace
 from typing import ClassVar
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from softphone.cli.call.call_options import prepare_call
+from softphone.cli.call.options import AnswerOptions
 from softphone.cli.call.summary import BLANK
 from softphone.config import load_account
+from softphone.errors import ConfigurationError
 from softphone.media.audio import Cadence, ToneGenerator, tone_level
 from softphone.phone import Phone
 from tests.support import tshark
@@ -296,6 +300,8 @@ class Card:
         self.played, self.closed = [], False
         self.made.append(self)
 
+    latency = (0.01, 0.02)
+
     def start(self):
         pass
 
@@ -325,6 +331,21 @@ def test_with_a_device_one_talks_and_hears(cli, lab, monkeypatch):
     tenths = np.split(heard[heard.size % 4800 :], heard.size // 4800)
     assert len(tenths) > 3  # a busy machine may drop some
     assert max(tone_level(tenth, 440.0, card.rate) for tenth in tenths) > -12.0
+
+
+async def test_echo_and_noise_are_removed_at_a_device(lab, monkeypatch):
+    monkeypatch.setattr(Card, "made", [])
+    module = SimpleNamespace(Stream=Card, PortAudioError=OSError)
+    monkeypatch.setitem(sys.modules, "sounddevice", module)
+    wanted = {"account": lab["alice"], "noise_suppression": "high"}
+    prepared = await prepare_call(Mock(), AnswerOptions(**wanted, device="default"))
+    assert prepared.device._processor is not None
+    prepared.discard()
+    assert Card.made[0].closed
+    with pytest.raises(ConfigurationError, match="go with --device NAME"):
+        await prepare_call(Mock(), AnswerOptions(**wanted))
+    with pytest.raises(ConfigurationError, match="--noise-suppression some: expected off, low"):
+        await prepare_call(Mock(), AnswerOptions(**{**wanted, "noise_suppression": "some"}))
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -1,9 +1,8 @@
-"""The neural model: where its file is found, what is no model, and that it knows speech."""
+"""The neural model: where its file is found, and what is no model."""
 
 from __future__ import annotations
 
 import importlib.util
-import os
 import sys
 from types import ModuleType, SimpleNamespace
 
@@ -13,10 +12,8 @@ import pytest
 from softphone import MediaPreferences
 from softphone.config import VoiceActivityMethod
 from softphone.errors import ConfigurationError
-from softphone.media.detection import DetectorKind, find_speech_model, load_speech_model
-from softphone.media.detection.speech_model import CONTEXT, STATE, WINDOW
-from tests.support.extra_site import PIPECAT
-from tests.support.sounds import found_in, keys, silence, speech, tone, with_noise
+from softphone.media.detection import find_speech_model, load_speech_model
+from softphone.media.detection.speech_model import STATE
 
 NEURAL = VoiceActivityMethod.NEURAL
 
@@ -107,50 +104,3 @@ def test_a_model_whose_results_have_other_shapes_is_refused(monkeypatch, tmp_pat
     (tmp_path / "other.onnx").write_bytes(b"")
     with pytest.raises(ConfigurationError, match="results have other shapes"):
         load_speech_model(tmp_path / "other.onnx")
-
-
-@pytest.fixture
-def _with_onnxruntime():
-    """What pipecat's tests install has onnxruntime and the model."""
-    PIPECAT.there()
-    if importlib.util.find_spec("onnxruntime") is None:
-        reason = (
-            "needs onnxruntime: python -m tests.support.extra_site, or softphone[voice-activity]"
-        )
-        if os.environ.get("CI"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-
-
-@pytest.mark.usefixtures("_with_onnxruntime")
-class TestSilerosModel:
-    def heard(self, *parts):
-        model = MediaPreferences(voice_activity=NEURAL).load_speech_model()
-        found = found_in(*parts, wanted=DetectorKind.VOICE, model=model)
-        return [(each.kind, each.at) for each in found]
-
-    def test_speech_begins_and_ends_where_it_does(self):
-        start, stop = self.heard(silence(1.0), speech(2.0), silence(1.0))
-        assert start == ("voice", pytest.approx(1.0, abs=0.15))
-        assert stop == ("silence", pytest.approx(3.0, abs=0.3))
-
-    def test_noise_tones_and_digits_are_nobody(self):
-        assert self.heard(with_noise(silence(3.0), 0, level=-25.0)) == []
-        assert self.heard(tone(440.0, 480.0, seconds=2.0), keys("159#"), silence(0.5)) == []
-
-    def test_streams_do_not_change_one_another(self):
-        model = load_speech_model()
-        sound = np.random.default_rng(0).standard_normal((3, CONTEXT + WINDOW)).astype(np.float32)
-        state = np.zeros((2, 3, STATE), np.float32)
-        together, after = model.estimate(sound, state)
-        alone, own = model.estimate(sound[1:2], state[:, 1:2])
-        assert together[1] == pytest.approx(alone[0], abs=1e-5)
-        assert after[:, 1] == pytest.approx(own[:, 0], abs=1e-4)
-
-    def test_it_is_loaded_once(self):
-        assert load_speech_model() is load_speech_model(find_speech_model())
-
-    def test_what_is_no_model_is_refused(self, tmp_path):
-        (tmp_path / "no.onnx").write_bytes(b"no model")
-        with pytest.raises(ConfigurationError, match=r"no\.onnx is no voice activity model"):
-            load_speech_model(tmp_path / "no.onnx")

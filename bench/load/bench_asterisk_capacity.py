@@ -51,8 +51,8 @@ from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.distribute import RunObserver, run_plan
 from softphone.load.distribute.plan_runner import trial_of
 from softphone.load.measure import RunSecond
-from softphone.load.report.html import STYLE
-from softphone.load.report.svg_plot import COLORS, bar_plot
+from softphone.load.report.html import page_style
+from softphone.load.report.svg_plot import bar_plot
 
 RESULTS = Path(__file__).parents[1] / "results" / "asterisk_capacity.json"
 WAYS = {
@@ -376,15 +376,16 @@ def draw(found: dict[str, Any], how: str) -> None:
         parts += [
             f"<h2>{escape(way.capitalize())}: Asterisk's processor time for a call-second, "
             "in microseconds</h2>",
-            bar_plot(cost, label="microseconds a call-second", color=COLORS[0]),
+            bar_plot(cost, label="microseconds a call-second", color="series-1"),
             f'<p class="note">{escape(times)}</p>',
             f"<h2>{escape(way.capitalize())}: calls that it held</h2>",
-            bar_plot(calls, label="calls", color=COLORS[0])
+            bar_plot(calls, label="calls", color="series-1")
             + f'<p class="note">{escape(outcomes)}</p>',
         ]
     RESULTS.with_suffix(".html").write_text(
         "<!doctype html><html lang=en><meta charset=utf-8><title>Asterisk's capacity</title>"
-        f"<style>{STYLE}</style><body><h1>What encryption costs Asterisk</h1>{''.join(parts)}\n"
+        f"<style>{page_style()}</style><body><h1>What encryption costs Asterisk</h1>"
+        f"{''.join(parts)}\n"
     )
 
 

@@ -47,7 +47,7 @@ from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec, users_of_template
 from softphone.load.measure import NO_MEDIA, RunSecond, Tally
 from softphone.load.plan import FaultSpec
-from softphone.load.report.html import STYLE
+from softphone.load.report.html import page_style
 from softphone.load.report.svg_plot import PlotSeries, line_plot
 from softphone.load.run import Runner, relaxed_garbage_collection, users_with_faults
 from softphone.load.run.bottleneck import BottleneckDetector
@@ -292,7 +292,7 @@ def draw(document: dict[str, Any]) -> None:
     page = RESULTS.with_suffix(".html")
     page.write_text(
         "<!doctype html><html lang=en><meta charset=utf-8><title>Soak</title>"
-        f"<style>{STYLE}</style><body>{''.join(parts)}\n"
+        f"<style>{page_style()}</style><body>{''.join(parts)}\n"
     )
     from tests.support.browser import find, look
 

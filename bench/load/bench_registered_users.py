@@ -44,7 +44,7 @@ def run(lab: LabProcess, options: argparse.Namespace) -> dict[str, Any]:
     after = lab.held()
     summary = json.loads(ended.stdout.splitlines()[-1])
     for operation in summary["operations"].values():
-        del operation["histogram"]
+        operation.pop("histogram", None)
     return {
         "users": options.users,
         "share": options.share,

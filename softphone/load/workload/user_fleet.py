@@ -155,6 +155,7 @@ class UserFleet:
         self._outage: float | None = None
         self._leaving: list[FleetUser] | None = None
         self._removing: set[FleetUser] = set()
+        self._passes = False
         self.on_left: Callable[[], None] = lambda: None
         """Called when `leave` is done."""
         self.transmits = self.endpoint.transmits
@@ -211,13 +212,18 @@ class UserFleet:
         return user.registration
 
     def _leave_further(self, now: float) -> None:
+        # A binding without a connection is gone at once, which must not begin this anew.
         waiting = self._leaving
+        if waiting is None or self._passes:
+            return
+        self._passes = True
         while waiting and len(self._removing) < LEAVING_AT_ONCE:
             user = waiting.pop()
             self._removing.add(user)
             self._registration(user).unregister(now=now)
             self._settle(user, now)
-        if waiting is not None and not waiting and not self._removing:
+        self._passes = False
+        if not waiting and not self._removing:
             self._leaving = None
             self.on_left()
 

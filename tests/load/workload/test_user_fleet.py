@@ -150,6 +150,17 @@ def test_leaving_removes_every_binding_some_at_a_time():
     assert "recovery" not in world.tally.operations
 
 
+def test_leaving_without_a_connection_is_over_at_once_however_many_there_are():
+    world = FleetWorld(count=2000, share=2000)
+    world.register()
+    world.up["192.0.2.100"] = False
+    world.cut()
+    left = []
+    world.fleet.on_left = lambda: left.append(world.now)
+    world.fleet.leave(now=world.now)
+    assert len(left) == 1
+
+
 # Subscriptions ------------------------------------------------------------------------------------
 
 

@@ -262,17 +262,12 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
     if options.scenario != LoadOptions.scenario:
         raise ConfigurationError(f"--scenario {options.scenario}: {path} is the scenario")
     _refuse(options, _NOT_OF_SIPP, f"{path} says itself what it sends; leave that out")
-    keys = tuple(parse_key(text) for text in options.sipp_key or ())
     scenario = _read_scenario(options)
     if scenario.calls and not options.target:
         raise ConfigurationError(f"--target: {path} needs somebody to call")
     if not scenario.calls and options.listen is None:
         raise ConfigurationError(f"--listen: {path} waits for calls; give TRANSPORT:HOST:PORT")
     _check_twin(options, scenario)
-    if options.total_calls is not None and options.total_calls < 1:
-        raise ConfigurationError(f"--total-calls {options.total_calls}: expected 1 or more")
-    for file in options.inf or ():
-        read_injection(file)
     base = replace(_base(options), registers=False) if scenario.calls else _listener_base(options)
     user = options.aor or "sip:sipp@127.0.0.1"
     if options.account is not None and options.aor is None:
@@ -293,23 +288,32 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
         answer_timeout=options.answer_timeout,
         tolerate_late=options.tolerate_late,
         hep=_collector(options),
-        sipp=SippSpec(
-            str(path),
-            tuple(map(str, options.inf or ())),
-            tuple(options.inf_index or ()),
-            keys,
-            options.allow_exec,
-            options.total_calls or 0,
-            options.listen,
-            options.rtp_echo,
-            options.twin,
-        ),
+        sipp=_sipp_spec(options, path),
     )
     plan.schedule()
     plan.holding_time("1")
     if scenario.calls:
         base_account(plan)
     return plan
+
+
+def _sipp_spec(options: LoadOptions, path: Path) -> SippSpec:
+    """What is asked for of a SIPp scenario alone.  Raises ConfigurationError."""
+    if options.total_calls is not None and options.total_calls < 1:
+        raise ConfigurationError(f"--total-calls {options.total_calls}: expected 1 or more")
+    for file in options.inf or ():
+        read_injection(file)
+    return SippSpec(
+        str(path),
+        injections=tuple(map(str, options.inf or ())),
+        indexes=tuple(options.inf_index or ()),
+        keys=tuple(parse_key(text) for text in options.sipp_key or ()),
+        allow_exec=options.allow_exec,
+        total=options.total_calls or 0,
+        listen=options.listen,
+        rtp_echo=options.rtp_echo,
+        twin=options.twin,
+    )
 
 
 def _check_twin(options: LoadOptions, scenario: SippScenario) -> None:

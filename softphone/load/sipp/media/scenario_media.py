@@ -58,9 +58,9 @@ class ScenarioMedia:
     """Sends and hears on the ports `first` to `last` of a host.
 
     `on_sent` gets, of each packet that left, how many milliseconds late it was, None of one that is
-    sent back.  `counters` counts
-    packets "sent", those "refused" (beyond the most files at once, or with a number that was sent
-    before under its key), and received ones that were "dropped": of nobody, or not authentic.
+    sent back.  `counters` counts packets "sent", those "refused" (beyond the most files at once, or
+    with a number that was sent before under its key), and received ones that were "dropped": of
+    nobody, or not authentic.
     Raises OSError for a first pair of ports that cannot be bound.
     """
 
@@ -176,7 +176,17 @@ class ScenarioMedia:
             heard = HeardMedia(agreement.clock_rate, trusted=receive is not None)
             sequence, timestamp = (int.from_bytes(each, "big") for each in (drawn[:2], drawn[2:6]))
             # Half of the numbers, so that none comes again soon (RFC 3711 section 3.3.1).
-            side = _Side(agreement, pair, send, receive, heard, drawn[6:], sequence >> 1, timestamp)
+            sequence >>= 1
+            side = _Side(
+                agreement,
+                pair,
+                send,
+                receive,
+                heard=heard,
+                ssrc=drawn[6:],
+                sequence=sequence,
+                timestamp=timestamp,
+            )
             sides[kind] = side
         else:
             self._forget_source(side)

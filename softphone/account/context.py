@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Self, TypeAlias
+from typing import TYPE_CHECKING, Self, TypeAlias
 
 from softphone.account.dial_gate import DialGate
 from softphone.account.number_routing import FindAccount, no_other_account
@@ -28,6 +28,10 @@ from softphone.security import SecurityPolicy
 from softphone.sip import EventHandlers, SipUri
 from softphone.sip.auth import Authenticator
 from softphone.trust import TlsSettings
+
+if TYPE_CHECKING:
+    from softphone.media.detection import SpeechModel
+    from softphone.media.processing import VoiceProcessing
 
 logger = logging.getLogger("softphone.account")
 
@@ -128,6 +132,8 @@ class CallDefaults:
     adoptable_networks: tuple[str, ...]
     reports: RtcpXrDemand
     stun_server: tuple[str, int] | None
+    speech_model: SpeechModel | None
+    voice_processing: VoiceProcessing | None
 
     @classmethod
     def of(cls, config: AccountConfig, given: AccountDependencies) -> Self:
@@ -141,6 +147,8 @@ class CallDefaults:
             adoptable_networks=config.media.adoptable_networks,
             reports=RtcpXrDemand(config.media.reports, measured=config.quality is not None),
             stun_server=config.stun_server,
+            speech_model=config.media.load_speech_model(),
+            voice_processing=config.media.voice_processing,
         )
 
 

@@ -82,8 +82,8 @@ def make_leg_setup(
         judge_referral=context.dial_gate.admit_referral,
         aor=_at_home(context, defaults.aor),
         call_music_source=call_music_source,
-        speech_model=context.config.media.load_speech_model(),
-        voice_processing=context.config.media.voice_processing,
+        speech_model=defaults.speech_model,
+        voice_processing=defaults.voice_processing,
     )
 
 

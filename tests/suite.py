@@ -41,6 +41,8 @@ from tests.support.linear_time import WHOLE_SWEEPS
 
 PROJECT = Path(__file__).resolve().parent.parent
 WORK = PROJECT / ".cache" / "suite"
+CHANGES = WORK / "changes"
+"""Differences that tests made, to be printed at the end: pipecat's projects, on a call."""
 INTEROP_OUTCOME = PROJECT / ".cache" / "interop.json"
 PEER_TESTS = "tests/peers"
 EXAMPLE_TESTS = "tests/examples"
@@ -414,6 +416,9 @@ def tell(groups: list[Group], started: float) -> int:
     for group in (group for group in groups if group.status):
         print(f"\n== {group.name}: FAILED ({group.status}), its last lines")
         print("\n".join(group.said.rstrip().splitlines()[-LAST_LINES:]))
+    for path in sorted(CHANGES.glob("*.diff")):
+        print(f"\n== {path.stem}: what makes the generated project one of ours")
+        print(path.read_text("utf-8").rstrip())
     total = counts(groups)
     print(f"\n{', '.join(f'{number} {word}' for word, number in total.items())}")
     return 1 if any(group.status for group in groups) else 0

@@ -15,7 +15,7 @@ from softphone.agents.realtime import Tool
 from softphone.agents.sound_coding import SoundCoding
 from softphone.config import DialPolicyConfig
 from softphone.errors import ConfigurationError
-from softphone.events import EndedBy
+from softphone.events import DigitReceived, EndedBy
 from softphone.media.audio import ToneSource
 from softphone.security import SecurityLevel
 from tests.agents.conftest import calling
@@ -253,11 +253,27 @@ def session_of_stand_ins():
     )
 
 
+async def two_digits(call):
+    digits = ""
+    async for event in call.events():
+        if isinstance(event, DigitReceived):
+            digits += event.digit
+        if len(digits) == 2:
+            return digits
+
+
 async def test_a_session_on_a_call_over_srtp(account_of):
-    """It greets, is interrupted, may not transfer, and hangs up when its last word was heard."""
+    """It greets, is interrupted, presses keys, and hangs up when its last word was heard.
+
+    Of the transfers that it is told to make, the dial policy refuses one.
+    """
     policy = DialPolicyConfig(country="49")
     bob, alice = await account_of("bob", policy=policy), await account_of("alice")
-    wishes = [("transfer", {"target": "0900-1234567"}), ("hang_up", {})]
+    wishes = [
+        ("transfer", {"target": "0900-1234567"}),
+        ("send_digits", {"digits": "4#"}),
+        ("hang_up", {}),
+    ]
     finished, noted = [], []
     waited_for = asyncio.Event()
 
@@ -275,7 +291,8 @@ async def test_a_session_on_a_call_over_srtp(account_of):
                 noted.append(greeting.interrupted)
                 agent.seconds = 0.3
                 await session.generate_reply(user_input="transfer me")
-                noted.append(agent.told[0])
+                await session.generate_reply(user_input="press four")
+                noted.extend(agent.told)
                 await waited_for.wait()
                 session.generate_reply(user_input="goodbye")
                 await call.ended()
@@ -286,22 +303,55 @@ async def test_a_session_on_a_call_over_srtp(account_of):
     serving = asyncio.ensure_future(serve())
     async with calling(alice) as call:
         assert call.security.level is SecurityLevel.ENCRYPTED
+        digits = asyncio.ensure_future(two_digits(call))
         call.audio.use_rates(read_hz=RATE)
         await hears(call, ANSWER_HZ)
         call.audio.play(ToneSource(SPEECH_HZ))
         await until(lambda: finished)
         await falls_silent(call)
         call.audio.play(None)
+        assert await patiently(digits) == "4#"
         waited_for.set()
         assert (await patiently(call.ended())).by is EndedBy.REMOTE
     await asyncio.wait_for(serving, PATIENCE)
-    interrupted, (refusal, is_error) = noted
+    interrupted, (refusal, is_error), pressed = noted
     assert interrupted
+    assert pressed == ("done", False)
     assert finished[0].interrupted
     assert 0.1 <= finished[0].playback_position < 19.0
     assert is_error
     assert "premium" in refusal
     assert wishes == []
+
+
+async def test_a_session_transfers_its_caller(account_of):
+    policy = DialPolicyConfig(country="49", internal=("_6XX",))
+    bob, alice = await account_of("bob", policy=policy), await account_of("alice")
+    agent = None
+
+    async def serve():
+        nonlocal agent
+        async for incoming in bob.incoming():
+            async with await incoming.answer() as call:
+                agent = Bot(call_tools(call, bob, Tool), [("transfer", {"target": "600"})])
+                agent.seconds = 0.3
+                session = session_of_stand_ins()
+                output = CallAudioOutput(call)
+                session.input.audio, session.output.audio = CallAudioInput(call), output
+                await session.start(agent, record=False)
+                session.generate_reply(user_input="somebody else, please")
+                await call.ended()
+                await session.aclose()
+                await output.aclose()
+                return
+
+    serving = asyncio.ensure_future(serve())
+    async with calling(alice) as call:
+        await asyncio.wait_for(serving, PATIENCE)
+        call.audio.use_rates(read_hz=RATE)
+        call.audio.play(ToneSource(SPEECH_HZ))
+        await hears(call, SPEECH_HZ)  # 600 is an echo
+    assert agent.wishes == []
 
 
 async def test_transfers_need_a_policy(account_of):

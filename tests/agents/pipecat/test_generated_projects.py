@@ -20,6 +20,7 @@ from softphone import SecurityLevel
 from softphone.events import EndedBy
 from softphone.media.audio import tone_level
 from tests.examples.conftest import Program
+from tests.suite import CHANGES
 from tests.support.extra_site import PIPECAT
 from tests.support.openai_services import openai_services
 from tests.support.sounds import samples, silence
@@ -84,7 +85,8 @@ def generate(tmp_path):
         after = [line for line in lines if line is not None]
         path.write_text("\n".join(after) + "\n")
         difference = list(difflib.unified_diff(before, after, mode, "softphone", "", "", 0, ""))
-        print(*difference, sep="\n")
+        CHANGES.mkdir(parents=True, exist_ok=True)
+        (CHANGES / f"pipecat-{mode}.diff").write_text("\n".join(difference) + "\n")
         changed = [line[1:] for line in difference[2:] if line[0] in "+-"]
         named = re.compile(
             r"[Dd]aily|DAILY|[Ss]oftphone|import (create_transport|main)$"

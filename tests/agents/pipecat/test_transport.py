@@ -41,6 +41,7 @@ from softphone.agents.pipecat import (
 )
 from softphone.errors import CallError, ConfigurationError, LocalProtocolError
 from softphone.events import (
+    AnswerClassified,
     CallEnded,
     DigitReceived,
     Direction,
@@ -288,6 +289,10 @@ async def test_the_calls_own_detector_reports_speech(call_of):
     await bot.middle.wait_for(VADUserStartedSpeakingFrame)
     await bot.middle.wait_for(VADUserStoppedSpeakingFrame)
     await bot.middle.wait_for(CallEventFrame, lambda f: isinstance(f.event, VoiceStarted))
+    answered = await bot.middle.wait_for(
+        CallEventFrame, lambda f: isinstance(f.event, AnswerClassified)
+    )
+    assert answered.event.kind == "human"
 
 
 async def test_a_bot_dials_until_somebody_answers(account_of, bots):

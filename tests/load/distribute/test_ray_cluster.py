@@ -155,7 +155,7 @@ async def test_a_run_is_spread_over_two_nodes_and_survives_the_loss_of_one(
     plan = plan_for(lab, "echo", calls=4)
     command = [
         *(sys.executable, "-m", "softphone", "load", "run", "--json", "--ray", address),
-        *("--workers", "4", "--calls", "4", "--rate", "4", "--duration", "5", "--checks", "0"),
+        *("--workers", "4", "--calls", "4", "--rate", "4", "--duration", "12", "--checks", "0"),
         *("--account", lab.accounts["load00001"], "--target", "600"),
         *("--ports", f"{plan.ports[0]}-{plan.ports[1]}", "--host", "node"),
         *("--ui", "0", "--ui-code", tmp_path / "code"),

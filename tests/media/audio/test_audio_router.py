@@ -179,7 +179,18 @@ def test_a_source_of_the_applications_with_a_method_of_that_name_is_left_alone()
     detach_replaced(Cable(440.0))
 
 
-ECHO, NOISE = VoiceProcessing(True), VoiceProcessing(False, NoiseSuppression.HIGH)
+@pytest.fixture
+def no_echo():
+    """What removes echo; it is an extra."""
+    pytest.importorskip("pywebrtc_audio")
+    return VoiceProcessing(True)
+
+
+@pytest.fixture
+def no_noise():
+    """What reduces noise; it is an extra."""
+    pytest.importorskip("pywebrtc_audio")
+    return VoiceProcessing(False, NoiseSuppression.HIGH)
 
 
 class Heard:
@@ -206,11 +217,11 @@ def command(owner, name):
     return [each[2] for each in owner.media_backend.commands if each[0] == name][-1]
 
 
-def test_the_echo_of_what_is_sent_is_removed_from_what_all_hear_but_raw_listeners():
+def test_the_echo_of_what_is_sent_is_removed_from_what_all_hear_but_raw_listeners(no_echo):
     owner = Owner()
     sound, read, listener, raw = AudioRouter(owner), Heard(), Heard(), Heard()
     sound.record(read)
-    sound.process(ECHO)
+    sound.process(no_echo)
     sound.add_listener(listener)
     sound.add_listener(raw, raw=True)
     assert sound.processes
@@ -227,10 +238,10 @@ def test_the_echo_of_what_is_sent_is_removed_from_what_all_hear_but_raw_listener
     assert read.blocks[10].captured == pytest.approx(1.2)
 
 
-def test_what_is_sent_at_another_rate_is_converted():
+def test_what_is_sent_at_another_rate_is_converted(no_echo):
     owner = Owner()
     sound, read = AudioRouter(owner), Heard()
-    sound.process(ECHO)
+    sound.process(no_echo)
     sound.record(read)
     sent = samples(speech(2.5))
     echo = echo_of(sent)
@@ -243,14 +254,14 @@ def test_what_is_sent_at_another_rate_is_converted():
     assert reduction_db(echo, read.pcm) > 10.0
 
 
-def test_sent_audio_is_followed_only_while_somebody_hears_and_echo_is_removed():
+def test_sent_audio_is_followed_only_while_somebody_hears_and_echo_is_removed(no_echo, no_noise):
     owner = Owner()
     sound, read = AudioRouter(owner), Heard()
-    sound.process(ECHO)
+    sound.process(no_echo)
     assert owner.media_backend.commands == []
     sound.record(read)
-    sound.process(ECHO)
-    sound.process(NOISE)
+    sound.process(no_echo)
+    sound.process(no_noise)
     sound.process(None)
     assert not sound.processes
     assert command(owner, "record") is read
@@ -258,15 +269,15 @@ def test_sent_audio_is_followed_only_while_somebody_hears_and_echo_is_removed():
     sent, none, processed = "_SentSound", "NoneType", "_ProcessedSound"
     first = [sent, processed]
     assert kinds == [*first, none, *first, none, processed, "Heard"]
-    sound.process(ECHO)
+    sound.process(no_echo)
     sound.record(None)
     assert (command(owner, "record"), command(owner, "monitor")) == (None, None)
 
 
-def test_blocks_of_any_length_and_rate_are_processed_whole_and_those_of_new_keys_anew():
+def test_blocks_of_any_length_and_rate_are_processed_whole_and_those_of_new_keys_anew(no_noise):
     owner = Owner()
     sound, read = AudioRouter(owner), Heard()
-    sound.process(NOISE)
+    sound.process(no_noise)
     sound.record(read)
     sink = command(owner, "record")
     ones = np.full(120, 1000, dtype=np.int16)
@@ -287,10 +298,10 @@ def test_blocks_of_any_length_and_rate_are_processed_whole_and_those_of_new_keys
     assert len(read.blocks) == 6
 
 
-def test_a_sink_that_fails_does_not_end_the_processing_for_the_others():
+def test_a_sink_that_fails_does_not_end_the_processing_for_the_others(no_noise):
     owner = Owner()
     sound, read, listener = AudioRouter(owner), Heard(), Heard()
-    sound.process(NOISE)
+    sound.process(no_noise)
     sound.record(read)
     sound.add_listener(listener)
     sink = command(owner, "record")

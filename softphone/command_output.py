@@ -71,7 +71,11 @@ async def command_output(
         # A start that is canceled half-way would leave the command's children running.
         await asyncio.wait({starting})
     except asyncio.CancelledError:
-        await _end_started(starting)
+        while not starting.done():
+            with suppress(asyncio.CancelledError):  # once more: it takes no time to speak of
+                await asyncio.wait({starting})
+        with suppress(CommandFailed):
+            await _end(*starting.result())
         raise
     transport, collected = starting.result()
     try:
@@ -111,13 +115,6 @@ def _write(transport: asyncio.SubprocessTransport, data: bytes) -> None:
     assert isinstance(pipe, asyncio.WriteTransport)
     pipe.write(data)
     pipe.close()  # once all is written
-
-
-async def _end_started(starting: asyncio.Future[_Started]) -> None:
-    """Kill a command that nobody waits for any more, once it has been started."""
-    await asyncio.wait({starting})  # to await it would cancel it, if we are canceled once more
-    with suppress(CommandFailed):
-        await _end(*starting.result())
 
 
 async def _end(transport: asyncio.SubprocessTransport, collected: _Collected) -> None:

@@ -62,8 +62,9 @@ async def test_a_child_in_a_session_of_its_own_that_holds_all_pipes_is_not_waite
     os.kill(int(number.read_text()), signal.SIGKILL)
 
 
-async def test_a_start_that_is_canceled_leaves_no_command(monkeypatch):
-    """Canceled between the start and its end: the command is ended all the same."""
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_a_start_that_is_canceled_leaves_no_command(times, monkeypatch):
+    """Canceled between the start and its end, however often: the command is ended."""
     loop, started, begun = asyncio.get_running_loop(), [], asyncio.Event()
     real = loop.subprocess_exec
 
@@ -71,14 +72,16 @@ async def test_a_start_that_is_canceled_leaves_no_command(monkeypatch):
         transport, protocol = await real(*words, **options)
         started.append(transport)
         begun.set()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        for _ in range(8):
+            await asyncio.sleep(0)
         return transport, protocol
 
     monkeypatch.setattr(loop, "subprocess_exec", slow)
     running = asyncio.ensure_future(command_output(("sleep", "600"), most=100))
     await begun.wait()
-    running.cancel()
+    for _ in range(times):
+        running.cancel()
+        await asyncio.sleep(0)
     with pytest.raises(asyncio.CancelledError):
         await running
     assert started[0].get_returncode() == -signal.SIGKILL

@@ -53,6 +53,13 @@ class CachedDiscovery:
         return JabberConfig(self.settings, self.config_url, kept=True)
 
 
+_NOT_AS_STORED = (
+    *(ValueError, KeyError, TypeError, AttributeError, RecursionError),
+    OverflowError,  # an integer that is no float
+)
+"""What reading a document raises that we have not written."""
+
+
 class DiscoveryCache:
     """The files in a folder, one for each user; the first write makes the folder."""
 
@@ -72,7 +79,7 @@ class DiscoveryCache:
         check_file(path)
         try:
             return _parsed(json.loads(read_whole(path, most=_LARGEST)))
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except _NOT_AS_STORED as error:
             raise ConfigurationError(
                 f"{path} is not what was stored: delete it, and discover again"
             ) from error
@@ -94,8 +101,11 @@ class DiscoveryCache:
         synchronize(self.folder)
 
     def _path(self, account: str) -> Path:
-        name = quote(account, safe="@")
-        if len(name) > _LONGEST_NAME or name.startswith("."):
+        try:
+            name = quote(account, safe="@")
+        except UnicodeEncodeError:  # half a surrogate pair
+            name = ""
+        if not name or len(name) > _LONGEST_NAME or name.startswith("."):
             raise ConfigurationError(f"{account[:64]!r} is no user that can be kept")
         return self.folder / f"{name}.json"
 

@@ -44,7 +44,7 @@ def test_a_name_with_dots_and_slashes_stays_in_the_folder(tmp_path):
     cache = DiscoveryCache(tmp_path)
     cache.store("a/../b@example.test", FOUND)
     assert [each.name for each in tmp_path.iterdir()] == ["a%2F..%2Fb@example.test.json"]
-    for name in (f"{'x' * 300}@example.test", "../x@example.test"):
+    for name in (f"{'x' * 300}@example.test", "../x@example.test", "\ud800@c"):
         with pytest.raises(ConfigurationError):
             cache.store(name, FOUND)
 
@@ -57,6 +57,7 @@ def test_a_name_with_dots_and_slashes_stays_in_the_folder(tmp_path):
         "[" * 100_000,
         '{"version": 2}',
         '{"version": 1, "taken": "x"}',
+        f'{{"version": 1, "taken": 1{"0" * 400}}}',
         '{"version": 1, "taken": 1, "records": {"x": []}, "settings": [], "config_url": "",'
         ' "config_taken": 0, "confirmed": []}',
         '{"version": 1, "taken": 1, "records": {}, "settings": [], "config_url": "",'

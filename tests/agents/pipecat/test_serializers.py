@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
 
 from tests.support.extra_site import PIPECAT
 
 PIPECAT.need()
 from pipecat.frames.frames import (
+    EndFrame,
     InputAudioRawFrame,
     InputDTMFFrame,
     InterruptionFrame,
     OutputAudioRawFrame,
 )
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineWorker
+from pipecat.runner.utils import parse_telephony_websocket
 from pipecat.serializers.telnyx import TelnyxFrameSerializer
 from pipecat.serializers.twilio import TwilioFrameSerializer
 from pipecat.serializers.vonage import VonageFrameSerializer
+from pipecat.transports.websocket.fastapi import (
+    FastAPIWebsocketParams,
+    FastAPIWebsocketTransport,
+)
+from pipecat.workers.runner import WorkerRunner
 
-from softphone.agents import ReportKind, StreamDialect
+from softphone.agents import ReportKind, RestServer, StreamDialect
+from softphone.events import EndedBy
 from softphone.media.audio import ToneSource
+from softphone.monitoring import PageAccess
+from softphone.security import SecurityLevel
 from tests.agents.conftest import bots as bot_servers
 from tests.agents.conftest import calling
+from tests.agents.pipecat.pipelines import Recorder
+from tests.agents.pipecat.test_transport import echo
 from tests.agents.test_agent_server import RATE, hears
-from tests.support.waiting import until
+from tests.agents.test_rest_server import SID, TOKEN
+from tests.support.waiting import patiently, until
 
 __all__ = ["bot_servers"]
 
@@ -96,3 +117,63 @@ async def test_a_bot_with_pipecats_serializer(bot_servers, serve, account_of, di
     await until(lambda: ReportKind.ENDED in serving.kinds())
     assert digits == ["5"]
     assert bot.failures == []
+
+
+@asynccontextmanager
+async def websocket_server(talk):
+    """The URL of a server that runs `talk` with each WebSocket, as bots of pipecat's have one."""
+    application = Starlette(routes=[WebSocketRoute("/media", talk)])
+    # Pings would end the call of a busy machine.
+    config = uvicorn.Config(application, lifespan="off", log_config=None, ws_ping_interval=None)
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+        try:
+            yield f"ws://127.0.0.1:{listening.getsockname()[1]}/media"
+        finally:
+            server.should_exit = True
+            await patiently(serving)
+
+
+# pipecat authenticates in a way that aiohttp gives up; an error would keep it from asking at all.
+@pytest.mark.filterwarnings("ignore:BasicAuth is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:The 'auth' parameter is deprecated:DeprecationWarning")
+async def test_a_pipeline_of_pipecats_ends_its_call_by_our_rest_server(serve, account_of):
+    """Its own transport, and its serializer as it is without parameters: it hangs up by itself."""
+    workers, answered = [], []
+
+    async def talk(websocket):
+        await websocket.accept()
+        kind, data = await parse_telephony_websocket(websocket)
+        assert kind == "twilio"
+        serializer = TwilioFrameSerializer(
+            *(data.stream_id, data.call_id, SID, TOKEN.reveal().decode()), base_url=rest.url
+        )
+        params = FastAPIWebsocketParams(
+            audio_in_enabled=True, audio_out_enabled=True, serializer=serializer
+        )
+        transport = FastAPIWebsocketTransport(websocket, params)
+        parts = [transport.input(), Recorder(echo), transport.output()]
+        workers.append(PipelineWorker(Pipeline(parts)))
+        runner = WorkerRunner(handle_sigint=False)
+        await runner.add_workers(*workers)
+        await runner.run()
+
+    async def note(request, response):
+        answered.append((request.method, request.path, response.status))
+
+    async with websocket_server(talk) as url:
+        serving = await serve(url, account_id=SID)
+        rest = RestServer(serving.server, PageAccess(token=TOKEN), version="1")
+        rest.application.on_response_prepare.append(note)
+        async with rest, calling(await account_of("alice")) as call:
+            assert call.security.level is SecurityLevel.ENCRYPTED
+            call.audio.use_rates(read_hz=RATE)
+            call.audio.play(ToneSource(700.0))
+            await hears(call, 700.0)
+            await workers[0].queue_frame(EndFrame())
+            assert (await patiently(call.ended())).by is EndedBy.REMOTE
+            await until(lambda: ReportKind.ENDED in serving.kinds())
+    (sid,) = {each.call_sid for each in serving.reports}
+    assert answered == [("POST", f"/2010-04-01/Accounts/{SID}/Calls/{sid}.json", 200)]
+    assert serving.kinds() == [ReportKind.JOINED, ReportKind.ENDED]

@@ -13,7 +13,8 @@ A round calls every bot once, in another order each time.  A call has a phase of
 
 BARESIP_PYTHON is an interpreter that has baresip-python (`pip install --pre baresip-python` in an
 environment of its own); its echo is baresip_echo.py.  Without it that row is named as missing, and
-so is pipecat's without pipecat.  Writes results/bot_latency.json.
+so are those of pipecat and livekit-agents without these: `python -m tests.support.extra_site`
+installs them.  Writes results/bot_latency.json.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -32,6 +32,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from softphone._version import __version__
 from softphone.config import AccountConfig, TlsConfig
 from softphone.media.kernel import describe_path
 from tests.peers.authority import TestAuthority
-from tests.support.extra_site import PIPECAT
+from tests.support.extra_site import LIVEKIT, PIPECAT
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "bot_latency.json"
@@ -56,9 +57,12 @@ NOTHING, RIVAL = "nothing: packets are sent back", "baresip-python"
 OURS = {
     "softphone's API": "plain",
     "softphone, pipecat": "pipecat",
+    "softphone, livekit-agents": "livekit",
     "softphone, media-stream server": "stream",
     "softphone, realtime stand-in": "realtime",
 }
+EXTRAS = {"pipecat": (PIPECAT, "pipecat-ai"), "livekit": (LIVEKIT, "livekit-agents")}
+"""Kinds whose package is an extra: where it is installed, and the name of its distribution."""
 
 
 class Bot:
@@ -124,7 +128,7 @@ def start_bots(folder: Path) -> tuple[dict[str, Bot], dict[str, str]]:
     echo = (sys.executable, "-m", "softphone.lab.echo_server", folder / "echo")
     start(NOTHING, *echo)
     for name, kind in OURS.items():
-        if kind == "pipecat" and importlib.util.find_spec("pipecat") is None:
+        if kind in EXTRAS and not EXTRAS[kind][0].there():
             missing[name] = "python -m tests.support.extra_site installs it"
             continue
         script = HERE / "echo_bots.py"
@@ -201,8 +205,9 @@ def summary(calls: list[dict[str, Any]]) -> dict[str, Any]:
 def versions(bots: dict[str, Bot]) -> dict[str, str]:
     """What was measured."""
     found = {"softphone": __version__}
-    if any("pipecat" in name for name in bots):
-        found["pipecat"] = importlib.metadata.version("pipecat-ai")
+    for name, kind in OURS.items():
+        if kind in EXTRAS and name in bots:
+            found[kind] = importlib.metadata.version(EXTRAS[kind][1])
     if RIVAL in bots:
         found[RIVAL] = str(bots[RIVAL].version)
     return found
@@ -215,8 +220,9 @@ def main() -> None:
     parser.add_argument("--bursts", type=int, default=10)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    if PIPECAT.there():
-        os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[1:])
+    for site, _ in EXTRAS.values():
+        site.there()  # from now on on this path, which the bots have, too
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[1:])
     load = [os.getloadavg()]
     with tempfile.TemporaryDirectory() as name:
         bots, missing = start_bots(Path(name))
@@ -243,6 +249,7 @@ def main() -> None:
         "missing": missing,
         "versions": versions(bots),
         "seed": options.seed,
+        "date": datetime.now(UTC).date().isoformat(),
         "load_before_and_after": [[round(one, 2) for one in each] for each in load],
         "path": describe_path(),
         "commit": commit,

@@ -2,10 +2,11 @@
 
     python bench/agents/echo_bots.py KIND CA_FILE CERTIFICATE_FILE KEY_FILE
 
-KIND is `plain` (softphone's own API), `pipecat` (a pipeline), `stream` (the media-stream server,
-with a bot in another process behind its WebSocket) or `realtime` (a realtime agent, with a stand-in
-of OpenAI's service in another process).  `stream-bot` and `realtime-service` are these two
-processes.  Each prints a line of JSON with its port when it is ready, and ends with its input.
+KIND is `plain` (softphone's own API), `pipecat` (a pipeline), `livekit` (an agent session),
+`stream` (the media-stream server, with a bot in another process behind its WebSocket) or `realtime`
+(a realtime agent, with a stand-in of OpenAI's service in another process).  `stream-bot` and
+`realtime-service` are these two processes.  Each prints a line of JSON with its port when it is
+ready, and ends with its input.
 """
 
 from __future__ import annotations
@@ -109,6 +110,13 @@ async def serve_pipecat(account: Account) -> None:
     await _each(account, echo_by_pipecat)
 
 
+async def serve_livekit(account: Account) -> None:
+    """Echo by an agent session."""
+    from bench.agents.livekit_echo import echo_by_livekit
+
+    await _each(account, echo_by_livekit)
+
+
 async def serve_stream(account: Account) -> None:
     """Join calls with the bot behind a WebSocket."""
     behind = await asyncio.to_thread(Behind, "stream-bot")
@@ -139,6 +147,7 @@ async def _each(account: Account, echo: Callable[[Any], Awaitable[None]]) -> Non
 KINDS = {
     "plain": serve_plain,
     "pipecat": serve_pipecat,
+    "livekit": serve_livekit,
     "stream": serve_stream,
     "realtime": serve_realtime,
 }

@@ -407,6 +407,13 @@ def test_how_soon_bots_answer_is_what_was_measured():
         (row["median"], *row["range"], row["p90"]) for row in record["results"].values()
     ]
     assert f"baresip-python {record['versions']['baresip-python']}" in page
+    before, after = (load[0] for load in record["load_before_and_after"])
+    assert f"of {record['date']}, beside" in page
+    assert f"a load average of {before:.1f} to {after:.1f};" in page
+    pipecat = record["results"]["softphone, pipecat"]["median"]
+    costs = pipecat - record["results"]["softphone's API"]["median"]
+    other_page = (PROJECT / "docs" / "guides" / "pipecat-bot.md").read_text()
+    assert f"[it was {costs} ms](call-agents.md#how-soon)" in other_page
 
 
 def test_examples_of_pipecat_are_those_that_were_run():

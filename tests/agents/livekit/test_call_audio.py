@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -253,6 +254,18 @@ def session_of_stand_ins():
     )
 
 
+@asynccontextmanager
+async def session_on(call, agent):
+    """A session of stand-ins whose sound is a call's, and its output."""
+    session, output = session_of_stand_ins(), CallAudioOutput(call)
+    session.input.audio, session.output.audio = CallAudioInput(call), output
+    await session.start(agent, record=False)
+    yield session, output
+    await call.ended()
+    await session.aclose()
+    await output.aclose()
+
+
 async def two_digits(call):
     digits = ""
     async for event in call.events():
@@ -262,6 +275,9 @@ async def two_digits(call):
             return digits
 
 
+PREMIUM = ("transfer", {"target": "0900-1234567"})
+
+
 async def test_a_session_on_a_call_over_srtp(account_of):
     """It greets, is interrupted, presses keys, and hangs up when its last word was heard.
 
@@ -269,11 +285,7 @@ async def test_a_session_on_a_call_over_srtp(account_of):
     """
     policy = DialPolicyConfig(country="49")
     bob, alice = await account_of("bob", policy=policy), await account_of("alice")
-    wishes = [
-        ("transfer", {"target": "0900-1234567"}),
-        ("send_digits", {"digits": "4#"}),
-        ("hang_up", {}),
-    ]
+    wishes = [PREMIUM, ("send_digits", {"digits": "4#"}), ("hang_up", {})]
     finished, noted = [], []
     waited_for = asyncio.Event()
 
@@ -281,23 +293,17 @@ async def test_a_session_on_a_call_over_srtp(account_of):
         async for incoming in bob.incoming():
             async with await incoming.answer() as call:
                 agent = Bot(call_tools(call, bob, Tool), wishes)
-                session = session_of_stand_ins()
-                output = CallAudioOutput(call)
-                session.input.audio, session.output.audio = CallAudioInput(call), output
-                output.on("playback_finished", finished.append)
-                await session.start(agent, record=False)
-                greeting = session.say("Hello")
-                await greeting.wait_for_playout()
-                noted.append(greeting.interrupted)
-                agent.seconds = 0.3
-                await session.generate_reply(user_input="transfer me")
-                await session.generate_reply(user_input="press four")
-                noted.extend(agent.told)
-                await waited_for.wait()
-                session.generate_reply(user_input="goodbye")
-                await call.ended()
-                await session.aclose()
-                await output.aclose()
+                async with session_on(call, agent) as (session, output):
+                    output.on("playback_finished", finished.append)
+                    greeting = session.say("Hello")
+                    await greeting.wait_for_playout()
+                    noted.append(greeting.interrupted)
+                    agent.seconds = 0.3
+                    await session.generate_reply(user_input="transfer me")
+                    await session.generate_reply(user_input="press four")
+                    noted.extend(agent.told)
+                    await waited_for.wait()
+                    session.generate_reply(user_input="goodbye")
                 return
 
     serving = asyncio.ensure_future(serve())
@@ -335,14 +341,8 @@ async def test_a_session_transfers_its_caller(account_of):
             async with await incoming.answer() as call:
                 agent = Bot(call_tools(call, bob, Tool), [("transfer", {"target": "600"})])
                 agent.seconds = 0.3
-                session = session_of_stand_ins()
-                output = CallAudioOutput(call)
-                session.input.audio, session.output.audio = CallAudioInput(call), output
-                await session.start(agent, record=False)
-                session.generate_reply(user_input="somebody else, please")
-                await call.ended()
-                await session.aclose()
-                await output.aclose()
+                async with session_on(call, agent) as (session, _):
+                    session.generate_reply(user_input="somebody else, please")
                 return
 
     serving = asyncio.ensure_future(serve())

@@ -14,7 +14,7 @@ _REAP = 1.0
 
 
 class CommandFailed(Exception):
-    """Says why a command gave no output, without what it printed; follows the command's name."""
+    """Text that follows the command's name and says why it failed, without its output."""
 
 
 class _Collected(asyncio.SubprocessProtocol):
@@ -61,8 +61,8 @@ async def command_output(
     Its standard error is shown as ours with `show_errors` only.
 
     The command has a session of its own.  If it prints too much or we are canceled, as by a
-    timeout, all of its process group is killed: a child of the command that holds the output open
-    would live on, and be waited for.
+    timeout, all of its process group is killed, where the OS has process groups; else the process.
+    A child of the command that holds the output open would live on, and be waited for.
 
     Raises CommandFailed when the command cannot run, prints too much or fails.
     """
@@ -72,7 +72,7 @@ async def command_output(
         await asyncio.wait({starting})
     except asyncio.CancelledError:
         while not starting.done():
-            with suppress(asyncio.CancelledError):  # once more: it takes no time to speak of
+            with suppress(asyncio.CancelledError):  # once more: starting takes little time
                 await asyncio.wait({starting})
         with suppress(CommandFailed):
             await _end(*starting.result())
@@ -120,7 +120,7 @@ def _write(transport: asyncio.SubprocessTransport, data: bytes) -> None:
 async def _end(transport: asyncio.SubprocessTransport, collected: _Collected) -> None:
     """Kill a command that has not come to its end, with its process group, and close its pipes.
 
-    What a command leaves behind that has ended and holds none of its output is no concern of ours.
+    Children left by a command that has ended with its output closed are not killed.
     """
     try:
         if not collected.closed:

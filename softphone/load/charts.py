@@ -24,7 +24,8 @@ DRAWN_CAUSES = 3
 class RunChart:
     """A chart: its title and unit, and lines, each a field of the points and a label.
 
-    The vertical axis has at least `floor` to `ceiling`.  Without lines it is of failures by cause.
+    The axis spans at least `floor` to `ceiling`; None: by the data.  A chart without `lines` draws
+    failures by cause.
     """
 
     title: str
@@ -68,7 +69,10 @@ CHARTS = (
 
 
 def run_point(second: RunSecond) -> dict[str, Any]:
-    """Return one second as a point of the charts: times in ms, `loss` and `cpu` in percent."""
+    """Return one second as a point of the charts.
+
+    Latencies are in ms, `at` in s, `loss` and `cpu` in percent.
+    """
     tally = second.tally
     return {
         "at": round(second.at, 1),
@@ -92,7 +96,10 @@ def run_point(second: RunSecond) -> dict[str, Any]:
 def chart_lines(
     chart: RunChart, points: Sequence[dict[str, Any]], causes: Sequence[str]
 ) -> list[tuple[str, list[tuple[float, float | None]]]]:
-    """Return the lines of a chart, each a label and its points; `causes` are the run's."""
+    """Return the lines of a chart, each a label and points (seconds, value or None).
+
+    `causes` are those of the run, most frequent first.
+    """
     if chart.lines:
         return [
             (label, [(point["at"], point[name]) for point in points]) for name, label in chart.lines

@@ -1,10 +1,11 @@
-"""The design effect of a run's figures: how much wider their intervals are than of calls apart.
+"""The design effect of a figure: how much its variance exceeds that of independent calls.
 
 The calls of one second share a media loop, a network and a machine, so that they are alike, and a
-hundred of them say less than a hundred that know nothing of each other.  The run is cut into blocks
-of equal length (batch means), and each block is one cluster: the variance of a figure between
-blocks, by that of as many independent values, is its design effect (Kish, Survey Sampling, 1965;
-for quantiles as the share of values below, Woodruff, JASA 47, 1952).  Reads no clock.
+hundred of them say less than a hundred that are independent.  The run is cut into blocks of equal
+length (batch means; the last may be shorter), and each block is one cluster: the variance of a
+figure between blocks, by that of as many independent values, is its design effect (Kish, Survey
+Sampling, 1965; for quantiles as the share of values below, Woodruff, JASA 47, 1952).  Reads no
+clock.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from softphone.load.measure import OPERATIONS, Histogram, RunSecond, Tally
 from softphone.load.plan import Figure, parse_figure
 
 MOST_BLOCKS = 10
-"""Batch means of stationary series want 10 to 30; fewer, longer ones are less alike."""
+"""10 to 30 blocks are usual; longer blocks correlate less."""
 FIGURES: Sequence[str] = (
     *("answered", "failed", "dropped", "registered", "audio", "loss", "late"),
     *(
@@ -41,7 +42,10 @@ Counts = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class DesignEffect:
-    """The variance of a figure by that of independent values, 1 at least, from so many blocks."""
+    """The variance of a figure divided by that of independent values (at least 1).
+
+    `blocks` is the number of blocks that it is from.
+    """
 
     blocks: int
     effect: float
@@ -74,7 +78,10 @@ def read_effects(plain: Mapping[str, Any]) -> dict[str, DesignEffect]:
 
 
 def effect_of(effects: Mapping[str, DesignEffect], figure: Figure) -> DesignEffect | None:
-    """Return the effect of a figure; of a quantile between two that are known the larger one."""
+    """Return the effect of a figure; None without.
+
+    For an unlisted quantile it is the larger of its two listed neighbors, or the only one.
+    """
     if figure.label in effects or figure.quantile is None:
         return effects.get(figure.label)
     known = sorted(

@@ -1,4 +1,4 @@
-"""The dialects of media streams on a WebSocket: what is said to bots, and what they say, as values.
+"""The dialects of media streams on a WebSocket: messages to and from bots, as values.
 
 `stream_dialect` is the shape that they share, without I/O; a module beside it speaks the messages
 of one provider, as that documents them: Twilio Media Streams, Telnyx media streaming with RTP
@@ -47,4 +47,4 @@ DIALECTS: Final[Mapping[StreamDialect, type[StreamMessages]]] = {
     StreamDialect.ASTERISK: AsteriskMessages,
     StreamDialect.ASTERISK_TEXT: AsteriskTextMessages,
 }
-"""Who makes the messages of each dialect."""
+"""The class of each dialect."""

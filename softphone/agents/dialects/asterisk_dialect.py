@@ -33,16 +33,16 @@ from softphone.agents.sound_coding import SoundCoding
 
 FRAMES_A_SECOND = 50
 XOFF_FRAMES, XON_FRAMES = 900, 800
-"""The frames of 20 ms that wait when the bot is to pause, and when it may go on."""
+"""Queued frames of 20 ms: MEDIA_XOFF is sent from 900 on, MEDIA_XON below 800."""
 
 _MARK, _BUFFERED, _DRAINED = "M", "B", "D"
-"""What begins the name of a mark: which event it comes back as."""
+"""The first letter of a mark's name: the event that answers it."""
 
 
 class AsteriskMessages(StreamMessages):
     """chan_websocket's messages of one stream, which ends with its connection.
 
-    Marks whose sound was flushed do not come back.
+    Marks whose sound was flushed do not come back, except REPORT_QUEUE_DRAINED.
     """
 
     SOUNDS: ClassVar[Mapping[SoundCoding, tuple[int, ...]]] = {
@@ -97,7 +97,7 @@ class AsteriskMessages(StreamMessages):
         return None
 
     def status(self, waiting_seconds: float) -> str:
-        """Return `STATUS`."""
+        """Return `STATUS`: queue length in frames, thresholds, and whether it is paused."""
         return self._event(
             "STATUS",
             channel_id=self.ids.call,
@@ -110,7 +110,10 @@ class AsteriskMessages(StreamMessages):
         )
 
     def parse(self, message: Message) -> BotMessage:
-        """Parse sound or a command of the bot.  Raises ValueError."""
+        """Parse sound or a command of the bot.
+
+        Raises ValueError for a message the dialect does not define.
+        """
         if isinstance(message, bytes):
             return MediaMessage(message)
         command, about = self._command(message)

@@ -25,7 +25,7 @@ from softphone.agents.json_messages import object_in, parse_object
 from softphone.agents.sound_coding import SoundCoding
 
 DIGIT_LENGTH = "800"
-"""What is said of a digit's length, in units of 1/8000 s, which the call does not tell: 100 ms."""
+"""DTMF duration reported, in 1/8000 s (100 ms): the call does not report the real one."""
 
 
 class JambonzMessages(StreamMessages):
@@ -37,7 +37,7 @@ class JambonzMessages(StreamMessages):
     SUBPROTOCOL: ClassVar[str] = "audio.jambonz.org"
 
     def start(self) -> str:
-        """Return the call's attributes, with the parameters as its metadata."""
+        """Return call attributes and parameters at the top level; the call's own keys win."""
         facts = self.facts
         own = {
             "callSid": facts.ids.call,
@@ -61,7 +61,10 @@ class JambonzMessages(StreamMessages):
         return json.dumps({"type": "mark", "data": {"name": name, "event": event}})
 
     def parse(self, message: Message) -> BotMessage:
-        """Parse a message of the bot.  Raises ValueError."""
+        """Parse a message of the bot.
+
+        Raises ValueError for a message the dialect does not define.
+        """
         if isinstance(message, bytes):
             return MediaMessage(message)
         found = parse_object(message, MOST_PARTS)

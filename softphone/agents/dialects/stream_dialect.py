@@ -18,9 +18,12 @@ Message: TypeAlias = str | bytes
 """A message on the WebSocket: text, or octets of a binary one."""
 
 LONGEST_MARK_NAME = 1024
-"""The most characters of a mark's name: a thousand of them wait at most."""
+"""The most characters of a mark's name: bounds memory, as at most 1,000 marks wait."""
 MOST_PARTS = 2048
-"""The most brackets and commas of a bot's message; a mark's name of any characters has fewer."""
+"""The most opening brackets (`[`, `{`) and commas of a bot's message.
+
+A mark's name of any characters has fewer.
+"""
 
 
 class StreamDialect(StrEnum):
@@ -51,7 +54,7 @@ class StreamSound:
 
 @dataclass(frozen=True, slots=True)
 class StreamIds:
-    """What names a stream, its call and the account: two letters and 32 hex digits each."""
+    """Stream, call and account ids: each two letters and 32 hex digits."""
 
     stream: str
     call: str
@@ -62,7 +65,9 @@ class StreamIds:
 class StreamFacts:
     """What a bot is told when its stream begins.
 
-    `caller` and `called` are as the far end has sent them.  `incoming` is whether it called us.
+    `caller` and `called` are numbers or SIP URIs, as received (incoming) or as dialed by us
+    (outgoing).  `incoming` is whether the far end called us.  `sip_call_id` is the SIP Call-ID of
+    the call; `parameters` are the names and values that the bot is told with the stream's start.
     """
 
     ids: StreamIds
@@ -138,7 +143,7 @@ BotMessage: TypeAlias = (
 class StreamMessages(ABC):
     """Makes the messages of one stream, in order, and parses those of the bot.
 
-    A method that returns None has no message in this dialect.
+    A method returns None where nothing is to be sent.
     """
 
     SOUNDS: ClassVar[Mapping[SoundCoding, tuple[int, ...]]]
@@ -146,7 +151,7 @@ class StreamMessages(ABC):
     SUBPROTOCOL: ClassVar[str] = ""
     """The WebSocket's subprotocol (RFC 6455 section 1.9); "" for none."""
     HELLO: ClassVar[Message | None] = None
-    """The first message on a connection, before the call is answered."""
+    """The first message on every connection; None for none."""
 
     def __init__(self, facts: StreamFacts, sound: StreamSound) -> None:
         self.facts = facts
@@ -162,23 +167,29 @@ class StreamMessages(ABC):
         """Return the message that describes the stream, once the call is up."""
 
     def media(self, octets: bytes, timestamp_ms: int) -> Message:
-        """Return 20 ms of the caller's sound; the time counts from the stream's start."""
+        """Return the message with 20 ms of caller sound.
+
+        `timestamp_ms` counts from the stream's start.
+        """
         return octets
 
     @abstractmethod
     def dtmf(self, digit: str, now: datetime) -> Message:
-        """Return a digit of the caller, who has pressed it at `now`."""
+        """Return the message with a digit that the caller pressed at `now`."""
 
     @abstractmethod
     def mark(self, name: str, cleared: bool) -> Message | None:
-        """Return a mark: the sound before it was played, or cleared."""
+        """Return the message for a mark: the sound before it was played, or `cleared`."""
 
     def cleared(self) -> Message | None:
         """Return the answer to a ClearMessage that was carried out."""
         return None
 
     def pace(self, waiting_seconds: float) -> Message | None:
-        """Return the order to send no more, or to go on, where so much sound waits."""
+        """Return the message that tells the bot to stop or resume sending; None if nothing changes.
+
+        `waiting_seconds` is how much of its sound is queued.
+        """
         return None
 
     def status(self, waiting_seconds: float) -> Message | None:
@@ -199,7 +210,7 @@ class StreamMessages(ABC):
 
 
 def checked_mark(name: str) -> MarkMessage:
-    """Return a mark with a name that was checked.  Raises ValueError."""
+    """Return a mark.  Raises ValueError for a name of more than 1,024 characters."""
     if len(name) > LONGEST_MARK_NAME:
         raise ValueError(f"its mark has a name of more than {LONGEST_MARK_NAME} characters")
     return MarkMessage(name)

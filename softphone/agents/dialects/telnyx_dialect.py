@@ -32,9 +32,10 @@ _ENCODINGS = {SoundCoding.PCMU: "PCMU", SoundCoding.PCMA: "PCMA", SoundCoding.PC
 
 
 class TelnyxMessages(StreamMessages):
-    """Telnyx's messages of one stream, with their numbers.
+    """Telnyx's messages of one stream; numbers them in sequence.
 
-    `call_control_id` is the callSid; the other names are UUIDs of the same hex digits.
+    `call_control_id` is the callSid; `user_id`, `call_session_id` and `stream_id` are UUIDs of the
+    ids' hex digits.
     """
 
     SOUNDS: ClassVar[Mapping[SoundCoding, tuple[int, ...]]] = {
@@ -102,7 +103,10 @@ class TelnyxMessages(StreamMessages):
         )
 
     def parse(self, message: Message) -> BotMessage:
-        """Parse a message of the bot.  Raises ValueError."""
+        """Parse a message of the bot.
+
+        Raises ValueError for a message the dialect does not define.
+        """
         found = parse_event(parse_object(text_only(message), MOST_PARTS))
         if isinstance(found, MediaMessage):
             return MediaMessage(self._swapped(found.octets))

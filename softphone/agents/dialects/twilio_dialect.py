@@ -1,6 +1,7 @@
 """The messages of Twilio Media Streams, as JSON text: those we send, and those of the bot.
 
-Sound is 8-bit mu-law (ITU-T G.711) at 8 kHz, mono, in base64.  Numbers that count are strings.
+Sound is 8-bit mu-law (ITU-T G.711) at 8 kHz, mono, in base64.  Sequence and
+chunk numbers are JSON strings.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from softphone.agents.sound_coding import SoundCoding
 
 
 class TwilioMessages(StreamMessages):
-    """Twilio's messages of one stream, with their numbers."""
+    """Twilio's messages of one stream; numbers them in sequence."""
 
     SOUNDS: ClassVar[Mapping[SoundCoding, tuple[int, ...]]] = {SoundCoding.PCMU: (8000,)}
     HELLO: ClassVar[Message | None] = json.dumps(
@@ -85,7 +86,10 @@ class TwilioMessages(StreamMessages):
         return self._message("stop", stop={"accountSid": ids.account, "callSid": ids.call})
 
     def parse(self, message: Message) -> BotMessage:
-        """Parse a message of the bot for this stream.  Raises ValueError."""
+        """Parse a message of the bot for this stream.
+
+        Raises ValueError for a message the dialect does not define.
+        """
         return parse_bot_message(text_only(message), self.ids.stream)
 
     def _message(self, event: str, **body: Any) -> str:
@@ -98,8 +102,8 @@ class TwilioMessages(StreamMessages):
 def parse_bot_message(text: str, stream_id: str) -> BotMessage:
     """Parse a message of the bot for a stream.
 
-    Raises ValueError, in words that hold nothing of the message, for what is none of the three
-    kinds, lacks a field or is for another stream.
+    Raises ValueError, in words that hold nothing of the message, for what is not media, mark or
+    clear, lacks a field or is for another stream.
     """
     found = parse_object(text, MOST_PARTS)
     if found.get("streamSid") != stream_id:
@@ -108,7 +112,10 @@ def parse_bot_message(text: str, stream_id: str) -> BotMessage:
 
 
 def parse_event(found: Mapping[str, Any]) -> BotMessage:
-    """Parse `media`, `mark` or `clear`, which Telnyx has too.  Raises ValueError."""
+    """Parse `media`, `mark` or `clear`, which Telnyx has too.
+
+    Raises ValueError for a message the dialect does not define.
+    """
     event = found.get("event")
     if event == "media":
         return MediaMessage(decode_base64(_text(found, "media", "payload")))

@@ -23,14 +23,14 @@ from softphone.agents.json_messages import parse_object
 from softphone.agents.sound_coding import SoundCoding
 
 DIGIT_MS = 100
-"""What is said of a digit's length, which the call does not tell."""
+"""DTMF duration reported, in ms: the call does not report the real one."""
 
 
 class VonageMessages(StreamMessages):
     """Vonage's messages of one stream.
 
-    The parameters stand beside the event, as the headers of its endpoint do.  A stream ends with
-    its connection.  What waits for a `notify` is dropped by a `clear`.
+    The parameters stand beside the event, as custom headers do at Vonage.  A stream ends with its
+    connection.  After `clear`, pending `notify` events are not returned.
     """
 
     SOUNDS: ClassVar[Mapping[SoundCoding, tuple[int, ...]]] = {
@@ -60,7 +60,7 @@ class VonageMessages(StreamMessages):
     def parse(self, message: Message) -> BotMessage:
         """Parse a message of the bot; a mark's name is the payload of `notify`.
 
-        Raises ValueError.
+        Raises ValueError for a message the dialect does not define.
         """
         if isinstance(message, bytes):
             return MediaMessage(message)

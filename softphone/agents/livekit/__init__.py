@@ -1,11 +1,11 @@
-"""Calls as the sound of an agent of livekit-agents, without a room: `softphone[livekit]`.
+"""Connects a call to an `AgentSession` of livekit-agents, without a LiveKit room.
 
 `CallAudioInput` and `CallAudioOutput` are what an `AgentSession` hears and speaks with, and
-`call_tools` gives a model functions that are bound to the call.  Pauses hold what was not sent, an
-interruption drops it within a frame, and the position that is reported is what was really sent, so
-that the agent knows what was heard.  Nothing here stands in for a room: digits by RFC 4733,
-transfers by REFER (RFC 3515) and states are those of `softphone.call`, and the account's dial
-policy judges whom the model may transfer to.
+`call_tools` gives a model functions that are bound to the call.  A pause keeps unsent sound; an
+interruption drops it within one 20 ms frame.  The position that is reported is what was really
+sent, so that the agent knows what was heard.  No room is simulated: digits by RFC 4733, transfers
+by REFER (RFC 3515) and states are those of `softphone.call`, and the account's dial policy judges
+whom the model may transfer to.  It is the extra `softphone[livekit]`.
 
 Nothing else imports this package.  Without livekit-agents, importing a name raises
 ModuleNotFoundError, which says what to install.
@@ -32,6 +32,6 @@ def __getattr__(name: str) -> Any:
     if not has_module("livekit"):
         sentence = f"a session of livekit-agents needs that: {install_command('livekit')}"
         raise ModuleNotFoundError(sentence, name="livekit")
-    # A module called as its function is would take its place in the package.
+    # A module named `call_tools` would hide the function in the package.
     module = "bound_tools" if name == "call_tools" else "call_audio"
     return getattr(import_module(f"{__name__}.{module}"), name)

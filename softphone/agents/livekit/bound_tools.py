@@ -24,9 +24,9 @@ from softphone.call import Call
 def call_tools(
     call: Call, account: Account, tools: Iterable[Tool] = DEFAULT_TOOLS
 ) -> list[RawFunctionTool]:
-    """Return functions for `Agent(tools=...)`: hang up, press keys, transfer.
+    """Return one function for `Agent(tools=...)` for each of `tools`; transfer only if listed.
 
-    What the agent has said before is heard to its end before the call is hung up or transferred.
+    Hanging up and transferring wait until the agent's earlier speech has been played.
     The account's dial policy judges the target of a transfer.  A function that fails, or is
     refused, raises `ToolError` with why, which the model is told.  Raises ConfigurationError for
     transfers by an account without a dial policy.

@@ -20,7 +20,8 @@ from softphone.media.audio import ReceivedAudio
 class CallAudioInput(io.AudioInput):
     """What the caller says, as frames of 16-bit mono at `sample_rate`, to the end of the call.
 
-    Raises ConfigurationError for a rate that `AudioStream.use_rates` does not take.
+    Raises ConfigurationError for a rate that `AudioStream.use_rates` does not take,
+    LocalProtocolError once that direction is already read.
     """
 
     def __init__(self, call: Call, *, sample_rate: int = 16000) -> None:
@@ -29,7 +30,10 @@ class CallAudioInput(io.AudioInput):
         self._heard: AsyncIterator[ReceivedAudio] = aiter(call.audio)
 
     async def __anext__(self) -> rtc.AudioFrame:
-        """Return the next frame, about 20 ms."""
+        """Return the next frame, int16 mono, about 20 ms.
+
+        Raises StopAsyncIteration when the call ends.
+        """
         heard = await anext(self._heard)
         return rtc.AudioFrame(bytes(heard), heard.clock_rate_hz, 1, len(heard))
 
@@ -38,8 +42,9 @@ class CallAudioOutput(io.AudioOutput):
     """Plays what an agent says to the caller.
 
     At most 300 s of sound wait.  A segment that was interrupted, or that the end of the call has
-    cut, is reported with what was sent of it.  `aclose` ends the output.  Raises ConfigurationError
-    for a rate that `AudioStream.use_rates` does not take.
+    cut, is reported too: `on_playback_finished` gets the seconds that were sent.  `aclose` ends the
+    output.  Raises ConfigurationError for a rate that `AudioStream.use_rates` does not take,
+    LocalProtocolError once that direction is already written.
     """
 
     def __init__(self, call: Call, *, sample_rate: int = 24000) -> None:
@@ -70,10 +75,10 @@ class CallAudioOutput(io.AudioOutput):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def capture_frame(self, frame: rtc.AudioFrame) -> None:
-        """Queue a frame.
+        """Wait for a flushed segment to finish, then queue a frame.
 
-        Raises ConfigurationError for one with another rate or more channels, TransportError where
-        more than 300 s would wait.
+        Drops it while the segment is interrupted.  Raises ConfigurationError for one with another
+        rate or more channels, TransportError where more than 300 s would wait.
         """
         await super().capture_frame(frame)
         if self._finishing is not None:

@@ -17,16 +17,19 @@ import numpy.typing as npt
 PLACES = 300
 """Points of the grid across the numbers of calls that are thought possible."""
 BEYOND = np.log(2.0)
-"""How far the capacity may lie beyond the least calls that did not hold and the most that did."""
+"""ln 2: the grid reaches from half the lower bound to twice the upper.
+
+The bounds are the least calls that did not hold and the most that did.
+"""
 STEEPNESS = np.geomspace(0.005, 0.5, 25)
-"""Widths of the curve, as shares of the capacity: 73 % hold that much below it, 27 % above."""
+"""Relative widths of the curve: 73 % hold at the capacity times (1 - width)."""
 
 Curve = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class CapacityInterval:
-    """The number of calls that half of the trials hold, its 95 % bounds, and of how many trials."""
+    """The calls at which half of the trials hold, the 95 % bounds, and the number of trials."""
 
     calls: int
     low: int
@@ -42,7 +45,10 @@ class CapacityInterval:
 
 
 def capacity_interval(trials: Sequence[tuple[int, bool]]) -> CapacityInterval:
-    """Return the interval of trials, each a number of calls and whether it held; one at least."""
+    """Return the posterior median and 95 % bounds.
+
+    A trial is a number of calls, 1 or more, and whether it held.  Raises ValueError without one.
+    """
     calls = np.log([float(number) for number, _ in trials])
     signs = np.array([1.0 if held else -1.0 for _, held in trials])
     held, refused = calls[signs > 0], calls[signs < 0]

@@ -1,14 +1,13 @@
 """The 95 % interval of a figure's change between two runs, or two sides of several runs each.
 
-A quantile's interval is from its bootstrap distribution: the k-th of n values drawn again from n
-measured ones is the measured quantile at a share that has the distribution Beta(k, n - k + 1), so
-that nothing is drawn value by value.  A share's is Jeffreys', Beta(k + 1/2, n - k + 1/2), which is
-no point at 0 and 100 %.
+A quantile's interval is from its bootstrap distribution: the k-th of n bootstrap values is the
+quantile at a share that has the distribution Beta(k, n - k + 1), so no resampling is needed.  A
+share's is Jeffreys', Beta(k + 1/2, n - k + 1/2), which has a width even at 0 and 100 %.
 
 In both n is the effective number of values: the calls of one second are alike, so that k and n are
 divided by the design effect of the figure (Korn and Graubard, Survey Methodology 24, 1998).  That
 is known from few blocks of the run: its draws spread like Student's t, not like the normal
-distribution.
+distribution.  A share of calls without a known effect is used undivided.
 
 Of several runs a side each run is one value: the interval is that of the two-sample t test with one
 variance for both sides, and never shorter than what the values within the runs give.
@@ -30,7 +29,7 @@ from softphone.load.plan import Figure
 
 DRAWS = 4000
 LEAST_BEYOND = 5
-"""Values of a side, and effective ones of a run, that must lie beyond a quantile."""
+"""The least number of values beyond a quantile: raw ones a side, effective ones a run."""
 LEAST_BLOCKS = 3
 """Blocks of a run with values, from which their design effect has a meaning."""
 SEED = 1
@@ -56,7 +55,10 @@ class ChangeInterval:
 
 
 def change_interval(before: RunRecord, after: RunRecord, figure: Figure) -> ChangeInterval:
-    """Return the interval of the change of a figure."""
+    """Return the interval of a change, after minus before, in the figure's unit.
+
+    Where it is unknown, `shortage` says why.
+    """
     if any(_beyond(side.tally, figure) < LEAST_BEYOND for side in (before, after)):
         return ChangeInterval(shortage=FEW_VALUES)
     generator = np.random.default_rng(SEED)
@@ -86,7 +88,10 @@ def _beyond(tally: Tally, figure: Figure) -> float:
 def _between_runs(
     before: Sequence[float], after: Sequence[float], generator: np.random.Generator
 ) -> tuple[float, float] | None:
-    """Return the interval of the change of means; None for fewer than two runs on both sides."""
+    """Return the interval of the change of means.
+
+    None without a run of either side, or without a side of two runs.
+    """
     freedom = len(before) + len(after) - 2
     if not before or not after or freedom < 1:
         return None
@@ -131,7 +136,7 @@ def quantile_draws(
     effect: DesignEffect | None,
     generator: np.random.Generator,
 ) -> Draws | str:
-    """Draw a quantile from its distribution; else say why that is unknown."""
+    """Draw a quantile from its distribution, float64[DRAWS]; else say why that is unknown."""
     total = histogram.total
     if effect is None:
         return FEW_SECONDS

@@ -1,7 +1,7 @@
 """The connection to a twin: another run, of ours or of SIPp, that controls the other call (3PCC).
 
-Commands are texts that end with an escape character, over TCP, in clear and of nobody in
-particular; so a twin is on this machine.  SIPp's own format, which has no standard.
+Commands are texts that end with an escape character, over TCP.  They are unencrypted and
+unauthenticated, so only loopback addresses are taken.  SIPp's own format, which has no standard.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _END = b"\x1b"
 
 
 def parse_twin(text: str) -> tuple[str, int]:
-    """Read HOST:PORT, an address of this machine.  Raises ConfigurationError."""
+    """Parse HOST:PORT, loopback only.  Raises ConfigurationError."""
     host, _, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     try:
@@ -41,7 +41,8 @@ def parse_twin(text: str) -> tuple[str, int]:
 class TwinConnection:
     """Sends commands to a twin and calls `on_command` with each that comes; close it after use.
 
-    `on_close` is called when the twin ends the connection, or sends what is no command.
+    `on_close` is called when the twin ends the connection, or sends more than 65,536 octets without
+    an end.
     """
 
     def __init__(
@@ -65,7 +66,7 @@ class TwinConnection:
         self._take(*opened)
 
     async def listen(self, host: str, port: int) -> None:
-        """Wait for a twin to connect, one at a time.  Raises TransportError."""
+        """Listen for one twin; further connections are closed.  Raises TransportError."""
         try:
             self._server = await asyncio.start_server(self._take, host, port, limit=MOST_OCTETS)
         except OSError as error:

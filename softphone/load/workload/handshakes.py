@@ -26,10 +26,10 @@ class Handshakes(Workload):
     options = frozenset({"resumed"})
 
     async def open(self, stack: AsyncExitStack, progress: Callable[[int, int], None]) -> None:
-        """Do one handshake, and keep its session.
+        """Do one handshake; keep its session if any are to be resumed.
 
-        Raises ConfigurationError where sessions are to be resumed and the server gives none, and
-        what prevents a verified connection.
+        Raises ConfigurationError where sessions are to be resumed and the server gives none;
+        TransportError, CertificateError or CipherRefused without a verified connection.
         """
         account = config_of(base_account(self.plan), self.plan.users[0])
         mode = decide_mode(None, account.fips)
@@ -91,7 +91,7 @@ class Handshakes(Workload):
 
     async def _resume(self) -> None:
         self.meter.operations.begin(RESUMED_HANDSHAKE)
-        # The newest last: a ticket of TLS 1.3 may be good for one time only.
+        # The newest: a ticket of TLS 1.3 may be good only once.  The last one left is kept.
         kept = self._kept.pop() if len(self._kept) > 1 else self._kept[0]
         try:
             seconds, resumed, following = await self._timer.resume(kept)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SIGN_INS_AT_ONCE = 32
 KEPT = 16
-"""Messages of each user that are kept as history: a run needs none."""
+"""Messages of each user that are kept as history: few, because a run reads none."""
 LOST = "not arrived in time"
 UNFINISHED = "not done at the end of the run"
 
@@ -42,7 +42,8 @@ class Messages(Workload):
     async def open(self, stack: AsyncExitStack, progress: Callable[[int, int], None]) -> None:
         """Sign all users in, at the plan's rate of registrations.
 
-        Raises ConfigurationError, and the first failure when nobody can sign in.
+        Raises ConfigurationError for no account, an odd number of users or no complete pair, and
+        the first failure when nobody can sign in.
         """
         plan, spec = self.plan, self._spec
         account = plan.base.account
@@ -140,7 +141,7 @@ class Messages(Workload):
         await asyncio.gather(*map(leave, clients), return_exceptions=True)
 
     def begin(self, number: int, done: Callable[[], None]) -> None:
-        """Send a message."""
+        """Begin to send message `number`."""
         mine, theirs = self._pairs[number // self.plan.workers % len(self._pairs)]
         token = f"{self.plan.worker}.{number}"
         task = asyncio.ensure_future(self._send(mine, theirs.jid, token))

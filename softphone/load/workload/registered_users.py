@@ -51,9 +51,10 @@ class RegisteredUsers(Workload):
     options = frozenset({"share_connection", "expires"})
 
     async def open(self, stack: AsyncExitStack, progress: Callable[[int, int], None]) -> None:
-        """Read the users, and reach the server once.
+        """Read the users, and reach the server once, except over UDP.
 
-        Raises ConfigurationError, and what prevents a verified connection.
+        Raises ConfigurationError; TransportError, CertificateError or CipherRefused without a
+        verified connection.
         """
         plan, spec = self.plan, self._spec
         base = base_account(plan)
@@ -120,7 +121,7 @@ class RegisteredUsers(Workload):
         return None
 
     async def _probe(self, targets: Sequence[Target]) -> None:
-        """Reach one of the servers over TLS.  Raises what prevents a verified connection to all."""
+        """Reach one of the servers over TLS or TCP; raise the first failure if none is reached."""
         failure: SoftphoneError | None = None
         for target in targets:
             if target.transport is Transport.UDP:
@@ -154,14 +155,14 @@ class RegisteredUsers(Workload):
         return self.fleet.bound
 
     def cut_connections(self, *, every: bool) -> int:
-        """Lose all connections at once, or one; returns how many."""
+        """Close all connections at once, or one; return how many."""
         flows = self._driver.flows if every else self._driver.flows[:1]
         for flow in flows:
             self._driver.close_flow(flow, ConnectionLost("cut on purpose"))
         return len(flows)
 
     async def finish(self) -> None:
-        """Count what has not come about."""
+        """Count unfinished operations as failed."""
         self.fleet.fail_pending("not done at the end of the run")
 
     async def _leave(self) -> None:

@@ -29,7 +29,8 @@ GRACE = 10.0
 class WorkloadRunner:
     """An async context: entering reaches the server and signs users in; leaving closes all.
 
-    Raises ConfigurationError before anything is sent.
+    The constructor raises ConfigurationError for a plan of calls or an unknown kind; entering
+    raises what `Workload.open` does.
     """
 
     def __init__(
@@ -125,7 +126,10 @@ class WorkloadRunner:
         self._over.set()
 
     def change_load(self, *, rate: float | None = None, calls: int | None = None) -> None:
-        """Change the rate of all workers together, or how many of this one may be under way."""
+        """Change the rate of all workers together, or how many of this one may be under way.
+
+        `rate` is in arrivals a second.
+        """
         self._pacer.change(rate=rate, calls=calls)
 
     def _begin(self, number: int) -> None:

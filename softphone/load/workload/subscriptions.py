@@ -13,6 +13,7 @@ MEDIA_TYPES = {
     PRESENCE: PIDF,
 }
 DEFAULT_EXPIRES = 3600.0
+"""In seconds."""
 
 
 class Subscriptions(RegisteredUsers):

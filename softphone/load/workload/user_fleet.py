@@ -66,7 +66,10 @@ LEAVING_AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionWanted:
-    """What every user subscribes to once it is registered: an event package of its own AOR."""
+    """What every user subscribes to once it is registered: an event package of its own AOR.
+
+    `accept` has media types; `expires` is in s.
+    """
 
     event: str
     accept: tuple[str, ...]
@@ -75,7 +78,11 @@ class SubscriptionWanted:
 
 @dataclass(slots=True, eq=False)
 class FleetUser:
-    """A user: its registration, and since when what is under way with it."""
+    """A user: its registration, subscription, and start times of pending operations, in s.
+
+    `begun` is when its pending first registration began, `lost` when its binding was lost, `armed`
+    its deadline among the timers; `state` is what the last NOTIFY said.
+    """
 
     registration: Registration
     config: RegistrationConfig
@@ -86,7 +93,7 @@ class FleetUser:
     armed: float | None = None
     usage: SubscriberUsage | None = None
     asked: tuple[Operation, float] | None = None
-    """What SUBSCRIBE has no answer yet, and when it was sent."""
+    """The operation whose SUBSCRIBE is unanswered, and when it was sent."""
     unnotified: float | None = None
     """When the SUBSCRIBE was sent that has no NOTIFY yet."""
     state: object = None
@@ -198,7 +205,7 @@ class UserFleet:
         self._settle(user, now)
 
     def leave(self, *, now: float) -> None:
-        """Remove all bindings, some at a time; `on_left` follows."""
+        """Remove all bindings, at most 64 at once; then call `on_left`."""
         self._leaving = [
             user
             for user in reversed(self.users)
@@ -274,7 +281,7 @@ class UserFleet:
         return min(own, other)
 
     def next_event(self) -> SipEvent | None:
-        """Return None: what there is, also of a command, is dealt with here."""
+        """Handle what the endpoint has queued; always return None."""
         if self.endpoint.events:
             self._pump(self._now)
         return None
@@ -473,7 +480,7 @@ class UserFleet:
                 self._subscribe(user, self._subscribed, now)
             return
         if user.asked is not None:
-            # Of a refresh that failed the subscription says nothing (RFC 6665 section 4.1.2.2).
+            # A failed refresh raises no subscription event (RFC 6665 section 4.1.2.2).
             self._tally().operations.fail(user.asked[0], cause)
             user.asked = None
         if usage.terminated or usage.dialog is None:
@@ -544,7 +551,7 @@ class UserFleet:
             self._settle(user, now)
 
     def _requested(self, event: RequestReceived[Any], now: float) -> None:
-        """Answer a request outside any dialog; a NOTIFY is one of message waiting, unasked."""
+        """Answer a request outside any dialog; accept an unsolicited message-summary NOTIFY."""
         request, status = event.request, 405
         if not self._is_ours(event.flow):
             status = 403
@@ -560,7 +567,7 @@ class UserFleet:
     # The end of a run
 
     def fail_pending(self, cause: str) -> None:
-        """Count what is not done: registrations, recoveries, subscriptions and NOTIFYs."""
+        """Count what is not done as failed by `cause`; NOTIFYs by NO_NOTIFY."""
         tally = self._tally()
         for user in self.users:
             if user.begun is not None:

@@ -75,7 +75,7 @@ class Workload(ABC):
     def begin(self, number: int, done: Callable[[], None]) -> None:
         """Begin what arrival `number` of this worker does; `done` is called at its end.
 
-        Of users who are kept it is never called.
+        `done` is never called for kept users.
         """
 
     @property
@@ -85,11 +85,11 @@ class Workload(ABC):
 
     @property
     def most(self) -> int | None:
-        """How often an arrival begins at the most; None: as long as the run lasts."""
+        """The most arrivals; None for no limit."""
         return len(self.plan.users) if self.kept else None
 
     def cut_connections(self, *, every: bool) -> int:
-        """Lose all connections, or the next one; returns how many were lost."""
+        """Close all connections, or the next one; return how many were closed."""
         return 0
 
     @abstractmethod

@@ -1,8 +1,9 @@
 """Neural voice activity detection of many rows at once: when speech begins and ends.
 
-Each row collects windows of 32 ms, and the model estimates those of all rows that are complete
-together.  A beginning is reported after two windows of speech, an end after a pause of 288 ms, as
-`softphone.media.detection.voice_activity` does it; both carry the time at which they happened.
+Each row collects windows of 32 ms, and the model runs once for all rows with a full window.  A
+beginning is reported after two windows of speech (64 ms), an end after a pause of 288 ms;
+`softphone.media.detection.voice_activity` uses 60 and 300 ms.  Both carry the time at which they
+happened.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ ONSET = 2
 HANGOVER = 9 * WINDOW
 """Samples without speech that end it: 288 ms."""
 FULL_SCALE = np.float32(1.0 / 32768.0)
+"""Factor from 16-bit samples to -1 to 1."""
 
 
 class NeuralVoiceActivityBank:
-    """The voice activity of `capacity` rows, as `model` estimates it."""
+    """The voice activity of `capacity` rows, as `model` estimates it.
+
+    `speaking`, bool[capacity], is whether each row speaks.
+    """
 
     def __init__(self, capacity: int, model: SpeechModel) -> None:
         self._model = model

@@ -43,8 +43,11 @@ class SpeechModel(Protocol):
     """Estimates whether somebody speaks, in many streams at once."""
 
     def estimate(self, sound: F32, state: F32) -> tuple[F32, F32]:
-        """Return the probabilities float32[k] of `sound` float32[k, CONTEXT + WINDOW], from -1 to
-        1, and the state float32[2, k, STATE] that follows `state`."""
+        """Return the probabilities of speech, float32[k] in 0 to 1, and the next state.
+
+        `sound` is float32[k, CONTEXT + WINDOW] with samples in -1 to 1, the state
+        float32[2, k, STATE].
+        """
 
 
 class OnnxSpeechModel:
@@ -62,7 +65,7 @@ class OnnxSpeechModel:
 
 
 def find_speech_model(path: str | os.PathLike[str] | None = None) -> Path:
-    """Return the file of the model: `path`, or that of an installed package.
+    """Return the path of the model's file: `path`, or that of an installed package.
 
     Raises ConfigurationError where there is none, or no onnxruntime.
     """
@@ -85,7 +88,8 @@ def find_speech_model(path: str | os.PathLike[str] | None = None) -> Path:
 def load_speech_model(path: str | os.PathLike[str] | None = None) -> SpeechModel:
     """Return the model of a file, which is loaded once; without a path, of an installed package.
 
-    Raises ConfigurationError for a file that is no such model.
+    Raises ConfigurationError for a file that is no such model, without a file, and without
+    onnxruntime.
     """
     return _load(find_speech_model(path))
 
@@ -94,7 +98,7 @@ def load_speech_model(path: str | os.PathLike[str] | None = None) -> SpeechModel
 def _load(path: Path) -> SpeechModel:
     runtime: Any = importlib.import_module("onnxruntime")
     options = runtime.SessionOptions()
-    # A window of many calls takes less than a millisecond: threads would wait for one another.
+    # One thread: a batch takes under 1 ms, less than handing it over to threads.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
         session = runtime.InferenceSession(

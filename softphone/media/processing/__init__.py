@@ -1,6 +1,6 @@
 """Cancels echo and suppresses noise in mono sound, by WebRTC's audio processing.
 
-It knows no call and no sound card: `softphone.media.audio` applies it to what a call receives and
+Independent of calls and sound cards: `softphone.media.audio` applies it to what a call receives and
 to a sound card's microphone, and `softphone.media.detection` finds speech.  The library is optional
 (`softphone[voice-processing]`, pywebrtc-audio), and loaded on first use.
 

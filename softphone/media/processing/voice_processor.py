@@ -15,11 +15,12 @@ from softphone.media.interface import Pcm
 from softphone.value_types import settle_types
 
 LEAST_RATE = 8000
+"""In Hz."""
 FRAMES_A_SECOND = 100
 BACKLOG = 0.04
 """Seconds of played sound that may wait for the near end; beyond it the oldest is dropped.
 
-Echo of what waits longer could be heard before what it is the echo of.
+With more backlog, recorded echo would reach the canceller before its reference.
 """
 
 
@@ -66,7 +67,7 @@ class VoiceProcessing:
 class VoiceProcessor:
     """Processes one stream of sound, which is then about 10 ms late.
 
-    `delay_ms` is about how long what is played takes until its echo is recorded; 0: unknown.
+    `delay_ms`: milliseconds from playing a sound to recording its echo; 0 if unknown.
     Raises ConfigurationError for a rate below 8,000 Hz.
     """
 
@@ -103,7 +104,7 @@ class VoiceProcessor:
             self._played = np.concatenate((self._played, pcm))[-self.clock_rate_hz :]
 
     def process(self, pcm: Pcm) -> Pcm:
-        """Return the processed whole frames of what was held and int16[n]; the rest is held."""
+        """Process the held samples and int16[n] in whole 10 ms frames; keep the rest."""
         near = np.concatenate((self._held, pcm))
         whole = near.size - near.size % self._frame
         self._held = near[whole:]

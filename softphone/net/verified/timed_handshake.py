@@ -1,8 +1,8 @@
 """TLS handshakes without data, full or resumed, for measuring a server.
 
-Each full one is verified like any other connection: by OpenSSL, then by the gate.  A resumed one
-shows no certificate (RFC 8446 section 2.2, RFC 5246 section 7.3): only sessions are resumed whose
-full handshake the gate has accepted, and no octet of a protocol goes over either.
+Each full one is verified like any other connection: by OpenSSL, then by `CertificateGate`.  A
+resumed one shows no certificate (RFC 8446 section 2.2, RFC 5246 section 7.3): only sessions are
+resumed whose full handshake the gate has accepted.  No application data is sent over either.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class HandshakeTimer:
         *,
         clock: Callable[[], float],
     ) -> None:
-        """Raises ConfigurationError for a pin by fingerprint, and for a faulty certificate."""
+        """Raises ConfigurationError for a pin by fingerprint, or an unusable own credential."""
         if settings.pin is not None:
             raise ConfigurationError(
                 "a pin by fingerprint takes two connections: give the server's authority (ca)"
@@ -59,7 +59,7 @@ class HandshakeTimer:
         pins = settings.store.pins(settings.service, target.host, target.port)
         self._rules = gate_rules(settings, pins)
         self._context = client_context(settings, pins=pins)
-        # Ours alone: sessions of this context are resumed only as `resume` does it.
+        # Not shared: sessions of this context are resumed only as `resume` does it.
         self._context.options &= ~ssl.OP_NO_TICKET
         self._gate = CertificateGate(
             limits=limits,
@@ -74,9 +74,10 @@ class HandshakeTimer:
         self._name = target.server_name or target.host
 
     async def handshake(self) -> tuple[float, PeerIdentity]:
-        """Do a full handshake; return its seconds, without those of TCP, and who answered.
+        """Do a full handshake; return its seconds and who answered.
 
-        Raises TransportError, CertificateError and their subclasses, CipherRefused.
+        The seconds are of TLS alone, without TCP and the judgment of certificates.  Raises
+        TransportError, CertificateError or CipherRefused.
         """
         sock = await self._dialer.connect_for_tls(self._target)
         try:

@@ -1,7 +1,7 @@
 """Where the packets of a call go, and under which keys: by what both sides have said in SDP.
 
-What we send is protected by the key of our own description (RFC 4568 section 6.1), that of the line
-whose tag the other side has, too; what comes in, by the other side's key of that tag.
+We send under the first of our crypto lines whose tag the peer also has (RFC 4568 section 6.1); what
+comes in is protected by the peer's key of that tag.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from softphone.security import CryptoSuite, KeyMaterial
 
 
 class NoAgreement(Exception):
-    """Nothing can be sent; the text says why, in one of few ways."""
+    """Nothing can be sent; the text says why, from a fixed set, so that causes can be counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,8 @@ class MediaAgreement:
 def agree_on_media(own: bytes, other: bytes, kind: str) -> MediaAgreement:
     """Agree by the last descriptions of both sides; `kind` is audio or video.
 
-    Raises NoAgreement.
+    Raises NoAgreement without a description (SDP), a line of that kind, an address or a common key,
+    and for a suite or key parameters that are not supported.
     """
     try:
         ours, theirs = (SessionDescription.parse(body) for body in (own, other))

@@ -1,4 +1,4 @@
-"""What a call has heard: packets, losses, jitter and the opinion that follows (RFC 3550, G.107)."""
+"""What a call has heard: packets, losses, jitter and MOS (RFC 3550, ITU-T G.107)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from softphone.rtp.reception_statistics import ReceptionStatistics, SequenceStat
 MOST_SOURCES = 4
 """Sources (SSRC) of one kind in one call that are told apart; others are not counted."""
 PLAYOUT_DELAY = 0.06
-"""Seconds that a receiver would hold packets back: later ones than that count as lost."""
+"""Seconds that a receiver would hold packets back.
+
+Later ones count as lost in `mos` only; `lost` and `loss_percent` leave them out.
+"""
 PACKET_TIME = 0.02
+"""In seconds."""
 _TALK_PAUSE = 0.5
 """Seconds without a packet after which delays are measured anew."""
 
@@ -25,7 +29,10 @@ class _Source:
 
 
 class HeardMedia:
-    """Counts what comes of one kind of media; `trusted` packets are authenticated."""
+    """Counts the received RTP of one kind; `trusted` packets are authenticated.
+
+    `clock_rate` is in Hz.
+    """
 
     def __init__(self, clock_rate: int, *, trusted: bool) -> None:
         self._rate = clock_rate
@@ -71,7 +78,10 @@ class HeardMedia:
 
     @property
     def jitter_ms(self) -> float:
-        """The interarrival jitter of the source that sent the most."""
+        """The interarrival jitter of the source that sent the most.
+
+        Raises ValueError before any packet.
+        """
         found = max(
             (each.statistics for each in self._sources.values()), key=lambda each: each.received
         )

@@ -1,4 +1,4 @@
-"""Reads the RTP packets of a capture (libpcap's format), within bounds on everything."""
+"""Reads the RTP packets of a capture (libpcap's format) of bounded size."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ class PacketFile:
 
 
 def read_packets(path: Path) -> PacketFile:
-    """Read the RTP packets of a file.  Raises ConfigurationError when there is none."""
+    """Read the RTP packets of a file.
+
+    Raises ConfigurationError for a file that is unreadable, over 64 MiB, pcapng or no capture at
+    all, of an unknown type of link, or without RTP.
+    """
     try:
         with path.open("rb") as file:
             data = file.read(MOST_OCTETS + 1)

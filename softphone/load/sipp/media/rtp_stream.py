@@ -43,7 +43,10 @@ _FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class RtpStream:
-    """Octets to send, `size` of them every `milliseconds`; `loops` is ENDLESS without an end."""
+    """Octets to send, `size` of them and `ticks` timestamp units a packet, every `milliseconds`.
+
+    `loops` is ENDLESS without an end.
+    """
 
     kind: str
     octets: bytes = field(repr=False)
@@ -54,7 +57,10 @@ class RtpStream:
     ticks: int
 
     def payload(self, number: int) -> bytes | None:
-        """The payload of packet `number`, from 0 on; None behind the last one."""
+        """The payload of packet `number`, from 0 on; None behind the last one.
+
+        It wraps at the file's end.
+        """
         start = number * self.size
         if self.loops != ENDLESS and start >= self.loops * len(self.octets):
             return None
@@ -66,9 +72,10 @@ class RtpStream:
 
 
 def read_stream(text: str, folder: Path) -> RtpStream:
-    """Read a description: `FILE[,LOOPS[,TYPE[,NAME]]]`, or `apattern,NUMBER,TYPE,NAME`.
+    """Read a description: `FILE[,LOOPS[,TYPE[,NAME]]]`, or of a pattern instead of a file.
 
-    A file is looked for in `folder`, then in the working folder.  Raises ConfigurationError.
+    A pattern is `apattern[,NUMBER[,TYPE[,NAME]]]`, or `vpattern,NUMBER,TYPE,NAME`.  A file is
+    looked for in `folder`, then in the working folder.  Raises ConfigurationError.
     """
     name, *given = (each.strip() for each in text.split(","))
     number = _whole(given[0] if given else "1")

@@ -55,12 +55,14 @@ class _Side:
 
 
 class ScenarioMedia:
-    """Sends and hears on the ports `first` to `last` of a host.
+    """Sends and hears on the ports of a host.
+
+    `ports` is (first, last): the first pair is shared, the rest are per call.
 
     `on_sent` gets, of each packet that left, how many milliseconds late it was, None of one that is
-    sent back.  `counters` counts packets "sent", those "refused" (beyond the most files at once, or
-    with a number that was sent before under its key), and received ones that were "dropped": of
-    nobody, or not authentic.
+    sent back.  `counters` counts packets "sent", those "refused" (all of a file beyond the most at
+    once, or with a number that was sent before under its key), and received ones that were
+    "dropped": from an unknown source, or not authentic.
     Raises OSError for a first pair of ports that cannot be bound.
     """
 
@@ -97,7 +99,10 @@ class ScenarioMedia:
         return DatagramPair(bound, receive, lambda: None)
 
     def port_of(self, number: int, kind: str) -> int:
-        """The port of a call's own for a kind of media.  Raises OSError when none is free."""
+        """Return the local port of a call for a kind of media; bind it on first use.
+
+        Raises OSError when none is free.
+        """
         own = self._own.setdefault(number, {})
         if kind not in own:
             receive = partial(self._receive_own, number, kind)
@@ -175,7 +180,7 @@ class ScenarioMedia:
             drawn = self._entropy(10)
             heard = HeardMedia(agreement.clock_rate, trusted=receive is not None)
             sequence, timestamp = (int.from_bytes(each, "big") for each in (drawn[:2], drawn[2:6]))
-            # Half of the numbers, so that none comes again soon (RFC 3711 section 3.3.1).
+            # Start in the lower half, to not wrap around soon (RFC 3711 section 3.3.1).
             sequence >>= 1
             side = _Side(
                 agreement,
@@ -315,6 +320,6 @@ class ScenarioMedia:
             return
         if measured:
             side.heard.record_packet(packet, self._clock())
-        # What comes back of our own goes round no further (RFC 3550 section 8.2).
+        # Do not echo our own packets (RFC 3550 section 8.2).
         if side.echo and self._echoing and packet[8:12] != side.ssrc:
             self._send(packet, side.pair, side.send, side.agreement.address)

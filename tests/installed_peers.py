@@ -53,7 +53,8 @@ PACKAGES = (
 """Programs and libraries that the product or its tests use where they are."""
 SCENARIOS = ("none", "all", *PACKAGES)
 IN_FIPS_MODE = ("none", "all", "prosody", "openssl-provider-fips")
-"""Scenarios in which `tests.under_fips` is run as well; where its provider is not, it says so."""
+"""Scenarios in which `tests.under_fips` is run as well.  It needs the provider and the program
+`openssl`, which sets it up: of these scenarios `all` alone has both."""
 TESTS = (
     "tests/blocking/test_wrappers.py",
     "tests/cli/call/test_register.py",
@@ -135,7 +136,7 @@ class Outcome:
     `again` are those that passed at a second try, alone: what is installed is the same then, so
     that something else made them fail, as a machine that others keep busy.  `missing` are the
     packages that this release of Debian has not; alone, nothing is run for one.  `in_fips_mode`:
-    the tests are those of `tests.under_fips`, and none where its provider is not there.
+    the tests are those of `tests.under_fips`, and none where its provider or `openssl` is not.
     """
 
     scenario: str

@@ -15,6 +15,8 @@ from softphone.load.sipp.template import decode_text, encode_text
 
 MOST_OCTETS = 65_536
 """The longest command."""
+MOST_UNSENT = 1 << 20
+"""Octets of commands that may wait for a twin to connect, or to read."""
 TIMEOUT = 10.0
 """Seconds for the twin to take our connection."""
 _END = b"\x1b"
@@ -41,8 +43,8 @@ def parse_twin(text: str) -> tuple[str, int]:
 class TwinConnection:
     """Sends commands to a twin and calls `on_command` with each that comes; close it after use.
 
-    `on_close` is called when the twin ends the connection, or sends more than 65,536 octets without
-    an end.
+    `on_close` is called when the twin ends the connection, sends more than 65,536 octets without an
+    end, or leaves more than a megabyte of commands unread.
     """
 
     def __init__(
@@ -74,11 +76,16 @@ class TwinConnection:
 
     def send(self, text: str) -> None:
         """Send a command; before the twin is there it is kept."""
-        data = encode_text(text) + _END
-        if self._writer is None:
-            self._waiting.append(data)
-        else:
-            self._writer.write(data)
+        data, writer = encode_text(text) + _END, self._writer
+        if writer is None:
+            if sum(map(len, self._waiting)) > MOST_UNSENT:
+                self._on_close()
+            else:
+                self._waiting.append(data)
+        elif writer.transport.get_write_buffer_size() > MOST_UNSENT:
+            writer.transport.abort()  # which ends the reading, too
+        elif not writer.is_closing():
+            writer.write(data)
 
     async def close(self) -> None:
         """Close the connection, and wait for a twin no longer."""

@@ -16,7 +16,7 @@ from softphone.load.sipp import (
 )
 from softphone.load.sipp.outcome import TwinCommand
 from softphone.load.sipp.runner import SippRunner
-from softphone.load.sipp.twin import MOST_OCTETS, TwinConnection, parse_twin
+from softphone.load.sipp.twin import MOST_OCTETS, MOST_UNSENT, TwinConnection, parse_twin
 from tests.load.sipp.conftest import Played, answer, eventually, flow_over, head_of, send
 from tests.load.sipp.test_media import saying, sdp, with_body
 from tests.load.sipp.test_sipp_runner import Answering, plan_of
@@ -201,6 +201,30 @@ async def test_commands_go_both_ways_and_only_one_twin_is_taken(unused_tcp_port)
     with pytest.raises(TransportError, match="start it first"):
         await again.connect("127.0.0.1", unused_tcp_port)
     await again.close()
+
+
+async def test_commands_that_nobody_reads_end_the_connection(unused_tcp_port):
+    """Before a twin is there, and when it is there and stops reading; then nothing is kept."""
+    ended = []
+    alone = TwinConnection(ended.append, lambda: ended.append("alone"))
+    for _ in range(40):
+        alone.send("x" * 60_000)
+    assert ended == ["alone"] * (40 - len(alone._waiting))
+    assert sum(map(len, alone._waiting)) <= MOST_UNSENT + 60_001
+    one = TwinConnection(ended.append, lambda: ended.append("one"))
+    await one.listen("127.0.0.1", unused_tcp_port)
+    _, writer = await asyncio.open_connection("127.0.0.1", unused_tcp_port)
+    writer.transport.pause_reading()
+    await eventually(lambda: one._writer is not None)
+    for _ in range(1000):
+        one.send("x" * 60_000)
+        if one._writer.is_closing():
+            break
+    assert one._writer.transport.get_write_buffer_size() <= MOST_UNSENT + 60_001
+    await eventually(lambda: "one" in ended)
+    one.send("to nobody")
+    await one.close()
+    writer.close()
 
 
 async def test_two_runs_connect_two_ends(plan_of, unused_tcp_port):

@@ -93,8 +93,8 @@ async def command_output(
 
 
 async def _start(command: tuple[str, ...], most: int, reads: bool, show_errors: bool) -> _Started:
-    # Not by `create_subprocess_exec`: its reader pauses when nobody reads, as after too much
-    # output, and the end of the process is then never reported.
+    # `create_subprocess_exec` would stop reading once its buffer is full, and asyncio does not
+    # report the end of a process before all of its output has been read.
     try:
         return await asyncio.get_running_loop().subprocess_exec(
             lambda: _Collected(most),

@@ -24,7 +24,7 @@ class NoRecognizer(stt.STT):
         super().__init__(capabilities=stt.STTCapabilities(streaming=True, interim_results=False))
 
     async def _recognize_impl(self, *_, **__):
-        raise NotImplementedError
+        raise AssertionError("the agent recognizes speech by a node of its own")
 
 
 class Echo(Agent):

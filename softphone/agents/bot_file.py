@@ -1,4 +1,4 @@
-"""Several bots as TOML: how each is reached, and what it is told, in a table `[[bot]]`."""
+"""Reads several bots from a TOML file: the address and the parameters of each, in `[[bot]]`."""
 
 from __future__ import annotations
 

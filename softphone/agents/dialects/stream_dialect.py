@@ -63,7 +63,7 @@ class StreamIds:
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """What a bot is told when its stream begins.
+    """The facts about a call that its first message to the bot has.
 
     `caller` and `called` are numbers or SIP URIs, as received (incoming) or as dialed by us
     (outgoing).  `incoming` is whether the far end called us.  `sip_call_id` is the SIP Call-ID of

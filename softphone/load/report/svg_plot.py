@@ -13,7 +13,7 @@ from softphone.load.measure.histogram import Histogram
 WIDTH, HEIGHT = 720, 260
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 30, 40
 SERIES = 5
-"""How many colors the style sheet has, `series-1` and so on; further lines begin anew."""
+"""Line colors in the style sheet, `series-1` to `series-5`; a sixth line has the first again."""
 BAR = 26
 HEAT_COLUMNS, HEAT_ROWS = 90, 20
 """The most cells of a heat map across and down."""

@@ -8,7 +8,7 @@ from softphone.media.quality.e_model import mean_opinion_score
 from softphone.rtp.reception_statistics import ReceptionStatistics, SequenceStatus, extend
 
 MOST_SOURCES = 4
-"""Sources (SSRC) of one kind in one call that are told apart; others are not counted."""
+"""The most SSRCs that are measured of one kind in one call; packets of others are not counted."""
 PLAYOUT_DELAY = 0.06
 """Seconds that a receiver would hold packets back.
 
@@ -17,7 +17,7 @@ Later ones count as lost in `mos` only; `lost` and `loss_percent` leave them out
 PACKET_TIME = 0.02
 """In seconds."""
 _TALK_PAUSE = 0.5
-"""Seconds without a packet after which delays are measured anew."""
+"""Seconds without a packet after which delays are measured from the next packet on."""
 
 
 @dataclass(slots=True)

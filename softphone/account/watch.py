@@ -63,8 +63,6 @@ SETTLED = 60.0
 """Seconds after which a subscription counts as a success when it ends."""
 RETRIED = frozenset({408, 480, 481, 491, 500, 502, 503, 504})
 """The failures after which a subscription is tried again; others will not change."""
-FINAL = frozenset({"rejected", "noresource", "invariant"})
-"""The reasons after which a subscription is not tried again (RFC 6665 section 4.1.3)."""
 
 AccountParts = Callable[[], tuple[AccountContext, FirstHopLocator]]
 """Returns the account's current context and locator; a new configuration replaces them."""
@@ -212,7 +210,7 @@ class StateWatch(ABC):
 
     def _delay(self, end: _WatchEnd, failures: int) -> float | None:
         """Return the seconds until the next attempt; None where another attempt is pointless."""
-        if end.final or end.reason.lower() in FINAL:
+        if end.final:
             return None
         if end.status >= 300 and end.status not in RETRIED:
             return None
@@ -234,7 +232,9 @@ class StateWatch(ABC):
             case SubscriptionTerminated() if event.subscription is self._usage:
                 self._usage = None
                 if self._end is not None and not self._end.done():
-                    self._end.set_result(_WatchEnd(event.status, event.reason, event.retry_after))
+                    self._end.set_result(
+                        _WatchEnd(event.status, event.reason, event.retry_after, event.final)
+                    )
 
     def _notified(self, event: NotifyReceived[SubscriberUsage]) -> None:
         state = event.request.subscription_state

@@ -384,6 +384,11 @@ class SubscriptionTerminated(Generic[S]):
     retry_after: float | None = None
     answered: bool = True
 
+    @property
+    def final(self) -> bool:
+        """Whether the reason says not to subscribe again (RFC 6665 section 4.1.3)."""
+        return self.reason.lower() in ("rejected", "noresource", "invariant")
+
 
 @dataclass(frozen=True, slots=True)
 class ReferReceived(Generic[U, S]):

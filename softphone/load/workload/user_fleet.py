@@ -546,7 +546,7 @@ class UserFleet:
         if user.unnotified is not None:
             operations.fail(NOTIFICATION, NO_NOTIFY)
         user.usage = user.asked = user.unnotified = user.again = None
-        if self._leaving is None:
+        if self._leaving is None and not event.final:
             user.again = now + max(event.retry_after or 0.0, AGAIN)
             self._settle(user, now)
 

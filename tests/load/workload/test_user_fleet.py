@@ -219,6 +219,20 @@ def test_a_subscription_that_the_server_ends_is_made_again():
     assert counts(world, "subscription") == (2, 2, {})
 
 
+@pytest.mark.parametrize("reason", ["rejected", "NoResource", "invariant"])
+def test_a_subscription_that_the_server_ends_for_good_is_not_made_again(reason):
+    """RFC 6665 section 4.1.3."""
+    world = FleetWorld(count=1, subscribed=MWI)
+    world.register()
+    world.run(1.0)
+    (subscribe,) = world.sent("SUBSCRIBE")
+    ended = world.notify_request(subscribe, b"", f"terminated;reason={reason}", 90)
+    world.receive(ended, world.flows[0])
+    world.run(60.0)
+    assert counts(world, "resubscription") == (1, 0, {"ended": 1})
+    assert counts(world, "subscription") == (1, 1, {})
+
+
 def test_after_a_recovery_the_subscription_is_refreshed_over_the_new_connection():
     world = FleetWorld(count=2, share=2, subscribed=MWI)
     world.register()

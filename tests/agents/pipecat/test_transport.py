@@ -202,10 +202,10 @@ async def test_a_stall_of_the_loop_loses_nothing_that_is_told_as_sent(call_of, m
     assert len(bot.middle.of(BotStartedSpeakingFrame)) == 1
     all_of_it = told.sent_seconds + told.discarded_seconds
     assert all_of_it == pytest.approx(sum(handed) / 24000, abs=0.001)
-    # The caller's jitter buffer makes up what did not come in time: more is heard than was sent.
+    # Where the caller's media go on before the bot's, its jitter buffer makes up what did not come
+    # in time: more is heard than was sent.
     await until(lambda: listener.quiet_since_loud > 0.3)
     made_up = 0.02 * call.audio.statistics.concealed
-    assert made_up > 0.1
     assert listener.loud < told.sent_seconds + 0.15 + made_up
 
 

@@ -38,8 +38,9 @@ def test_the_call_goes_on_and_its_end_ends_the_command(answering):
     assert '"timeout": 60' in callee.until("draining")
     assert caller.end(signal.SIGINT).code == 130
     outcome = callee.outcome()
-    assert (outcome.code, outcome.summary["result"]) == (0, "completed")
-    assert outcome.summary["reason"] == "hung up by the far end"
+    summary = outcome.summary
+    ended = (outcome.code, summary["result"], summary["status"], summary["reason"])
+    assert ended == (0, "completed", 200, "hung up by the far end"), outcome.err
     assert outcome.err.count("REGISTER (") >= 2
 
 

@@ -234,6 +234,8 @@ def view(shown: Iterable[Path], hidden: Iterable[str], folder: Path) -> str:
             f"mknod {usr}/upper/{shlex.quote(str(inside))} c 0 0",
         ]
     lines += [
+        # The newer call of the kernel takes 255 octets of an option; eight packages need more.
+        "export LIBMOUNT_FORCE_MOUNT2=always",
         f"mount -t overlay overlay -o lowerdir={':'.join([*lower, '/usr'])},"
         f"upperdir={usr}/upper,workdir={usr}/work /usr",
         # `ctypes.util.find_library` asks ldconfig, whose cache is in /etc.

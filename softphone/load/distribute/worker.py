@@ -29,7 +29,8 @@ SendLine: TypeAlias = Callable[..., None]
 """Sends a line to the pool: a kind and a value."""
 
 
-def _write_line(kind: str, value: object = None) -> None:
+def write_line(kind: str, value: object = None) -> None:
+    """Write a line on standard output; without a reader any more it does nothing."""
     line = encode_line(kind, value)
     try:
         while line:
@@ -39,7 +40,7 @@ def _write_line(kind: str, value: object = None) -> None:
         return
 
 
-async def run_worker(reader: asyncio.StreamReader, say: SendLine = _write_line) -> int:
+async def run_worker(reader: asyncio.StreamReader, say: SendLine = write_line) -> int:
     """Run one share by the commands from `reader`, reporting by `say`; returns the exit code."""
     kind, value = decode_line(await reader.readline() or encode_line("nothing"))
     if kind != "plan":
@@ -99,15 +100,20 @@ async def _obey(reader: asyncio.StreamReader, runner: ShareRunner) -> None:
     runner.stop_run()
 
 
-async def main() -> int:
-    """Run a worker on standard input and output."""
+async def open_input() -> asyncio.StreamReader:
+    """Log warnings on standard error, masked; returns a reader of standard input."""
     shown = logging.StreamHandler(sys.stderr)
     shown.setFormatter(MaskingFormatter("%(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[shown])
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=MAXIMUM_LINE)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    return await run_worker(reader)
+    return reader
+
+
+async def main() -> int:
+    """Run a worker on standard input and output."""
+    return await run_worker(await open_input())
 
 
 if __name__ == "__main__":

@@ -66,6 +66,7 @@ class Runner:
     `on_second` receives every second of the run, and a last one with what was left to count.
     `on_progress(done, all)` reports the registrations, and `on_failure`, of a plan that is
     watched, calls that failed.
+    `scenario` takes the place of the plan's.
     Raises ConfigurationError before anything is sent.
     """
 
@@ -74,12 +75,13 @@ class Runner:
         plan: LoadPlan,
         *,
         on_second: Callable[[RunSecond], None],
+        scenario: Scenario | None = None,
         on_progress: Callable[[int, int], None] = lambda done, whole: None,
         on_failure: Callable[[FailedCall], None] = lambda call: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.plan = plan
-        self.scenario: Scenario = load_scenario(plan.scenario, BUILTIN_SCENARIOS)
+        self.scenario = scenario or load_scenario(plan.scenario, BUILTIN_SCENARIOS)
         self._on_second = on_second
         self._on_progress = on_progress
         self._clock = clock
@@ -107,7 +109,7 @@ class Runner:
             holding_time=plan.holding_time(self.scenario.hold),
             sounds=AudioSources(plan.play),
             starved=self._bottleneck.add_exhausted_resource,
-            failed=_ignore if self._trace is None else self._trace.add_failure,
+            failed=self._note_failure,
             checks=plan.checks,
             answer_timeout=plan.answer_timeout,
             clock=self._clock,
@@ -275,6 +277,11 @@ class Runner:
     def _note_held_back(self, seconds: float) -> None:
         self._calls.tally.held_back += seconds
 
+    def _note_failure(self, call_id: str, cause: str) -> None:
+        """Keep the messages of a call that failed, where the run is watched."""
+        if self._trace is not None:
+            self._trace.add_failure(call_id, cause)
+
     def _callers(self) -> list[tuple[LoadUser, str]]:
         """The callers, each with its callee's AOR or "".  Raises ConfigurationError for none."""
         if not self.scenario.registers:
@@ -311,10 +318,13 @@ class Runner:
             user, self._calls, number, partner=partner, says=says, hears=hears, waited=waited
         )
 
-    def _spawn(self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]) -> None:
+    def _spawn(
+        self, work: Coroutine[Any, Any, None], tasks: set[asyncio.Task[None]]
+    ) -> asyncio.Task[None]:
         task = asyncio.ensure_future(work)
         tasks.add(task)
         task.add_done_callback(tasks.discard)
+        return task
 
     async def _contained(self, work: Any) -> None:
         """Await a scenario; call failures are already counted, its own faults are logged once."""
@@ -384,10 +394,6 @@ class Runner:
                     ready[number % len(ready)].account.drop_connection()
                     self._calls.tally.injected["connection cut"] += 1
                 number += 1
-
-
-def _ignore(call_id: str, cause: str) -> None:
-    """Do nothing about a call that failed."""
 
 
 def _cores_taken(plan: LoadPlan) -> int:

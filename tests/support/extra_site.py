@@ -1,8 +1,8 @@
 """Large packages of extras: `python -m tests.support.extra_site` installs what tests import.
 
 Each has a folder of its own in `.cache`, behind this environment's packages: 155 MB of the 523 MB
-that `pip install 'softphone[pipecat]'` brings, and 89 MB of the 368 MB of `softphone[livekit]`,
-without what is here or no test imports.
+that `pip install 'softphone[pipecat]'` brings, 89 MB of the 368 MB of `softphone[livekit]`, and
+14 MB of `softphone[locust]`, without what is here or no test imports.
 """
 
 from __future__ import annotations
@@ -80,6 +80,19 @@ LIVEKIT = ExtraSite(
 )
 """What it imports in a session, besides NumPy, PyAV and others that are here."""
 
+LOCUST = ExtraSite(
+    "locust",
+    alone=(
+        *("locust==2.47.0", "gevent==26.9.0", "geventhttpclient==2.6.1", "brotli==1.2.1"),
+        *("blinker==1.9.0", "configargparse==1.9.0", "flask==3.1.3", "flask-cors==6.0.5"),
+        *("flask-login==0.6.3", "itsdangerous==2.2.0", "psutil==7.2.2", "pyzmq==27.3.0"),
+        *("werkzeug==3.1.9", "zope.event==6.2", "zope.interface==8.7"),
+    ),
+)
+"""What a run without its clients for other protocols imports: in a process of its own, since an
+import of Locust puts gevent in the place of sockets and threads."""
+
 if __name__ == "__main__":
     PIPECAT.install()
     LIVEKIT.install()
+    LOCUST.install()

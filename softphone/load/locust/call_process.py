@@ -106,7 +106,7 @@ class CallServer(Runner):
         if step == "dial":
             work = self._run_call(number, **arguments)
         elif step in self._handlers:
-            work = self._report(number, self._handlers[step](**arguments))
+            work = self._report(number, step, arguments)
         else:
             raise ValueError(f"there is no step {step!r}")
         self._steps[number] = task = self._spawn(work, self._scenario_tasks)
@@ -119,10 +119,10 @@ class CallServer(Runner):
         elif number in self._steps:
             self._steps[number].cancel()
 
-    async def _report(self, number: int, work: Coroutine[Any, Any, dict[str, Any]]) -> None:
-        """Await a step, and say what came of it."""
+    async def _report(self, number: int, step: str, arguments: dict[str, Any]) -> None:
+        """Run a step, and say what came of it."""
         try:
-            self._say("done", [number, await work])
+            self._say("done", [number, await self._handlers[step](**arguments)])
         except Exception as error:
             self._say_failed(number, error)
 

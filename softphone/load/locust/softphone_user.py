@@ -209,8 +209,9 @@ class SoftphoneUser(User):
         """Register; a user that cannot stops, as in `softphone load`."""
         try:
             self.client.register()
-        except StepFailed as error:
-            raise StopUser from error
+        except StepFailed:
+            # It has been counted; an error that is raised here would be shown with a traceback.
+            self.stop()
 
     def on_stop(self) -> None:
         """Unregister."""

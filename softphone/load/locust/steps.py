@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from softphone.errors import SoftphoneError
 from softphone.load.locust.process_client import CallProcess, CallProcessLost, StepRefused
-from softphone.load.measure import MEDIA_STOPPED, NO_MEDIA
+from softphone.load.measure import MEDIA_STOPPED, NO_MEDIA, failure_cause
 
 logger = logging.getLogger("softphone.load")
 
@@ -33,7 +33,7 @@ class StepFailed(SoftphoneError):
     _hint = "the failures of Locust's page have its cause; -L DEBUG and softphone's log say more"
 
     def __init__(self, cause: str, text: str = "") -> None:
-        super().__init__(cause if not text or text == cause else f"{cause}: {text}")
+        super().__init__(text if text.startswith(cause) else f"{cause}: {text}" if text else cause)
         self.cause = cause
         self.text = text
 
@@ -214,7 +214,7 @@ class SoftphoneClient:
             try:
                 self._process, self._account = self._connect()
             except SoftphoneError as error:
-                failure = self._failed("the run cannot begin", str(error))
+                failure = self._failure_of(error)
                 self._reporter.failed(SIP, "REGISTER", failure)
                 raise failure from error
         found = self._run_reported(SIP, "REGISTER", "register", user=self._account)
@@ -356,4 +356,4 @@ class SoftphoneClient:
             return self._failed(error.cause, str(error))
         if isinstance(error, CallProcessLost):
             return self._lost("the call process has ended", str(error))
-        return self._failed(str(error))
+        return self._failed(failure_cause(error), str(error))

@@ -51,6 +51,7 @@ SWEEPS_RESULT = "bench/results/linear_time.json"
 NOT_ON_THE_SECOND = (
     *(PEER_TESTS, EXAMPLE_TESTS, LINEAR_TIME_TESTS, "tests/docs", "tests/renames", "tests/fuzz"),
     *("tests/agents/livekit", "tests/agents/pipecat", "tests/mutation", "tests/container"),
+    "tests/load/locust/test_locust_runs.py",
     "tests/media/detection/test_silero.py",
     "tests/platforms",
     *("tests/test_architecture.py", "tests/test_names.py"),

@@ -16,6 +16,7 @@ PUBLIC = {
     "softphone.blocking",
     "softphone.errors",
     "softphone.events",
+    "softphone.load.locust",
     "softphone.monitoring",
 }
 PROGRAMS = sorted(EXAMPLES.glob("*.py"))

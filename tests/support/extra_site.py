@@ -2,7 +2,7 @@
 
 Each has a folder of its own in `.cache`, behind this environment's packages: 155 MB of the 523 MB
 that `pip install 'softphone[pipecat]'` brings, 89 MB of the 368 MB of `softphone[livekit]`, and
-14 MB of `softphone[locust]`, without what is here or no test imports.
+22 MB of the 39 MB of `softphone[locust]`, without what is here or no test imports.
 """
 
 from __future__ import annotations

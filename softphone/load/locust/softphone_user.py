@@ -128,7 +128,6 @@ _accounts: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
 """What gives out accounts, by Locust's environment."""
 
 
-
 def _accounts_of(environment: Any) -> Any:
     if environment not in _accounts:
         runner = environment.runner

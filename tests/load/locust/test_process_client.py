@@ -87,7 +87,7 @@ async def test_a_child_whose_locust_is_killed_hangs_up_and_unregisters(lab, plan
 
 
 def test_a_plan_that_is_refused_is_the_users_fault():
-    with pytest.raises(ConfigurationError, match="alice.toml"):
+    with pytest.raises(ConfigurationError, match=r"alice\.toml"):
         CallProcess(PLAN)
 
 
@@ -134,7 +134,11 @@ def test_one_that_does_not_end_is_killed(monkeypatch):
 
 
 def test_what_it_logs_is_passed_on(caplog):
-    command = (sys.executable, "-c", f"import sys; print('late', file=sys.stderr); print({READY!r})")
+    command = (
+        sys.executable,
+        "-c",
+        f"import sys; print('late', file=sys.stderr); print({READY!r})",
+    )
     with caplog.at_level(logging.WARNING, "softphone.load"):
         CallProcess(PLAN, command).close()
     assert "late" in caplog.text

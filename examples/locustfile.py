@@ -26,7 +26,7 @@ class Caller(SoftphoneUser):
     @task
     def hold(self) -> None:
         """Take each step by itself; one that fails is counted, and ends the task."""
-        with self.client.dial("601", name="hold") as call:
+        with self.client.dial("601", name="on hold") as call:
             call.talk(1)
             call.hold()
             call.resume()

@@ -24,7 +24,7 @@ def test_its_users_call_and_leave(tmp_path, worker_id):
     # A voice quality below `least_mos` is the busy machine's.
     assert {name for name, (_, failed) in counted.items() if failed} <= {("RTP", "MOS x100")}
     assert counted["SIP", "REGISTER"] == (1, 0), ended.stdout + ended.stderr
-    calls = [name for kind, name in counted if name in ("INVITE", "INVITE hold")]
+    calls = [name for kind, name in counted if name in ("INVITE", "INVITE on hold")]
     assert calls
     for each in calls:
         assert counted["SIP", each][0] == counted["SIP", each.replace("INVITE", "BYE")][0]

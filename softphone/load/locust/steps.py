@@ -160,11 +160,11 @@ class UserCall:
 
     def hold(self) -> None:
         """Put the far end on hold."""
-        self.client.measure(SIP, f"INVITE hold{self.suffix}", "hold", call=self.step)
+        self.client.measure(SIP, f"re-INVITE hold{self.suffix}", "hold", call=self.step)
 
     def resume(self) -> None:
         """Resume the call."""
-        self.client.measure(SIP, f"INVITE resume{self.suffix}", "resume", call=self.step)
+        self.client.measure(SIP, f"re-INVITE resume{self.suffix}", "resume", call=self.step)
 
     def transfer(self, target: str) -> None:
         """Transfer the far end to `target`, which ends our call."""

@@ -115,7 +115,7 @@ def test_steps_within_a_call_are_requests_of_its_name():
         call.resume()
         call.transfer("601")
     assert [name for _, name, _, _ in user.counted()[1:]] == [
-        *("INVITE desk", "INVITE hold desk", "INVITE resume desk", "REFER desk"),
+        *("INVITE desk", "re-INVITE hold desk", "re-INVITE resume desk", "REFER desk"),
         *("MOS x100 desk", "BYE desk"),
     ]
     assert call.result.ok

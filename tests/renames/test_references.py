@@ -39,7 +39,10 @@ OLD_NAMES_ALLOWED_IN = (
     "tests/docs/test_json_schema.py",
 )
 """Where old names stand on purpose, or files below softphone/cli look like them."""
-EXTRAS = {"asyncpg", "bonsai", "keyring", "livekit", "locust", "pipecat", "ray", "sounddevice"}
+EXTRAS = {
+    *("asyncpg", "bonsai", "gevent", "keyring", "livekit", "locust", "pipecat", "ray"),
+    "sounddevice",
+}
 """Libraries of extras, which need not be installed."""
 NO_MODULES = {
     ("tests/security/test_secrets_do_not_reach_logs.py", "softphone.test"),

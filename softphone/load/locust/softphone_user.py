@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 from weakref import WeakKeyDictionary
 
+from gevent import monkey
 from locust import User, events
 from locust.exception import RescheduleTask, StopUser
 from locust.runners import MasterRunner, WorkerRunner
@@ -259,6 +260,11 @@ class SoftphoneUser(User):
 
     def _connect(self) -> tuple[CallProcess, int]:
         """Take the process, and an account.  Raises what `CallProcess` and `plan` do."""
+        if not monkey.is_module_patched("threading"):
+            raise ConfigurationError(
+                "Locust runs without gevent's patches, so that the wait of one user would stop all:"
+                " unset LOCUST_SKIP_MONKEY_PATCH"
+            )
         process = self._shared.acquire(self.plan)
         if self.users is None:
             return process, 0

@@ -92,7 +92,9 @@ def module(monkeypatch):
     exception.RescheduleTask = type("RescheduleTask", (Exception,), {})
     exception.StopUser = type("StopUser", (Exception,), {})
     runners.MasterRunner, runners.WorkerRunner = Master, Worker
-    for each in (locust, exception, runners):
+    gevent = ModuleType("gevent")
+    gevent.monkey = SimpleNamespace(is_module_patched=lambda name: name == "threading")
+    for each in (gevent, locust, exception, runners):
         monkeypatch.setitem(sys.modules, each.__name__, each)
     monkeypatch.delitem(sys.modules, MODULE, raising=False)
     found = importlib.import_module(MODULE)
@@ -200,6 +202,17 @@ def test_users_of_a_file_take_accounts_and_give_them_back(module, folder):
     fourth = make()
     fourth.on_start()
     assert caller._shared.steps[-1] == ("register", {"user": 0})
+
+
+def test_without_gevents_patches_no_user_begins(module, folder, monkeypatch):
+    monkeypatch.setattr(module.monkey, "is_module_patched", lambda name: False)
+    environment = Environment()
+    caller, make = with_shared(module, folder, environment)
+    user = make()
+    user.on_start()
+    assert user.stopped
+    assert "unset LOCUST_SKIP_MONKEY_PATCH" in environment.failures()[0]
+    assert caller._shared.users == 0
 
 
 def test_users_without_a_file_share_the_account(module, folder):

@@ -80,7 +80,26 @@ class LoadOptions(CommandOptions):
         option("--sipp-key", "SIPp: the value of a keyword [NAME]; repeatable.", "NAME=VALUE"),
     ] = None
     total_calls: Annotated[
-        int | None, option("--total-calls", "SIPp: end after so many calls, not by --duration.")
+        int | None,
+        option("--total-calls", "SIPp: end after so many calls, not by --duration.", None, "-m"),
+    ] = None
+    pause: Annotated[
+        str | None,
+        option(
+            "--pause",
+            "SIPp: the length of a <pause> without one; milliseconds, or 5s, 1m.",
+            "TIME",
+            "-d",
+        ),
+    ] = None
+    rate_period: Annotated[
+        str | None,
+        option(
+            "--rate-period",
+            "SIPp: --rate counts calls in this time, not in a second; milliseconds, or 5s, 1m.",
+            "TIME",
+            "-rp",
+        ),
     ] = None
     listen: Annotated[
         str | None,
@@ -121,8 +140,8 @@ class LoadOptions(CommandOptions):
     rtp_echo: Annotated[
         bool, option("--rtp-echo", "SIPp: send back the media that calls hear.")
     ] = False
-    calls: Annotated[int, option("--calls", "Calls that are up at once, at most.")] = 10
-    rate: Annotated[float, option("--rate", "Calls that begin in a second.")] = 10.0
+    calls: Annotated[int, option("--calls", "Calls that are up at once, at most.", None, "-l")] = 10
+    rate: Annotated[float, option("--rate", "Calls that begin in a second.", None, "-r")] = 10.0
     duration: Annotated[
         float, option("--duration", "Time after all calls have begun.", "SECONDS")
     ] = 10.0

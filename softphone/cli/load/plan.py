@@ -9,6 +9,7 @@ from pathlib import Path
 
 from softphone.cli.call.monitoring import parse_collector
 from softphone.cli.load.options import LoadOptions
+from softphone.cli.load.sipp_times import parse_sipp_time
 from softphone.config import load_account, parse_sip_uri
 from softphone.config.messaging_file import load_messaging
 from softphone.errors import ConfigurationError
@@ -250,7 +251,9 @@ def _collector(options: LoadOptions) -> tuple[str, int] | None:
     return None if options.hep is None else parse_collector(options.hep)
 
 
-_OF_SIPP = ("inf", "inf_index", "sipp_key", "total_calls", "listen", "twin")
+_OF_SIPP = (
+    *("inf", "inf_index", "sipp_key", "total_calls", "pause", "rate_period", "listen", "twin"),
+)
 _MEASURED_OF_SIPP = ("answered", "failed", "registered", "setup", "registration")
 _MEASURED_OF_MEDIA = ("mos", "jitter", "loss", "late", "lateness", "suite")
 """What a SIPp scenario measures only if it has media."""
@@ -278,9 +281,9 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
         base=base,
         users=users_of_template(_pattern(options, user), 1),
         calls=options.calls,
-        rate=options.rate,
+        rate=_rate_of_sipp(options),
         arrival=options.arrival,
-        hold=options.hold,
+        hold=_pause_of_sipp(options),
         duration=options.duration,
         seed=options.seed,
         ports=parse_ports(options.ports),
@@ -295,6 +298,30 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
     if scenario.calls:
         base_account(plan)
     return plan
+
+
+def _rate_of_sipp(options: LoadOptions) -> float:
+    """Calls that begin in a second: the rate, by its period.  Raises ConfigurationError."""
+    if options.rate_period is None:
+        return options.rate
+    if options.arrival not in ("constant", "poisson"):
+        raise ConfigurationError(
+            f"--rate-period: --arrival {options.arrival} says itself how many calls begin when"
+        )
+    seconds = parse_sipp_time("--rate-period", options.rate_period)
+    if not seconds:
+        raise ConfigurationError(f"--rate-period {options.rate_period}: expected more than 0")
+    return options.rate / seconds
+
+
+def _pause_of_sipp(options: LoadOptions) -> str | None:
+    """The length of a pause without one, as a holding time.  Raises ConfigurationError."""
+    if options.pause is None:
+        return options.hold
+    if options.hold is not None:
+        raise ConfigurationError("--pause: --hold says how long pauses are already")
+    seconds = parse_sipp_time("--pause", options.pause)
+    return str(seconds) if seconds else None
 
 
 def _sipp_spec(options: LoadOptions, path: Path) -> SippSpec:

@@ -144,6 +144,13 @@ def test_what_is_not_supported_is_exit_code_2_with_its_line(cli, files, tmp_path
         ({"target": "sip:a@127.0.0.1", "total_calls": 0}, "--total-calls 0"),
         ({"target": "sip:a@127.0.0.1", "sipp_key": ["x"]}, "--sipp-key x: expected NAME=VALUE"),
         ({"target": "sip:a@127.0.0.1", "hold": "never"}, "hold 'never'"),
+        ({"target": "sip:a@127.0.0.1", "hold": "5", "pause": "1"}, "--pause: --hold says"),
+        ({"target": "sip:a@127.0.0.1", "pause": "1d"}, "--pause 1d: expected milliseconds"),
+        ({"target": "sip:a@127.0.0.1", "rate_period": "0"}, "--rate-period 0: expected more"),
+        (
+            {"target": "sip:a@127.0.0.1", "rate_period": "2s", "arrival": "ramp:1-5:3"},
+            "--rate-period: --arrival ramp:1-5:3 says itself",
+        ),
     ],
 )
 def test_options_that_do_not_fit_are_refused(files, given, told):
@@ -238,11 +245,52 @@ def test_a_scenario_that_waits_needs_an_address(files):
         ({"listen": "udp:127.0.0.1:0"}, "--listen: that is for a SIPp scenario"),
         ({"rtp_echo": True}, "--rtp-echo: that is for a SIPp scenario"),
         ({"allow_exec": True}, "--allow-exec: that is for a SIPp scenario"),
+        ({"total_calls": 5}, "--total-calls: that is for a SIPp scenario"),
+        ({"pause": "500"}, "--pause: that is for a SIPp scenario"),
+        ({"rate_period": "500"}, "--rate-period: that is for a SIPp scenario"),
     ],
 )
 def test_options_of_scenarios_are_refused_without_one(given, told):
     with pytest.raises(ConfigurationError, match=told):
         plan_of(LoadOptions(target="sip:a@127.0.0.1;transport=tcp", **given))
+
+
+@pytest.mark.parametrize(
+    ("period", "rate"),
+    [("1000", 20.0), ("2000", 10.0), ("500ms", 40.0), ("5s", 4.0), ("1m", 1 / 3), ("0.5h", 1 / 90)],
+)
+def test_the_rate_counts_calls_in_its_period_as_sipp_has_it(files, period, rate):
+    options = LoadOptions(sipp=files[0], target="sip:a@127.0.0.1", rate=20.0, rate_period=period)
+    assert plan_of(options).rate == pytest.approx(rate)
+
+
+@pytest.mark.parametrize(("pause", "hold"), [("2000", "2.0"), ("3s", "3.0"), ("0", None)])
+def test_the_length_of_pauses_is_in_milliseconds_as_sipp_has_it(files, pause, hold):
+    options = LoadOptions(sipp=files[0], target="sip:a@127.0.0.1", pause=pause)
+    assert plan_of(options).hold == hold
+
+
+def test_a_run_takes_the_short_options_of_sipp(cli, lab, files):
+    scenario, _, users = files
+    scenario.write_text(REGISTER.replace("</scenario>", "<pause /></scenario>"))
+    ended = cli(
+        *("load", "run", "--sipp", scenario, "--inf", users, "--account", lab["dave"]),
+        *("--target", "600", "-r", "10", "-rp", "500", "-l", "2", "-m", "3", "-d", "300"),
+        "--json",
+    )
+    plan, calls = ended.summary["plan"], ended.summary["calls"]
+    assert (plan["rate"], plan["calls"], plan["hold"]) == (20.0, 2, "0.3")
+    assert calls["answered"] == 3, calls
+    # At most two at once, each of which pauses: the third begins when the first has ended.
+    assert calls["most_up"] == 2
+    assert calls["held_back_s"] > 0.1
+
+
+def test_short_options_that_only_scenarios_have_are_wrong_usage_without_one(cli):
+    for words in (("-m", "3"), ("-d", "300"), ("-rp", "500")):
+        ended = cli("load", "run", "--target", "sip:a@127.0.0.1", *words)
+        assert ended.code == 2
+        assert "that is for a SIPp scenario (--sipp)" in ended.err
 
 
 def test_a_scenario_is_imported_as_python_that_runs(cli, lab, files, tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import TypeAlias
 
@@ -53,12 +54,18 @@ _Started: TypeAlias = tuple[asyncio.SubprocessTransport, _Collected]
 
 
 async def command_output(
-    command: tuple[str, ...], *, most: int, data: bytes | None = None, show_errors: bool = False
+    command: tuple[str, ...],
+    *,
+    most: int,
+    data: bytes | None = None,
+    show_errors: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> bytes:
     """Run a command, without a shell, and return its output of at most `most` octets.
 
     `data` goes to its standard input, of which it need not read all; without, the input is empty.
-    Its standard error is shown as ours with `show_errors` only.
+    Its standard error is shown as ours with `show_errors` only.  `environment` is its whole
+    environment; without, it has ours.
 
     The command has a session of its own.  If it prints too much or we are canceled, as by a
     timeout, all of its process group is killed, where the OS has process groups; else the process.
@@ -66,7 +73,9 @@ async def command_output(
 
     Raises CommandFailed when the command cannot run, prints too much or fails.
     """
-    starting = asyncio.ensure_future(_start(command, most, data is not None, show_errors))
+    starting = asyncio.ensure_future(
+        _start(command, most, data is not None, show_errors, environment)
+    )
     try:
         # A start that is canceled half-way would leave the command's children running.
         await asyncio.wait({starting})
@@ -92,7 +101,13 @@ async def command_output(
     return bytes(collected.output)
 
 
-async def _start(command: tuple[str, ...], most: int, reads: bool, show_errors: bool) -> _Started:
+async def _start(
+    command: tuple[str, ...],
+    most: int,
+    reads: bool,
+    show_errors: bool,
+    environment: Mapping[str, str] | None,
+) -> _Started:
     # `create_subprocess_exec` would stop reading once its buffer is full, and asyncio does not
     # report the end of a process before all of its output has been read.
     try:
@@ -102,6 +117,7 @@ async def _start(command: tuple[str, ...], most: int, reads: bool, show_errors: 
             stdin=asyncio.subprocess.PIPE if reads else asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=None if show_errors else asyncio.subprocess.DEVNULL,
+            env=environment,
             start_new_session=True,
         )
     except (OSError, ValueError) as error:  # ValueError: a NUL in a word

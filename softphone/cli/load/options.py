@@ -131,7 +131,7 @@ class LoadOptions(CommandOptions):
         option("--resumed", "handshakes: how many resume a session; else 50.", "PERCENT"),
     ] = None
     allow_exec: Annotated[
-        bool, option("--allow-exec", "SIPp: let the scenario run commands on this machine.")
+        bool, option("--allow-exec", "SIPp: let the scenario run commands and read files here.")
     ] = False
     twin: Annotated[
         str | None,
@@ -564,7 +564,7 @@ class ImportOptions(CommandOptions):
         option("--sipp-key", "A keyword [NAME] of the scenario, as for the run.", "NAME=VALUE"),
     ] = None
     allow_exec: Annotated[
-        bool, option("--allow-exec", "Import commands, too; a run asks for them again.")
+        bool, option("--allow-exec", "Import commands and files, too; a run asks again.")
     ] = False
     json: JsonOption = False
 

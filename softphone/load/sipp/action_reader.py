@@ -33,7 +33,7 @@ from softphone.load.sipp.scenario import (
     TimeOfDayAction,
     ToNumberAction,
 )
-from softphone.load.sipp.template import Template, parse_template
+from softphone.load.sipp.template import ReadFile, Template, no_file, parse_template
 
 COMPARISONS = (
     "equal",
@@ -70,7 +70,9 @@ class ActionReader:
         allow_exec: bool,
         problems: list[str],
         folder: Path = Path(),
+        read_file: ReadFile = no_file,
     ) -> None:
+        self._read_file = read_file
         self._folder = folder
         self._keys = keys
         self._allow_exec = allow_exec
@@ -112,7 +114,7 @@ class ActionReader:
 
     def _template(self, element: Element, text: str) -> Template:
         try:
-            return parse_template(text, self._keys)
+            return parse_template(text, self._keys, self._read_file)
         except ValueError as error:
             self._problems.append(f"{element.line}: {error}")
             return _NOTHING

@@ -183,6 +183,7 @@ _VALUES: Mapping[str, Callable[[KeywordValues, Keyword], str]] = {
     "cseq": lambda v, k: str(v._state.cseq + k.offset),
     "date": KeywordValues._date,
     "field": KeywordValues._field,
+    "file": lambda v, k: k.argument("text", v) or "",
     "key": lambda v, k: v._settings.keys[k.subject],
     "last": KeywordValues._last,
     "local_ip": lambda v, k: _host(v._state.flow.local[0]),

@@ -15,6 +15,7 @@ from typing import Any
 from softphone.errors import ConfigurationError
 from softphone.load.sipp.action_reader import ActionReader
 from softphone.load.sipp.attributes import AttributeReader
+from softphone.load.sipp.elements.message_files import MessageFiles
 from softphone.load.sipp.elements.message_scenario import read_python
 from softphone.load.sipp.elements.xml_elements import Element, read_elements
 from softphone.load.sipp.scenario import (
@@ -30,7 +31,7 @@ from softphone.load.sipp.scenario import (
     Step,
     TimeWaitStep,
 )
-from softphone.load.sipp.template import parse_message
+from softphone.load.sipp.template import MessageTemplate, parse_message
 
 MOST_NAMED = 50
 """Problems that one error names; more are counted."""
@@ -55,6 +56,7 @@ class _ScenarioReader:
     keys: Collection[str]
     allow_exec: bool
     folder: Path
+    files: MessageFiles
     problems: list[str] = field(default_factory=list)
     steps: list[Step] = field(default_factory=list)
     labels: dict[str, int] = field(default_factory=dict)
@@ -141,7 +143,9 @@ class _ScenarioReader:
 
     def _actions(self, element: Element) -> tuple[Action, ...]:
         found: list[Action] = []
-        reader = ActionReader(self.keys, self.allow_exec, self.problems, self.folder)
+        reader = ActionReader(
+            self.keys, self.allow_exec, self.problems, self.folder, self.files.text
+        )
         for child in element.children:
             if child.name != "action":
                 self.problems.append(f"{child.line}: <{child.name}> is not supported here")
@@ -156,9 +160,14 @@ class _ScenarioReader:
             self.problems.append(f"{element.line}: label {name!r} is there twice")
         self.labels[name] = len(self.steps)
 
+    def _parse_message(self, element: Element) -> MessageTemplate:
+        """The message of an element.  Raises ValueError with a line."""
+        line = element.text_line or element.line
+        return parse_message(element.text, self.keys, line, self.files.text)
+
     def _send(self, element: Element, attributes: AttributeReader) -> None:
         try:
-            message = parse_message(element.text, self.keys, element.text_line or element.line)
+            message = self._parse_message(element)
         except ValueError as error:
             self.problems.append(str(error))
             self._shared(element, attributes)
@@ -178,7 +187,7 @@ class _ScenarioReader:
     def _send_command(self, element: Element, attributes: AttributeReader) -> None:
         shared = self._shared(element, attributes)
         try:
-            message = parse_message(element.text, self.keys, element.text_line or element.line)
+            message = self._parse_message(element)
         except ValueError as error:
             self.problems.append(str(error))
             return
@@ -274,7 +283,8 @@ def read_scenario(
     ConfigurationError that names each thing that is not supported, with file and line.
     """
     root = read_python(path) if path.suffix == ".py" else read_elements(path)
-    reader = _ScenarioReader(keys, allow_exec, path.parent)
+    files = MessageFiles(path.parent, allow_exec)
+    reader = _ScenarioReader(keys, allow_exec, path.parent, files)
     reader.read(root)
     if reader.problems:
         named = [f"{path}:{problem}" for problem in reader.problems[:MOST_NAMED]]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Self
 
 from softphone.account import digest_credentials, tls_settings
+from softphone.command_output import CommandFailed, command_output
 from softphone.config import AccountConfig, TlsConfig
 from softphone.config.tls import server_credential_of
 from softphone.diagnostics import SipLog, combine_taps
@@ -49,7 +50,6 @@ from softphone.load.sipp.reader import read_scenario
 from softphone.load.sipp.settings import RunSettings
 from softphone.load.sipp.twin import TwinConnection, parse_twin
 from softphone.net import Driver, DriverConfig
-from softphone.operating_system import kill_process_group
 from softphone.sans_io import Address, Flow, Transport
 from softphone.security import SrtpPolicy
 from softphone.sip import SipUri
@@ -62,6 +62,10 @@ GRACE = 10.0
 """Seconds that calls have to finish once the run is over."""
 MOST_COMMANDS = 64
 """Commands of `exec command` that run at once; a further one is not run, and that is logged."""
+MOST_COMMAND_SECONDS = 60
+"""Seconds that a command may run, with what it has started that still holds its output."""
+MOST_PRINTED = 65_536
+"""Octets that a command may print."""
 COUNTED = ("retransmissions", "malformed", "unexpected")
 MOST_REFUSALS = 16
 """Different reasons of challenges that were not answered, each of which is logged once."""
@@ -514,28 +518,25 @@ class SippRunner:
 
 
 async def _shell(wanted: CommandWanted) -> None:
-    """Run a command of a scenario, which `--allow-exec` allowed."""
+    """Run a command of a scenario, which `--allow-exec` allowed; log what it prints.
+
+    Its output is no part of ours, which `--json` makes lines of objects.
+    """
     try:
-        process = await asyncio.create_subprocess_shell(
-            wanted.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            env={**os.environ, **wanted.environment},
-            start_new_session=True,
-        )
-    except OSError as error:
-        logger.warning("a command of the scenario cannot be run: %s", error.strerror or error)
-        return
-    try:
-        status = await process.wait()
-    except asyncio.CancelledError:
-        # Of a shell that is killed alone, what it has started lives on.
-        kill_process_group(process.pid)
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-        raise
-    if status:
-        logger.warning("a command of the scenario ended with %d", status)
+        async with asyncio.timeout(MOST_COMMAND_SECONDS):
+            printed = await command_output(
+                ("/bin/sh", "-c", wanted.command),
+                most=MOST_PRINTED,
+                show_errors=True,
+                environment={**os.environ, **wanted.environment},
+            )
+    except TimeoutError:
+        logger.warning("a command of the scenario ran over %d s: killed", MOST_COMMAND_SECONDS)
+    except CommandFailed as error:
+        logger.warning("a command of the scenario %s", error)
+    else:
+        if printed:
+            logger.info("a command of the scenario printed %r", printed.decode(errors="replace"))
 
 
 def _indexes(spec: SippSpec, injections: Mapping[str, InjectionFile]) -> dict[str, dict[str, int]]:

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from softphone.security import CryptoSuite
 
 _KEYWORD = re.compile(
-    r"\[((?:field[0-9]{1,4}|authentication)\s(?:[^\[\]\n]|\[[^\[\]\n]{1,200}\]){1,1000}"
+    r"\[((?:field[0-9]{1,4}|file|authentication)\s(?:[^\[\]\n]|\[[^\[\]\n]{1,200}\]){1,1000}"
     r"|[^\[\]\n]{1,1000})\]"
 )
 """A keyword; those with arguments may have keywords in them."""
@@ -73,6 +73,7 @@ _SUITES = {
 _ARGUMENT_NAMES = {
     "authentication": frozenset(("username", "password")),
     "field": frozenset(("file", "line")),
+    "file": frozenset(("name",)),
 }
 _OWN_LINE = ("last", "routes", "authentication", "field")
 """Keywords whose line goes when they have no value."""
@@ -90,7 +91,8 @@ class Keyword:
 
     `last` has the header's name as `subject`, `variable` the variable's, `field` the number of the
     field, `key` the name that the user has given a value for, `text` what it always is, `crypto`
-    which key of ours: an offset keeps the key that was drawn before.
+    which key of ours: an offset keeps the key that was drawn before.  `file` has the name of a file
+    as `subject`, and its text as an argument.
     """
 
     name: str
@@ -106,6 +108,13 @@ class Keyword:
 
 Piece: TypeAlias = str | Keyword
 FillKeyword: TypeAlias = Callable[[Keyword], str]
+ReadFile: TypeAlias = Callable[[str], str]
+"""Gives the text of the file of a name; ValueError says why not."""
+
+
+def no_file(name: str) -> str:
+    """Read no file.  Raises ValueError."""
+    raise ValueError(f"no file is read here: {name}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,17 +225,17 @@ def decode_text(data: bytes) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def parse_template(text: str, keys: Collection[str]) -> Template:
+def parse_template(text: str, keys: Collection[str], read_file: ReadFile = no_file) -> Template:
     """Cut a text at its keywords; `keys` are names that the user has given values for.
 
-    Raises ValueError for a keyword that is unknown.
+    Raises ValueError for a keyword that is unknown, and what `read_file` raises for a `[file]`.
     """
     pieces: list[Piece] = []
     at = 0
     for match in _KEYWORD.finditer(text):
         if match.start() > at:
             pieces.append(_literal(text[at : match.start()]))
-        pieces.append(_parse_keyword(match[1], keys))
+        pieces.append(_parse_keyword(match[1], keys, read_file))
         at = match.end()
     if at < len(text):
         pieces.append(_literal(text[at:]))
@@ -237,7 +246,7 @@ def _literal(text: str) -> str:
     return text.replace("\\x5b", "[").replace("\\x5d", "]") if "\\x5" in text else text
 
 
-def _parse_keyword(text: str, keys: Collection[str]) -> Keyword:
+def _parse_keyword(text: str, keys: Collection[str], read_file: ReadFile) -> Keyword:
     if text in PLAIN:
         return Keyword(text)
     if text in keys:
@@ -254,7 +263,7 @@ def _parse_keyword(text: str, keys: Collection[str]) -> Keyword:
     moved = _OFFSET.fullmatch(text)
     if moved is not None and moved[1] in OFFSETS:
         return Keyword(moved[1], offset=int(moved[2]))
-    return _parse_arguments(text, keys)
+    return _parse_arguments(text, keys, read_file)
 
 
 def _crypto_keyword(match: re.Match[str]) -> Keyword:
@@ -264,7 +273,7 @@ def _crypto_keyword(match: re.Match[str]) -> Keyword:
     return Keyword("text", tag[-1] if tag else _SUITES[suite].value)
 
 
-def _parse_arguments(text: str, keys: Collection[str]) -> Keyword:
+def _parse_arguments(text: str, keys: Collection[str], read_file: ReadFile) -> Keyword:
     name = text.split(maxsplit=1)[0] if text.strip() else text
     number = _FIELD.fullmatch(name)
     kind = "field" if number is not None else name
@@ -280,8 +289,23 @@ def _parse_arguments(text: str, keys: Collection[str]) -> Keyword:
             raise ValueError(f"keyword [{name}]: {given}= is not supported")
         if given == "line" and not re.fullmatch(r"[0-9]{1,9}|\$.+|\[.+\]", value):
             raise ValueError(f"keyword [{name}]: line= is a number or a variable")
+        if kind == "file":
+            return _file_keyword(value, read_file)
         arguments.append((given, _parse_value(value, keys)))
+    if kind == "file":
+        raise ValueError("keyword [file]: name= is missing")
     return Keyword(kind, number[1] if number is not None else "", arguments=tuple(arguments))
+
+
+def _file_keyword(name: str, read_file: ReadFile) -> Keyword:
+    """The text of a file, whose name no far end may write: it stands in the scenario."""
+    if not name or "[" in name or name.startswith("$"):
+        raise ValueError("keyword [file]: name= is a fixed name, without keywords")
+    try:
+        text = read_file(name)
+    except ValueError as error:
+        raise ValueError(f"keyword [file]: {error}") from error
+    return Keyword("file", name, arguments=(("text", Template((text,))),))
 
 
 def _parse_value(text: str, keys: Collection[str]) -> Template:
@@ -300,7 +324,9 @@ def parse_authentication(text: str) -> Keyword | None:
     return next((each for each in pieces if isinstance(each, Keyword)), None)
 
 
-def parse_message(text: str, keys: Collection[str], line: int) -> MessageTemplate:
+def parse_message(
+    text: str, keys: Collection[str], line: int, read_file: ReadFile = no_file
+) -> MessageTemplate:
     """Read a message: blanks around each line, and line ends around it all, are dropped.
 
     `line` is where the text begins in its file.  Raises ValueError with a line in its file.
@@ -312,7 +338,7 @@ def parse_message(text: str, keys: Collection[str], line: int) -> MessageTemplat
     for number in range(first, last):
         stripped = lines[number].strip(" \t\r")
         try:
-            templates.append(parse_template(stripped, keys))
+            templates.append(parse_template(stripped, keys, read_file))
         except ValueError as error:
             raise ValueError(f"{line + number}: {error}") from error
     if not templates:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from softphone.errors import ConfigurationError
 from softphone.load.sipp import read_scenario
 from softphone.load.sipp.elements.xml_elements import MOST_OCTETS
 from softphone.load.sipp.scenario import PauseStep, ReceiveStep, SendStep, ShellCommand
+from softphone.load.sipp.template import encode_text
 from tests.load.sipp.conftest import send
 
 
@@ -44,7 +46,7 @@ def test_everything_unknown_is_named_by_its_line(scenario):
         (6, "action <setdest> is not supported"),
         (7, '<exec>: verify="…" is not supported'),
         (9, 'distribution="negbin" is not supported'),
-        (12, "keyword [file name=/etc/passwd] is not supported"),
+        (12, "keyword [file]: a scenario reads files only with --allow-exec"),
         (14, 'optional="maybe" is not supported'),
         (14, "there is no label 'nowhere'"),
     ):
@@ -62,6 +64,59 @@ def test_commands_are_refused_unless_allowed(scenario):
     assert "only with --allow-exec" in refusal(path)
     (_, nop) = read_scenario(path, allow_exec=True).steps
     assert isinstance(nop.actions[0], ShellCommand)
+
+
+def test_files_are_refused_by_line_unless_allowed(scenario):
+    path = scenario(
+        send("INFO", more='X: [file name="/etc/hostname"]')
+        + '\n<recv response="200"><action><log message="[file name=a.txt]" /></action></recv>'
+    )
+    told = refusal(path).splitlines()
+    assert [each.partition(": ")[2] for each in told] == [
+        "keyword [file]: a scenario reads files only with --allow-exec"
+    ] * 2
+    assert len({each.partition(": ")[0] for each in told}) == 2
+
+
+@pytest.mark.parametrize(
+    ("keyword", "why"),
+    [
+        ("[file name=none.txt]", "none.txt: No such file or directory"),
+        ("[file name=.]", ": Is a directory"),
+        ("[file name=fifo]", "fifo: not a regular file"),
+        ("[file name=large.txt]", "large.txt: more than 65,535 octets"),
+        ("[file name=[field0].txt]", "name= is a fixed name, without keywords"),
+        ('[file name="[last_From:]"]', "name= is a fixed name, without keywords"),
+        ("[file name=$name]", "name= is a fixed name, without keywords"),
+        ('[file name=""]', "name= is a fixed name, without keywords"),
+        ("[file ]", "name= is missing"),
+        ("[file path=a]", "path= is not supported"),
+    ],
+)
+def test_a_file_that_cannot_be_put_into_a_message_is_named_by_line(scenario, keyword, why):
+    path = scenario(send("INFO", more=f"X: {keyword}") + '<recv response="200" />')
+    os.mkfifo(path.with_name("fifo"))
+    path.with_name("large.txt").write_text("x" * 65_536)
+    told = refusal(path, allow_exec=True)
+    assert "keyword [file]: " in told
+    assert told.endswith(why)
+
+
+def test_an_allowed_file_is_read_once_from_beside_the_scenario_or_here(
+    scenario, tmp_path, monkeypatch
+):
+    path = scenario(send("INFO", more='X: [file name="a b.txt"]\nY: [file name=here.txt]'))
+    path.with_name("a b.txt").write_bytes(b"secret\xff[call_id]")
+    here = tmp_path / "elsewhere"
+    here.mkdir()
+    (here / "here.txt").write_text("z")
+    monkeypatch.chdir(here)
+    (step,) = read_scenario(path, allow_exec=True).steps
+    marks = [each for each in step.message.keywords() if each.name == "file"]
+    texts = [each.argument("text", None) for each in marks]
+    # Not a keyword of the scenario, and octets that are no UTF-8 stay what they are.
+    assert [encode_text(text) for text in texts] == [b"secret\xff[call_id]", b"z"]
+    assert "secret" not in repr(step)
 
 
 def test_a_keyword_of_the_user_is_known_by_its_name(scenario):

@@ -67,6 +67,32 @@ async def test_what_a_command_has_started_ends_with_the_run(tmp_path):
     await eventually(lambda: not runs(int(number.read_text())))
 
 
+async def test_a_command_that_runs_too_long_is_killed_and_that_is_logged(
+    tmp_path, monkeypatch, caplog
+):
+    monkeypatch.setattr(runner, "MOST_COMMAND_SECONDS", 0.3)
+    number = tmp_path / "number"
+    await runner._shell(CommandWanted(f"echo $$ > {number}; exec sleep 60", {}))
+    assert not runs(int(number.read_text()))
+    assert "a command of the scenario ran over 0 s: killed" in caplog.text
+
+
+async def test_what_a_command_prints_is_logged_and_bounded(capfd, caplog, monkeypatch):
+    caplog.set_level(logging.INFO, "softphone.load")
+    await runner._shell(CommandWanted('echo "$SIPP_VALUE_1"', {"SIPP_VALUE_1": "said"}))
+    await runner._shell(CommandWanted("true", {}))
+    assert [record.getMessage() for record in caplog.records] == [
+        "a command of the scenario printed 'said\\n'"
+    ]
+    monkeypatch.setattr(runner, "MOST_PRINTED", 100)
+    await runner._shell(CommandWanted("yes", {}))
+    await runner._shell(CommandWanted("exit 3", {}))
+    assert "a command of the scenario printed more than 100 bytes" in caplog.text
+    assert "a command of the scenario ended with status 3" in caplog.text
+    # Lines of our own standard output are JSON with --json.
+    assert capfd.readouterr().out == ""
+
+
 async def counted(plan):
     """What a run has counted."""
     result = await run_plan(plan)
@@ -209,6 +235,29 @@ async def test_commands_run_only_where_they_are_allowed(plan_of, tmp_path, allow
     await run_plan(plan)
     await eventually(made.exists)
     assert "call 1: 'done 1'" in caplog.text
+
+
+def with_body(element, body):
+    """A `send` with a body instead of none."""
+    return element.replace("]]></send>", f"\n      {body}\n    ]]></send>")
+
+
+async def test_a_file_goes_out_as_it_is_where_that_is_allowed(plan_of, tmp_path):
+    (tmp_path / "body.txt").write_bytes(b"one\r\n\xfe [call_id]")
+    check = 'search_in="body" check_it="true" assign_to="seen" />'
+    answerer = f"""<recv request="MESSAGE"><action>
+      <ereg regexp="^one" {check}
+      <ereg regexp="[^ -~]+ \\[call_id\\]" {check}
+    </action></recv>{answer("200")}"""
+    async with Answering(plan_of(answerer, spec={"listen": "udp:127.0.0.1:0"})) as answering:
+        text = with_body(send("MESSAGE"), "[file name=body.txt]") + '<recv response="200" />'
+        target = f"sip:b@127.0.0.1:{answering.port}"
+        with pytest.raises(ConfigurationError, match="reads files only with --allow-exec"):
+            await run_plan(plan_of(text, target=target, spec={"total": 1}))
+        allowed = {"total": 1, "allow_exec": True}
+        total, _ = await counted(plan_of(text, target=target, spec=allowed))
+    assert (total.answered, total.failed) == (1, {})
+    assert answering.total.answered == 1
 
 
 async def test_two_workers_share_the_calls_and_the_lines_of_users(plan_of, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softphone.config import AccountConfig, CredentialConfig, LimitsConfig
@@ -110,6 +111,7 @@ def tls_settings(
         unknown=trust_context.unknown,
         lists=lists,
         tvs=trust_context.tvs,
+        key_log=None if config.tls.key_log is None else Path(config.tls.key_log),
     )
 
 

@@ -219,6 +219,11 @@ class TlsConfig:
     aia_hosts: tuple[str, ...] = ()
     """Hosts from which issuers that a server does not show may be fetched over HTTP (AIA caIssuers,
     RFC 5280): "host" for port 80, or "host:port".  Without any, none is fetched."""
+    key_log: str | os.PathLike[str] | None = None
+    """The file that TLS secrets are appended to; `--tls-key-log` sets it, and no account file.
+
+    :meta private:
+    """
 
     def place_of(self, key: str) -> str:
         """Return a key with where it is written, as an error message begins.

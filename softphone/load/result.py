@@ -201,6 +201,7 @@ def plan_fields(plan: LoadPlan, changes: Sequence[str] = ()) -> dict[str, Any]:
         "media": plan.placement,
         "faults": plan.faults.words(),
         "workload": None if plan.workload is None else asdict(plan.workload),
+        "tls_key_log": plan.tls_key_log,
         "changes": list(changes),
         **server_fields(plan),
     }
@@ -340,6 +341,7 @@ def _all_figures(result: LoadResult) -> list[tuple[str, str]]:
         ("workers", f"{result.workers}, {len(result.lost)} lost"),
         *(("changed by hand", change) for change in result.changes),
         *_tolerated(result),
+        *_key_log(result),
         *(
             (f"SIPp: messages, {name}", f"{count:,}")
             for name, count in sorted(total.signaling.items())
@@ -388,6 +390,7 @@ def _workload_figures(result: LoadResult) -> list[tuple[str, str]]:
         ("faults injected", _injected(result)),
         ("workers", f"{result.workers}, {len(result.lost)} lost"),
         *(("changed by hand", change) for change in result.changes),
+        *_key_log(result),
     ]
     return figures
 
@@ -422,6 +425,12 @@ def _tolerated(result: LoadResult) -> list[tuple[str, str]]:
     """The share of late packets that the run was to bear, where that is not the default."""
     share = result.plan.tolerate_late
     return [] if share == TOLERATE_LATE else [("own packets to be borne late", f"{share:g} %")]
+
+
+def _key_log(result: LoadResult) -> list[tuple[str, str]]:
+    """Where the secrets of TLS were logged: who has them can read the run's traffic."""
+    path = result.plan.tls_key_log
+    return [] if path is None else [("TLS keys logged to", path)]
 
 
 def _injected(result: LoadResult) -> str:

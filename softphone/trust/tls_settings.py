@@ -45,6 +45,7 @@ from softphone.security import (
 )
 from softphone.trust.certificate import Service, der_of, load_certificate_file
 from softphone.trust.disk import readable_by_others
+from softphone.trust.key_log import prepare_key_log
 from softphone.trust.lists import TrustLists
 from softphone.trust.store import TrustStore
 from softphone.trust.verification import AskTvs, AskUser, role_of
@@ -114,6 +115,9 @@ class TlsSettings:
 
     `aia_hosts` are the hosts ("host" for port 80, or "host:port") at which issuers that a server
     has not shown are looked for; none by default.
+
+    `key_log` is the file to which the secrets of connections are appended, for Wireshark; see
+    `softphone.trust.key_log`.
     """
 
     store: TrustStore = field(default_factory=TrustStore)
@@ -135,6 +139,7 @@ class TlsSettings:
     server_domains: frozenset[str] = frozenset()
     edge_domain: str | None = None
     aia_hosts: frozenset[str] = frozenset()
+    key_log: Path | None = None
 
     @property
     def client_server_domains(self) -> frozenset[str]:
@@ -252,6 +257,10 @@ def _harden(context: ssl.SSLContext, settings: TlsSettings) -> None:
     # A resumed session has no verified chain: no tickets on either side.
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.post_handshake_auth = False
+    if settings.key_log is not None:
+        prepare_key_log(settings.key_log)
+    # Also None: an OpenSSL that is built to obey SSLKEYLOGFILE has set itself up for it.
+    context.keylog_filename = settings.key_log  # type: ignore[assignment]  # None is no str
 
 
 def _level(settings: TlsSettings) -> int:

@@ -13,6 +13,7 @@ from softphone.cli.call.monitoring import MonitoringAccess, check_monitoring
 from softphone.cli.call.options import SessionOptions
 from softphone.cli.console.certificate_prompt import with_key_passphrase
 from softphone.cli.console.fips_mode import enter_mode
+from softphone.cli.console.key_log import with_key_log
 from softphone.cli.console.options import TrustOptions
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import checked_seconds
@@ -119,6 +120,7 @@ async def prepare_call(output: CommandOutput, options: SessionOptions) -> Prepar
     Raises ConfigurationError.
     """
     config = await load_checked(output, options.account, options.trust)
+    config = with_key_log(output, config, options.tls_key_log)
     if options.srtp is not None:
         config = config.with_media(srtp=srtp_policy(options.srtp))
     duration = checked_seconds("--duration", options.duration)

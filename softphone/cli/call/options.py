@@ -14,6 +14,7 @@ from softphone.cli.console.options import (
     CommandOptions,
     HepOption,
     JsonOption,
+    KeyLogOption,
     LadderOption,
     OptionGroup,
     TrustOptions,
@@ -139,6 +140,7 @@ class SessionOptions(CommandOptions):
     capture_keys: Annotated[
         bool, option("--capture-keys", "Leave keys and passwords in the capture unmasked.")
     ] = False
+    tls_key_log: KeyLogOption = None
 
     monitoring: MonitoringOptions = field(default_factory=MonitoringOptions)
 
@@ -212,8 +214,13 @@ class RegisterOptions(CommandOptions):
     once: Annotated[bool, option("--once", "Register, report, and leave.")] = False
     timeout: RegisterTimeoutOption = None
     trust: TrustOptions = field(default_factory=TrustOptions)
+    tls_key_log: KeyLogOption = None
     json: JsonOption = False
     ladder: LadderOption = False
+
+    def blank_summary(self) -> Mapping[str, Any]:
+        """The fields of the summary, without values."""
+        return {"tls_key_log": None}
 
 
 @option_dataclass

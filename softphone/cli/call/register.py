@@ -11,6 +11,7 @@ from softphone.cli.call.options import RegisterOptions
 from softphone.cli.call.ready import register_within
 from softphone.cli.console.certificate_prompt import certificate_prompt, open_trust_store
 from softphone.cli.console.digest_warning import digest_text, digest_warnings
+from softphone.cli.console.key_log import with_key_log
 from softphone.cli.console.output import CommandOutput
 from softphone.cli.console.runner import checked_seconds
 from softphone.cli.console.trunk_text import print_trunk_change, settled_trunk
@@ -46,6 +47,7 @@ async def stay_registered(output: CommandOutput, options: RegisterOptions) -> in
     duration = checked_seconds("--duration", 0.0 if options.once else options.duration)
     timeout = checked_seconds("--timeout", options.timeout, above_zero=True)
     config = await load_checked(output, account, options.trust)
+    config = with_key_log(output, config, options.tls_key_log)
     if config.registrar is None and not config.watches_trunk:
         message = f"{account}: there is no registrar to register with"
         if config.outbound_proxy is not None:

@@ -40,6 +40,7 @@ BLANK: Mapping[str, Any] = MappingProxyType(
             "mos_far": None,
         },
         "video": None,
+        "tls_key_log": None,
     }
 )
 """The fields for a call that was never established."""

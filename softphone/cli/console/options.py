@@ -55,6 +55,14 @@ HepOption = Annotated[
         "HOST[:PORT]",
     ),
 ]
+KeyLogOption = Annotated[
+    Path | None,
+    option(
+        "--tls-key-log",
+        "Append the keys of TLS to a file of yours, for Wireshark: it opens this traffic.",
+        "FILE",
+    ),
+]
 StoreOption = Annotated[Path, option("--store", "The folder of trust lists and identities.", "DIR")]
 PinOption = Annotated[
     list[str] | None,

@@ -19,8 +19,9 @@ from softphone.cli.load.artifacts import (
 )
 from softphone.cli.load.compare import Baseline, unjudged_text
 from softphone.cli.load.kept_limits import known_limit
+from softphone.cli.load.key_log import keyed_plan
 from softphone.cli.load.options import INVALID, CalibrateOptions, CapacityOptions, LoadOptions
-from softphone.cli.load.plan import expectations_of, plan_of
+from softphone.cli.load.plan import expectations_of
 from softphone.cli.load.screen import LatenessWarning, LoadScreen, ProgressLines
 from softphone.cli.load.ui import serve_page, ui_access
 from softphone.errors import ConfigurationError, SoftphoneError
@@ -86,7 +87,7 @@ async def run_load(output: CommandOutput, options: LoadOptions) -> int:
     _check(output, options)
     expectations = expectations_of(options)
     access = ui_access(output, options)
-    plan = replace(plan_of(options), watched=access is not None)
+    plan = replace(keyed_plan(output, options), watched=access is not None)
     baseline = Baseline(options)
     limit = known_limit(output, plan, options.workers) if options.ray is None else None
     series = SeriesFile(options.series)
@@ -118,7 +119,7 @@ async def run_capacity_search(output: CommandOutput, options: CapacityOptions) -
     check_search(options)
     _check_runs(options)
     access = ui_access(output, options)
-    plan = replace(plan_of(options), watched=access is not None)
+    plan = replace(keyed_plan(output, options), watched=access is not None)
     search = CapacitySearch(
         options.calls, options.most, options.precision, options.confirm, options.repeat
     )

@@ -12,6 +12,7 @@ from softphone.cli.console.options import (
     CommandOptions,
     HepOption,
     JsonOption,
+    KeyLogOption,
     option,
     option_dataclass,
 )
@@ -338,6 +339,7 @@ class LoadOptions(CommandOptions):
     ] = None
     ui_key: Annotated[Path | None, option("--ui-key", "The key of that certificate.", "PEM")] = None
     hep: HepOption = None
+    tls_key_log: KeyLogOption = None
     json: Annotated[
         bool, option("--json", "One JSON object a second; the last is the summary.")
     ] = False

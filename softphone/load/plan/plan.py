@@ -173,6 +173,8 @@ class LoadPlan:
     a second.  `watched`: messages of calls that fail are kept, and the load may be raised up to
     `most_calls` and `most_rate`.
     `hep` is the host and port of a Homer collector that gets a copy of the signaling.
+    `tls_key_log` is the path of the file that all workers append the secrets of their TLS
+    connections to.
     """
 
     scenario: str
@@ -199,6 +201,7 @@ class LoadPlan:
     workload: WorkloadSpec | None = None
     watched: bool = False
     hep: tuple[str, int] | None = None
+    tls_key_log: str | None = None
     worker: int = 0
     workers: int = 1
 
@@ -322,6 +325,8 @@ def base_account(plan: LoadPlan) -> AccountConfig:
     if not spec.registers and config.registrar is not None:
         proxy = config.outbound_proxy or config.registrar
         config = replace(config, registrar=None, outbound_proxy=proxy)
+    if plan.tls_key_log is not None:
+        config = replace(config, tls=replace(config.tls, key_log=plan.tls_key_log))
     changes: dict[str, object] = {}
     if spec.srtp is not None:
         try:

@@ -27,7 +27,9 @@ def check_resources(plan: LoadPlan) -> None:
     streams = plan.calls * (2 if plan.target is None else 1)
     shared = plan.sockets == "shared"
     pairs = -(-streams // ROWS_A_SOCKET) if shared else streams
-    _check_descriptors(2 * pairs + len(plan.users) + SPARE)
+    # The key log is open once for each user's context of TLS.
+    files = len(plan.users) if plan.tls_key_log is not None else 0
+    _check_descriptors(2 * pairs + len(plan.users) + files + SPARE)
     _check_connections(len(plan.users))
     _check_ports(plan, pairs)
 

@@ -234,6 +234,7 @@ class SippRunner:
                 ca=tuple(Path(name) for name in base.ca if name != "system"),
                 system="system" in base.ca,
                 pin=base.pin,
+                key_log=plan.tls_key_log,
             )
             listen = self._spec.listen or "udp:127.0.0.1:0"
             return config_of(AccountConfig(aor=user.aor, listen=listen, tls=tls), user)

@@ -60,7 +60,9 @@ class Messages(Workload):
         file = load_messaging(account)
         mode = decide_mode(None, file.fips)
         require_mode(mode)
-        base = replace(file.config, tls=replace(file.config.tls, fips=mode.on))
+        key_log = None if plan.tls_key_log is None else Path(plan.tls_key_log)
+        tls = replace(file.config.tls, fips=mode.on, key_log=key_log)
+        base = replace(file.config, tls=tls)
         configs = [messaging_config(base, user) for user in plan.users]
         resolver = DnsResolver(entropy=random_bytes)
         connector = ConnectorConfig(LazyFetcher(resolver.resolve), resolve=resolver.resolve)

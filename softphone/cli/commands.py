@@ -260,6 +260,10 @@ def _root(
             "--verbose", "-v", count=True, show_default=False, help="The same as after a command."
         ),
     ] = 0,
+    log_format: Annotated[
+        str | None,
+        typer.Option("--log-format", metavar="FORMAT", help="The same as after a command."),
+    ] = None,
     fips: Annotated[
         bool | None,
         typer.Option("--fips/--no-fips", help="FIPS mode or not, whatever else says so."),

@@ -10,6 +10,7 @@ RFC 3261 sections 20.43 and 21 (Warning, status codes), RFC 3326 (Reason), RFC 3
 
 from __future__ import annotations
 
+from softphone.diagnostics.json_log import JsonFormatter
 from softphone.diagnostics.ladder import Ladder
 from softphone.diagnostics.redact import MaskingFormatter, mask
 from softphone.diagnostics.refusal_text import (
@@ -21,6 +22,7 @@ from softphone.diagnostics.sip_log import SipLog
 from softphone.diagnostics.tap_tee import combine_taps
 
 __all__ = [
+    "JsonFormatter",
     "Ladder",
     "MaskingFormatter",
     "SipLog",

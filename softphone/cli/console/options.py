@@ -118,6 +118,10 @@ class CommandOptions:
             show_default=False,
         ),
     ] = 0
+    log_format: Annotated[
+        str | None,
+        option("--log-format", "text, or json: standard error has one object a line.", "FORMAT"),
+    ] = None
 
     async def run(self, output: CommandOutput) -> int:
         """Carry the command out and return the exit code."""
@@ -141,6 +145,7 @@ class CommandOptions:
             self.any_mode,
             self.verbose,
             self.pins,
+            self.log_format or "text",
         )
         sys.exit(run(options, self.run))
 
@@ -210,15 +215,22 @@ def make_command(kind: type[CommandOptions]) -> Any:
     return typer.main.get_command(single)
 
 
+_OF_ALL = ("verbose", "log_format")
+"""Options of every command."""
+
+
 def _function_of(kind: type[CommandOptions]) -> Callable[..., None]:
     """Return a function from whose signature typer makes the options."""
     parameters = list(_parameters(kind))
     # The options of all commands come last in the help.
-    parameters.sort(key=lambda each: each.name == "verbose")
+    parameters.sort(key=lambda each: each.name in _OF_ALL)
 
     def command(context: typer.Context, **values: Any) -> None:
-        before = 0 if context.parent is None else context.parent.params.get("verbose", 0)
-        _filled(kind, {**values, "verbose": values["verbose"] + before}).carry_out()
+        # Those before the name of the command count as well.
+        before = context.find_root().params if context.parent is not None else {}
+        verbose = values["verbose"] + before.get("verbose", 0)
+        log_format = values["log_format"] or before.get("log_format")
+        _filled(kind, {**values, "verbose": verbose, "log_format": log_format}).carry_out()
 
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     command.__signature__ = inspect.Signature([context, *parameters])  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -36,6 +37,8 @@ LOCK = {True: "\N{LOCK}", False: "\N{OPEN LOCK}"}
 NO_LOCK = "\N{HORIZONTAL ELLIPSIS}"
 """Shown in place of the lock while the security is not known."""
 
+LOGGER = "softphone.cli"
+"""The logger of what the command itself says in a log of JSON."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -91,13 +94,20 @@ class CommandOutput:
 
     `summary` are the fields that the last object has in any case, besides result, status and
     reason; None: the command prints no summary.  A command that says itself what late media
-    mean sets `judges_lateness`: then no single moment is warned of.
+    mean sets `judges_lateness`: then no single moment is warned of.  With `json_log` what goes to
+    standard error is one JSON object a line.
     """
 
     def __init__(
-        self, *, json: bool, ladder: bool = False, summary: Mapping[str, Any] | None = None
+        self,
+        *,
+        json: bool,
+        ladder: bool = False,
+        summary: Mapping[str, Any] | None = None,
+        json_log: bool = False,
     ) -> None:
         self.json = json
+        self.json_log = json_log
         replace_unknown_characters()
         # Lines stay whole in pipes, and are wrapped between words on terminals.
         # Text is printed literally: ":a:" in an address is no emoji.
@@ -201,7 +211,7 @@ class CommandOutput:
     def progress(self, sentence: str | None) -> None:
         """Print progress on standard error, for people without a live display."""
         if sentence and not self.json:
-            self._print(self.stderr_console, Text(printable(sentence)))
+            self._say("info", printable(sentence))
 
     @contextmanager
     def screen(self, first: RenderableType) -> Iterator[Callable[[RenderableType], None]]:
@@ -220,25 +230,34 @@ class CommandOutput:
 
     def warn(self, sentence: str) -> None:
         """Print a warning on standard error."""
-        self._print(self.stderr_console, Text(f"warning: {_shown(sentence)}", style="yellow"))
+        self._say("warning", _shown(sentence), "warning: ", style="yellow")
 
     def log(self, sentence: str) -> None:
         """Print one or more lines of the log on standard error."""
         self._print(self.stderr_console, Text(printable(sentence), style="dim"), whole=True)
 
+    def log_record(self, line: str) -> None:
+        """Print a record of the log that is a line of JSON already."""
+        self._print(self.stderr_console, Text(line), whole=True)
+
     def warn_once(self, sentence: str) -> None:
         """Print a warning of a permanent condition, once however often it is noticed."""
-        if sentence not in self._warned:
-            self._warned.add(sentence)
+        if self.is_new_warning(sentence):
             self.warn(sentence)
+
+    def is_new_warning(self, sentence: str) -> bool:
+        """Whether a permanent condition has not been warned of."""
+        new = sentence not in self._warned
+        self._warned.add(sentence)
+        return new
 
     def error(self, sentence: str, code: int, *, hint: str = "") -> None:
         """Print the sentence of a failure on standard error; for scripts also as an object.
 
         `hint` is advice, on a line of its own.
         """
-        self._print(self.stderr_console, Text(f"error: {_shown(sentence)}", style="red"))
-        if hint:
+        self._say("error", _shown(sentence), "error: ", style="red", hint=_shown(hint))
+        if hint and not self.json_log:
             self._print(self.stderr_console, Text(f"hint: {_shown(hint)}"))
         if self.json:
             self.event("error", message=sentence, exit_code=code, hint=hint)
@@ -249,7 +268,7 @@ class CommandOutput:
         People read it as the sentence of the summary.
         """
         if self.json:
-            self._print(self.stderr_console, Text(_shown(sentence), style="red"))
+            self._say("error", _shown(sentence), style="red")
 
     def summary(self, sentence: str, /, **fields: Any) -> None:
         """Print the summary, once; fields that are not given are blank."""
@@ -285,19 +304,39 @@ class CommandOutput:
 
     def interrupted(self) -> int:
         """Print that the command was interrupted, after it has cleaned up; return the exit code."""
-        self._print(self.stderr_console, Text("interrupted"))
+        self._say("info", "interrupted")
         if self._blank is not None:
             self.summary("", result="failed", status=0, reason="interrupted")
         return 130
 
     def close(self) -> None:
         """Print the ladder, if the user asked for one."""
-        if self.ladder is not None:
-            self._print(
-                self.stderr_console if self.json else self.stdout_console,
-                Text(self.ladder.text()),
-                whole=True,
-            )
+        if self.ladder is None:
+            return
+        if self.json:
+            self._say("info", self.ladder.text(), whole=True)
+        else:
+            self._print(self.stdout_console, Text(self.ladder.text()), whole=True)
+
+    def _say(
+        self,
+        level: str,
+        sentence: str,
+        prefix: str = "",
+        *,
+        style: str = "",
+        hint: str = "",
+        whole: bool = False,
+    ) -> None:
+        """Print on standard error: text behind its prefix, or a line of JSON with its level."""
+        if self.json_log:
+            from softphone.diagnostics.json_log import log_line
+
+            now = time.time()
+            line = log_line(created=now, level=level, logger=LOGGER, message=sentence, hint=hint)
+            self.log_record(line)
+            return
+        self._print(self.stderr_console, Text(f"{prefix}{sentence}", style=style), whole=whole)
 
     def _spinner(self) -> str:
         return "dots" if self.stdout_console.encoding.startswith("utf") else "line"

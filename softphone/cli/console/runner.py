@@ -14,9 +14,10 @@ from typing import Any
 
 from softphone.cli import Interrupted
 from softphone.cli.console.event_loop import chosen_loop, set_handler
-from softphone.cli.console.option_names import name_pin_options
+from softphone.cli.console.option_names import name_options, name_pin_options
 from softphone.cli.console.output import CommandOutput
 from softphone.diagnostics import mask
+from softphone.diagnostics.json_log import exception_text, log_line
 from softphone.errors import (
     CallError,
     CertificateError,
@@ -51,6 +52,7 @@ __all__ = [
     "status_of",
 ]
 
+LOG_FORMATS = ("text", "json")
 DONE, FAILED, USAGE, REFUSED = 0, 1, 2, 3
 INTERRUPTED = 130
 _REFUSALS = (
@@ -74,7 +76,7 @@ class RunOptions:
 
     `any_mode`: the command itself handles FIPS mode.  `verbose`: 1 shows the
     package's log from INFO on, 2 from DEBUG on.  `pins`: the command has --pin, and never asks
-    about a certificate.
+    about a certificate.  `log_format` is one of `LOG_FORMATS`.
     """
 
     json: bool
@@ -83,6 +85,7 @@ class RunOptions:
     any_mode: bool = False
     verbose: int = 0
     pins: bool = False
+    log_format: str = LOG_FORMATS[0]
 
 
 def exit_code(error: SoftphoneError) -> int:
@@ -123,8 +126,15 @@ def checked_seconds(option: str, value: float | None, *, above_zero: bool = Fals
 
 def run(options: RunOptions, command: Callable[[CommandOutput], Awaitable[int]]) -> int:
     """Run a command to its end; return the exit code."""
-    output = CommandOutput(json=options.json, ladder=options.ladder, summary=options.summary)
+    output = CommandOutput(
+        json=options.json,
+        ladder=options.ladder,
+        summary=options.summary,
+        json_log=options.log_format == "json",
+    )
     try:
+        if options.log_format not in LOG_FORMATS:
+            raise ConfigurationError(f"--log-format {options.log_format}: expected text or json")
         with _shown_log(output, options.verbose):
             if not options.any_mode:
                 _enter_mode(output)
@@ -236,25 +246,39 @@ class _LogHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
-        if record.levelno < logging.WARNING:
+        message = mask(record.getMessage())
+        warns = record.levelno >= logging.WARNING
+        if warns:
+            before, late, words = message.partition("media was ")
+            # The rest of the text is for programs that embed the engine.
+            message = f"{before}{late}{words.partition(';')[0]}"
+            if late and self._output.judges_lateness:
+                if self.level >= logging.WARNING:
+                    return
+                warns = False
+        once = warns and getattr(record, "once", False)
+        if once and not self._output.is_new_warning(message):
+            return
+        if self._output.json_log:
+            self._output.log_record(_json_line(record, message))
+            return
+        if warns:
+            self._output.warn(message)
+        elif record.levelno >= logging.WARNING:
+            self._output.log(message)
+        else:
             at = f"{datetime.fromtimestamp(record.created):%H:%M:%S}.{record.msecs:03.0f}"
             head = f"{at} {record.levelname.lower():<5} {record.name.removeprefix('softphone.')}"
-            self._output.log(f"{head}: {mask(record.getMessage())}")
-        else:
-            self._warn(record)
+            self._output.log(f"{head}: {message}")
         if record.exc_info is not None:
             self._output.warn(mask(logging.Formatter().formatException(record.exc_info)))
 
-    def _warn(self, record: logging.LogRecord) -> None:
-        before, late, words = mask(record.getMessage()).partition("media was ")
-        # The rest of the text is for programs that embed the engine.
-        words = words.partition(";")[0]
-        if late and self._output.judges_lateness:
-            if self.level < logging.WARNING:
-                self._output.log(f"{before}{late}{words}")
-            return
-        message = f"{before}{late}{words}"
-        if getattr(record, "once", False):
-            self._output.warn_once(message)
-        else:
-            self._output.warn(message)
+
+def _json_line(record: logging.LogRecord, message: str) -> str:
+    return log_line(
+        created=record.created,
+        level=record.levelname.lower(),
+        logger=record.name,
+        message=name_options(message) if record.levelno >= logging.WARNING else message,
+        exception=exception_text(record),
+    )

@@ -14,17 +14,17 @@ from softphone.diagnostics.redact import mask
 
 def log_line(
     *,
-    created: float,
     level: str,
     logger: str,
     message: str,
+    created: float | None = None,
     exception: str | None = None,
     hint: str = "",
 ) -> str:
-    """One line without its end; `created` is seconds since 1970, `hint` advice for a person."""
-    time = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds")
+    """One line without its end; `created` is seconds since 1970 (else now), `hint` advice."""
+    time = datetime.now(UTC) if created is None else datetime.fromtimestamp(created, UTC)
     fields = {
-        "time": time.replace("+00:00", "Z"),
+        "time": time.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "level": level,
         "logger": logger,
         "message": mask(message),

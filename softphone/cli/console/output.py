@@ -11,7 +11,6 @@ import os
 import re
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
@@ -332,8 +331,7 @@ class CommandOutput:
         if self.json_log:
             from softphone.diagnostics.json_log import log_line
 
-            now = time.time()
-            line = log_line(created=now, level=level, logger=LOGGER, message=sentence, hint=hint)
+            line = log_line(level=level, logger=LOGGER, message=sentence, hint=hint)
             self.log_record(line)
             return
         self._print(self.stderr_console, Text(f"{prefix}{sentence}", style=style), whole=whole)

@@ -23,31 +23,24 @@ _FAULTS = frozenset({EndedBy.TIMEOUT, EndedBy.TRANSPORT, EndedBy.MEDIA, EndedBy.
 """Ends of calls that count as errors."""
 
 
-class CallTracer:
-    """A context that makes a span "call" of each call of a phone that begins within it.
+class CallSpans:
+    """An observer of calls that makes a span "call" of each.
 
     `provider` makes the tracer, by default the one that the process has set.  Raises
     ConfigurationError when the OpenTelemetry API is not installed.
     """
 
-    def __init__(self, phone: Phone, provider: TracerProvider | None = None) -> None:
+    def __init__(self, provider: TracerProvider | None = None) -> None:
         try:
             from opentelemetry import trace
         except ImportError as error:
             raise ConfigurationError(
                 f"spans need the OpenTelemetry API: {install_command('otel')}"
             ) from error
-        self._phone = phone
         self._tracer: Tracer = trace.get_tracer("softphone", tracer_provider=provider)
 
-    def __enter__(self) -> CallTracer:
-        self._phone.call_observers.append(self._begin)
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._phone.call_observers.remove(self._begin)
-
-    def _begin(self, leg: CallLeg) -> None:
+    def __call__(self, leg: CallLeg) -> None:
+        """Begin the span of a call, which ends with it."""
         incoming = isinstance(leg, IncomingLeg)
         span = self._tracer.start_span("call", attributes={"call.direction": _way(leg)})
         if incoming:
@@ -64,6 +57,24 @@ class CallTracer:
 
         leg.confirmed.add_done_callback(answered)
         leg.ended.add_done_callback(ended)
+
+
+class CallTracer:
+    """A context that makes a span "call" of each call of a phone that begins within it.
+
+    `provider` is that of `CallSpans`, which raises what this raises.
+    """
+
+    def __init__(self, phone: Phone, provider: TracerProvider | None = None) -> None:
+        self._phone = phone
+        self._begin = CallSpans(provider)
+
+    def __enter__(self) -> CallTracer:
+        self._phone.call_observers.append(self._begin)
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._phone.call_observers.remove(self._begin)
 
 
 def _way(leg: CallLeg) -> str:

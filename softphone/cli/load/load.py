@@ -39,7 +39,7 @@ from softphone.load.distribute import RunControl, RunObserver, find_capacity, ru
 from softphone.load.live import LoadPage
 from softphone.load.measure import NO_MEDIA, OPERATIONS, TOLERATE_LATE, RunSecond
 from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
-from softphone.load.report import PrometheusPage, SeriesFile
+from softphone.load.report import OtelMetrics, PrometheusPage, SeriesFile
 from softphone.monitoring import PageAccess
 
 MOST_REPEATS = 1000
@@ -255,7 +255,7 @@ async def watched_run(
     series: SeriesFile,
     control: RunControl | None = None,
 ) -> AsyncIterator[RunObserver]:
-    """Run the observers of a run: the screen or the script's output, the series, and Prometheus."""
+    """Run the observers of a run: the screen or the script's output, the series, metrics."""
     listeners = _RunListeners([], [])
     async with AsyncExitStack() as stack:
         listeners.second.append(stack.enter_context(series).add_second)
@@ -264,6 +264,9 @@ async def watched_run(
             url = f"{served.url}metrics"
             output.event("prometheus", f"figures for Prometheus at {url}", url=url)
             listeners.second.append(served.add_second)
+        if plan.otel is not None:
+            pushed = await stack.enter_async_context(OtelMetrics(plan.otel, plan))
+            listeners.second.append(pushed.add_second)
         if output.json:
             listeners.second.append(lambda s: output.event("second", **second_fields(s)))
         screen = LoadScreen(plan, options.workers, control=control)

@@ -340,6 +340,22 @@ class LoadOptions(CommandOptions):
     ui_key: Annotated[Path | None, option("--ui-key", "The key of that certificate.", "PEM")] = None
     hep: HepOption = None
     tls_key_log: KeyLogOption = None
+    otel: Annotated[
+        str | None,
+        option(
+            "--otel",
+            "Send metrics, and a span of each call, to this OpenTelemetry collector (OTLP over "
+            "HTTP): https://…, or http://127.0.0.1:4318.",
+            "URL",
+        ),
+    ] = None
+    otel_ca: Annotated[
+        list[str] | None,
+        option("--otel-ca", "The collector's authority; else the system's.", "FILE"),
+    ] = None
+    otel_token: Annotated[
+        Path | None, option("--otel-token", "The collector's bearer token.", "FILE")
+    ] = None
     json: Annotated[
         bool, option("--json", "One JSON object a second; the last is the summary.")
     ] = False

@@ -20,6 +20,7 @@ from softphone.load.plan import (
     Expectation,
     FaultSpec,
     LoadPlan,
+    OtelSpec,
     SippSpec,
     UserSpec,
     WorkloadSpec,
@@ -37,7 +38,9 @@ from softphone.load.run import (
 from softphone.load.sipp import SippScenario, read_injection, read_scenario
 from softphone.load.sipp.twin import parse_twin
 from softphone.load.workload import WORKLOADS, Workload
+from softphone.monitoring import require_otel
 from softphone.sip import SipUri
+from softphone.trust.fips import random_bytes
 
 
 def expectations_of(options: LoadOptions) -> tuple[Expectation, ...]:
@@ -129,6 +132,7 @@ def plan_of(options: LoadOptions) -> LoadPlan:
         answer_timeout=options.answer_timeout,
         tolerate_late=options.tolerate_late,
         hep=_collector(options),
+        otel=otel_of(options),
         faults=faults,
     )
     plan.schedule()
@@ -180,6 +184,7 @@ def workload_plan(options: LoadOptions) -> LoadPlan:
         answer_timeout=options.answer_timeout,
         tolerate_late=options.tolerate_late,
         hep=_collector(options),
+        otel=otel_of(options),
         faults=faults,
         workload=WorkloadSpec(
             options.scenario,
@@ -251,6 +256,27 @@ def _collector(options: LoadOptions) -> tuple[str, int] | None:
     return None if options.hep is None else parse_collector(options.hep)
 
 
+def otel_of(options: LoadOptions) -> OtelSpec | None:
+    """The OpenTelemetry collector, checked; None without one.  Raises ConfigurationError."""
+    if options.otel is None:
+        for name in ("otel_ca", "otel_token"):
+            _refuse(options, (name,), "that goes with --otel URL")
+        return None
+    require_otel()
+    token = options.otel_token
+    spec = OtelSpec(
+        options.otel,
+        random_bytes(16).hex(),
+        tuple(options.otel_ca or ()),
+        None if token is None else str(token),
+    )
+    try:
+        spec.config()
+    except ConfigurationError as error:
+        raise ConfigurationError(f"--otel: {error}") from error
+    return spec
+
+
 _OF_SIPP = (
     *("inf", "inf_index", "sipp_key", "total_calls", "pause", "rate_period", "listen", "twin"),
 )
@@ -291,6 +317,7 @@ def sipp_plan(options: LoadOptions, path: Path) -> LoadPlan:
         answer_timeout=options.answer_timeout,
         tolerate_late=options.tolerate_late,
         hep=_collector(options),
+        otel=otel_of(options),
         sipp=_sipp_spec(options, path),
     )
     plan.schedule()

@@ -29,6 +29,7 @@ from softphone.load.plan.expectation import (
     shortage_text,
     split_expectation,
 )
+from softphone.load.plan.otel_spec import OtelSpec
 from softphone.load.plan.plan import (
     BaseSpec,
     FaultSpec,
@@ -58,6 +59,7 @@ __all__ = [
     "Figure",
     "HoldingTime",
     "LoadPlan",
+    "OtelSpec",
     "SippSpec",
     "UserSpec",
     "WorkloadSpec",

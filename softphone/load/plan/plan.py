@@ -21,6 +21,7 @@ from softphone.load.plan.arrival import (
     parse_arrival,
     parse_holding_time,
 )
+from softphone.load.plan.otel_spec import OtelSpec
 from softphone.load.plan.users import UserSpec
 from softphone.security import CryptoSuite, SrtpPolicy
 
@@ -172,9 +173,9 @@ class LoadPlan:
     without calls; `calls` are then the users, messages or handshakes at once, `rate` how many begin
     a second.  `watched`: messages of calls that fail are kept, and the load may be raised up to
     `most_calls` and `most_rate`.
-    `hep` is the host and port of a Homer collector that gets a copy of the signaling.
-    `tls_key_log` is the path of the file that all workers append the secrets of their TLS
-    connections to.
+    `hep` is the host and port of a Homer collector that gets a copy of the signaling, `otel` an
+    OpenTelemetry collector that gets metrics, and a span of each call.  `tls_key_log` is the path
+    of the file that all workers append the secrets of their TLS connections to.
     """
 
     scenario: str
@@ -202,6 +203,7 @@ class LoadPlan:
     watched: bool = False
     hep: tuple[str, int] | None = None
     tls_key_log: str | None = None
+    otel: OtelSpec | None = None
     worker: int = 0
     workers: int = 1
 
@@ -294,6 +296,7 @@ class LoadPlan:
             "faults": asdict(self.faults),
             "sipp": None if self.sipp is None else asdict(self.sipp),
             "workload": None if self.workload is None else asdict(self.workload),
+            "otel": None if self.otel is None else asdict(self.otel),
             "users": [user.to_plain() for user in self.users],
         }
 
@@ -311,6 +314,8 @@ class LoadPlan:
         values["workload"] = None if workload is None else WorkloadSpec(**workload)
         values["users"] = tuple(UserSpec.from_plain(user) for user in plain["users"])
         values["ports"] = tuple(plain["ports"])
+        otel = plain["otel"]
+        values["otel"] = None if otel is None else OtelSpec.from_plain(otel)
         values["hep"] = None if plain["hep"] is None else tuple(plain["hep"])
         return cls(**values)
 

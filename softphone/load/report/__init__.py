@@ -1,11 +1,12 @@
-"""Reports of a load run: an HTML page with plots, files for CI, and a metrics page for Prometheus.
+"""Reports of a load run: an HTML page, files for CI, metrics for Prometheus and OpenTelemetry.
 
 Presents results and judges none: the figures come from `softphone.load.result` and
 `softphone.load.measure`, the outcome of a search from `softphone.load.capacity`, that of cases from
 `softphone.load.conformance`.  The live screen is in `softphone.cli.load`.
 
 No standard but the formats: JUnit XML, GitHub's workflow commands, GitLab's code quality, CSV, and
-Prometheus' text format 0.0.4, served over HTTP by asyncio, on loopback by default.  The HTML page
+Prometheus' text format 0.0.4, served over HTTP by asyncio, on loopback by default, and OTLP over
+HTTP.  The HTML page
 is self-contained, with inline SVG: it has no script and loads nothing.
 """
 
@@ -21,6 +22,7 @@ from softphone.load.report.comparison_page import write_comparison
 from softphone.load.report.conformance_page import write_conformance
 from softphone.load.report.html import write_no_result, write_report
 from softphone.load.report.junit import junit_document, output_text, run_properties
+from softphone.load.report.otel import OtelMetrics
 from softphone.load.report.prometheus import PrometheusPage
 from softphone.load.report.series import SeriesFile
 from softphone.load.report.verdict_cases import (
@@ -34,6 +36,7 @@ from softphone.load.report.verdict_cases import (
 __all__ = [
     "GITLAB_FILE",
     "CaseOutcome",
+    "OtelMetrics",
     "PrometheusPage",
     "SeriesFile",
     "VerdictCase",

@@ -39,14 +39,14 @@ class MetricKind(StrEnum):
 class Distribution:
     """A histogram's state: `up_to` counts the values up to each bound, `total` all.
 
-    `sum`, `minimum` and `maximum` are in the metric's unit; of no values the last two are None.
+    `sum`, `minimum` and `maximum` are in the metric's unit; of no values they are 0.
     """
 
     up_to: Mapping[float, int]
     total: int
     sum: float
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: float
+    maximum: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,11 +172,10 @@ def _times(name: str, meaning: str, values: Histogram, bounds: Sequence[float]) 
 def _distribution(histogram: Histogram, bounds: Sequence[float], unit: float) -> Distribution:
     """The state of a histogram whose values are `unit` times the base unit."""
     counts = histogram.counts_up_to([bound * unit for bound in bounds])
-    some = histogram.total > 0
     return Distribution(
         dict(zip(bounds, counts, strict=True)),
         histogram.total,
         histogram.sum / unit,
-        histogram.minimum / unit if some else None,
-        histogram.maximum / unit if some else None,
+        histogram.minimum / unit if histogram.total else 0.0,
+        histogram.maximum / unit,
     )

@@ -38,6 +38,8 @@ from softphone.load.run.resource_gauge import ResourceGauge
 from softphone.load.run.scenario import Scenario, ScenarioRun, load_scenario
 from softphone.load.run.user import TRIES, LoadUser
 from softphone.media import MediaBackend, MediaConfig, PortRange, SocketSharing, make_engine
+from softphone.monitoring import CallSpans, OtlpExporter, require_otel, span_provider
+from softphone.monitoring.otlp import SPANS
 from softphone.net import DnsResolver
 from softphone.trust.fips import decide_mode, random_bytes, require_mode
 
@@ -162,8 +164,19 @@ class Runner:
             fips=mode.on,
             source=plan.host,
             tap=combine_taps(self._trace, hep),
+            observers=await self._call_observers(),
         )
         self._gauge = ResourceGauge(engine)
+
+    async def _call_observers(self) -> tuple[CallSpans, ...]:
+        """What makes a span of each call, and sends them until the runner is closed."""
+        plan = self.plan
+        if plan.otel is None:
+            return ()
+        require_otel()
+        exporter = await self._stack.enter_async_context(OtlpExporter(plan.otel.config(), SPANS))
+        resource = plan.otel.resource(plan.scenario, plan.worker)
+        return (CallSpans(span_provider(exporter, resource)),)
 
     def _user(self, number: int, spec: UserSpec) -> LoadUser:
         return LoadUser(

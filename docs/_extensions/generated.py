@@ -414,6 +414,22 @@ def metrics() -> Iterator[str]:
     yield table(("metric", "type"), [(f"`{name}`", kind) for name, kind in named])
 
 
+def sipp_pairs() -> Iterator[str]:
+    """The pairs of scenarios that tests run with SIPp itself on one side: the list of the tests."""
+    from tests.load.sipp.exchange import DATA, PAIRS
+    from tests.peers.sipp.many_scenarios import BUILTIN_PAIRS
+
+    rows = []
+    for pair in PAIRS:
+        comment = re.search(r"<!-- (.+?) -->", (DATA / f"{pair.client}.xml").read_text())
+        assert comment is not None, f"{pair.client}.xml does not say what it is"
+        rows.append((f"`{pair.client}`", f"`{pair.server}`", pair.transport.upper(), comment[1]))
+    for pair in BUILTIN_PAIRS:
+        names = (f"`{pair.client}` of SIPp", f"`{pair.server}` of SIPp")
+        rows.append((*names, pair.transport.upper(), "SIPp's own, as `sipp -sd` prints them."))
+    yield records(("calls", "answers", "over", "what it is"), rows)
+
+
 def lock() -> Iterator[str]:
     """What is shown for our own leg and the server's word: the table of the test that holds it."""
     from tests.security.test_the_lock_is_shown_by_this_table import ABSENT, SRTP, TABLE
@@ -553,6 +569,7 @@ GENERATED: Mapping[str, Callable[[], Iterator[str]]] = {
     "lock": lock,
     "metrics": metrics,
     "presets": presets,
+    "sipp pairs": sipp_pairs,
     "offer answer": offer_answer,
     "states": states,
     "transactions": transactions,

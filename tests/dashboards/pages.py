@@ -9,7 +9,7 @@ from softphone.agents.figures import append_agent_figures
 from softphone.agents.reports import ReportKind
 from softphone.campaign.figures import append_campaign_figures
 from softphone.campaign.outcome import Outcome
-from softphone.load.measure import RunSecond, Tally
+from softphone.load.measure import OPERATIONS, RunSecond, Tally
 from softphone.load.report.prometheus import exposition
 
 
@@ -28,11 +28,14 @@ def append_bots_and_campaign(lines: list[str]) -> None:
 
 
 def load_page() -> str:
-    """The page of a load run in which something failed."""
+    """The page of a load run in which something failed, with every operation of others."""
     tally = Tally(
         failed=Counter({"486": 1}),
         dropped=Counter({"remote": 1}),
         registrations_failed=Counter({"403": 1}),
     )
+    for operation in OPERATIONS.values():
+        tally.operations.succeed(operation, 0.1)
+        tally.operations.fail(operation, "timeout")
     second = RunSecond(1.0, tally=tally)
     return exposition(second, second)

@@ -27,7 +27,8 @@ SHORT_LIFETIME = 30
 """Seconds that the lab's bindings and subscriptions last, so that they are refreshed meanwhile."""
 _USERS = ("--user-template", "load{n:05}", "--user-count", str(USERS))
 _WRONG = ("--fault", "wrong-password=30%")
-_KEPT = ("--calls", str(USERS), *_USERS, "--fault", "outage=12s", "--share-connection", "0")
+_KEPT = ("--calls", str(USERS), *_USERS, "--share-connection", "0")
+_OUTAGES = ("--rate", "0.5", "--fault", "outage=12s")
 _HANDSHAKES = ("--scenario", "handshakes", "--calls", "2", "--rate", "4", "--resumed", "50")
 
 
@@ -46,12 +47,16 @@ def runs_of_calls(lab: Path, collector: str) -> dict[str, tuple[str, ...]]:
 
 
 def runs_of_users(lab: Path) -> dict[str, tuple[str, ...]]:
-    """The options of runs of users who call nobody, against the lab."""
+    """The options of runs of users who call nobody, against the lab.
+
+    Those of the first refresh their bindings; those of the second, who begin one after the other,
+    lose them sooner.
+    """
     account = ("--account", str(lab / "load00001.toml"))
     presence = ("--scenario", "subscriptions", "--event", "presence")
     return {
         "registered-users": (*account, "--scenario", "registered-users", *_KEPT),
-        "subscriptions": (*account, *presence, *_KEPT),
+        "subscriptions": (*account, *presence, *_KEPT, *_OUTAGES),
     }
 
 

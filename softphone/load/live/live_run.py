@@ -27,7 +27,13 @@ POINTS = 1800
 TRIALS = 200
 """The most trials of a search that are shown, the newest."""
 FAILED_OF_CAUSE = 5
-"""How many failed calls are kept of each cause, the newest."""
+"""How many failed calls of each cause are in each message to the browsers, the newest."""
+MOST_KEPT = 16 << 20
+"""The most characters of failed calls that are kept; the oldest of the commonest cause go first."""
+OF_CALL = 512
+"""What a failed call counts for beside its messages."""
+OLDER = 200
+"""How many older failed calls a browser gets at once."""
 
 
 def live_figures(
@@ -86,8 +92,7 @@ def _operation_figures(total: Tally, second: RunSecond, *, calls: int) -> list[t
 class LiveRun:
     """The figures of a run so far; `expectations` are judged by them.
 
-    What it keeps is bounded by `POINTS`, `CAUSES` and `FAILED_OF_CAUSE`, and by how many trials
-    a search has.
+    What it keeps is bounded by `POINTS` and `MOST_KEPT`, and by how many trials a search has.
     """
 
     def __init__(
@@ -109,7 +114,9 @@ class LiveRun:
         self._registered = (0, len(plan.users))
         self._points: deque[dict[str, Any]] = deque(maxlen=POINTS)
         self._workers: dict[int, dict[str, Any]] = {}
-        self._failed: dict[str, deque[tuple[int, FailedCall]]] = {}
+        self._failed: dict[int, FailedCall] = {}
+        self._failed_of: dict[str, deque[int]] = {}
+        self._failed_size = 0
         self._detector = BottleneckDetector(
             shared=plan.sockets == "shared", tolerate_late=plan.tolerate_late
         )
@@ -146,16 +153,41 @@ class LiveRun:
         row |= {name: point[name] for name in ("at", "up", "answered", "mos5", "cpu", "late99")}
 
     def add_failure(self, call: FailedCall) -> None:
-        """Keep a call that failed, the newest of each cause."""
-        if call.cause not in self._failed and len(self._failed) >= CAUSES:
-            return
-        kept = self._failed.setdefault(call.cause, deque(maxlen=FAILED_OF_CAUSE))
-        kept.append((next(self._ids), call))
+        """Keep a call that failed, in the place of older ones when there are too many."""
+        number = next(self._ids)
+        self._failed[number] = call
+        self._failed_of.setdefault(call.cause, deque()).append(number)
+        self._failed_size += _size_of(call)
+        while self._failed_size > MOST_KEPT:
+            cause, oldest = max(self._failed_of.items(), key=lambda each: len(each[1]))
+            self._failed_size -= _size_of(self._failed.pop(oldest.popleft()))
+            if not oldest:
+                del self._failed_of[cause]
 
     def failed_call(self, number: int) -> FailedCall | None:
         """Return the failed call of a number; None if it is no longer kept."""
-        kept = itertools.chain.from_iterable(self._failed.values())
-        return next((call for each, call in kept if each == number), None)
+        return self._failed.get(number)
+
+    def older_failed(self, before: int) -> list[dict[str, Any]]:
+        """Return the failed calls that were kept before number `before`, newest first, some."""
+        numbers = (number for number in reversed(self._failed) if number < before)
+        return [self._entry(number) for number in itertools.islice(numbers, OLDER)]
+
+    def _entry(self, number: int) -> dict[str, Any]:
+        """What stands in the list for a failed call."""
+        call = self._failed[number]
+        return {"id": number, "at": round(call.at, 1), "cause": call.cause}
+
+    def _newest_failed(self) -> list[dict[str, Any]]:
+        """The newest of each of the commonest causes, newest first."""
+        common = sorted(self._failed_of.values(), key=len, reverse=True)[:CAUSES]
+        newest = itertools.chain.from_iterable(list(each)[-FAILED_OF_CAUSE:] for each in common)
+        return [self._entry(number) for number in sorted(newest, reverse=True)]
+
+    def _kept_of_failed(self) -> list[int]:
+        """How many failed calls are kept, and how many there are so far."""
+        total = self._total
+        return [len(self._failed), total.failed.total() + total.dropped.total()]
 
     def finish(
         self, result: LoadResult, verdicts: Sequence[ExpectationVerdict], sentence: str
@@ -188,9 +220,6 @@ class LiveRun:
         """Return the run as it stands, as JSON values."""
         control, outcome = self._control, self._outcome
         causes = sorted(failure_causes(self._total).items(), key=lambda item: -item[1])
-        failed = sorted(
-            itertools.chain.from_iterable(self._failed.values()), key=lambda each: -each[0]
-        )
         figures = live_figures(
             self._total,
             self._second,
@@ -217,8 +246,11 @@ class LiveRun:
                 {"calls": each.calls, "held": each.held, "valid": each.valid, "why": each.why}
                 for each in self._trials[-TRIALS:]
             ],
-            "failed": [
-                {"id": number, "at": round(call.at, 1), "cause": call.cause}
-                for number, call in failed
-            ],
+            "failed": self._newest_failed(),
+            "failed_kept": self._kept_of_failed(),
         }
+
+
+def _size_of(call: FailedCall) -> int:
+    """The characters that a failed call counts for."""
+    return OF_CALL + len(call.ladder) + len(call.messages)

@@ -49,7 +49,11 @@ class LoadPage(WebSite):
         content = SiteContent(
             files={name: folder.joinpath(name) for name in FILES},
             index="load.html",
-            get={"events": self.feed.stream, "failed": self._show_failed},
+            get={
+                "events": self.feed.stream,
+                "failed": self._show_failed,
+                "older": self._list_older,
+            },
             post={"stop": self._stop_run, "change": self._change_load},
         )
         super().__init__(content, access, what="the page of this load run", on_sign_in=on_sign_in)
@@ -109,13 +113,18 @@ class LoadPage(WebSite):
         """Answer with the ladder and messages of a failed call, secrets masked."""
         from aiohttp import web
 
-        number = request.query.get("id", "")
-        call = None
-        if number.isascii() and number.isdecimal() and len(number) < 10:
-            call = self._live.failed_call(int(number))
+        number = _id_of(request, "id")
+        call = None if number is None else self._live.failed_call(number)
         if call is None:
             raise web.HTTPNotFound(text="that call is not kept any more\n")
         return web.json_response(call.to_plain())
+
+    async def _list_older(self, request: web.Request) -> web.StreamResponse:
+        """Answer with failed calls older than the one of number `before`."""
+        from aiohttp import web
+
+        before = _id_of(request, "before")
+        return web.json_response([] if before is None else self._live.older_failed(before))
 
     def _stop_run(self, given: Mapping[str, Any]) -> None:
         self._control.stop()
@@ -128,6 +137,12 @@ class LoadPage(WebSite):
             raise BadRequest("calls: expected a whole number")
         self._control.change(rate=rate, calls=None if calls is None else int(calls))
         self._tell()
+
+
+def _id_of(request: web.Request, name: str) -> int | None:
+    """The number of a failed call in a query; None for what is none."""
+    number = request.query.get(name, "")
+    return int(number) if number.isascii() and number.isdecimal() and len(number) < 10 else None
 
 
 def _number(given: Mapping[str, Any], name: str) -> float | None:

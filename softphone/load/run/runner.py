@@ -255,6 +255,8 @@ class Runner:
                 *helpers, *self._scenario_tasks, *self._callee_tasks, return_exceptions=True
             )
         self._report_second()
+        if self._trace is not None:
+            self._trace.finish()
         bottleneck = self._bottleneck
         return WorkerOutcome(bottleneck.invalid_reasons(), bottleneck.failed_checks())
 
@@ -385,6 +387,8 @@ class Runner:
 
     def _report_second(self) -> None:
         """Collect what was counted since the previous second, and pass it on."""
+        if self._trace is not None:
+            self._trace.show_waiting()
         second = RunSecond(
             at=self._clock() - self._begun, up=self._calls.calls_up, peak=self._calls.take_peak()
         )

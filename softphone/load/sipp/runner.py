@@ -347,6 +347,8 @@ class SippRunner:
                 task.cancel()
             await asyncio.gather(ticking, arriving, return_exceptions=True)
         self._report_second()
+        if self._trace is not None:
+            self._trace.finish()
         bottleneck = self._bottleneck
         return WorkerOutcome(bottleneck.invalid_reasons(), bottleneck.failed_checks())
 
@@ -503,6 +505,8 @@ class SippRunner:
 
     def _report_second(self) -> None:
         """Collect what was counted since the previous second, and pass it on."""
+        if self._trace is not None:
+            self._trace.show_waiting()
         now, used = self._clock(), time.process_time()
         up = self._endpoint.calls_up
         second = RunSecond(at=now - self._begun, up=up, peak=max(self._peak, up))

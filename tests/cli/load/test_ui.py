@@ -172,6 +172,12 @@ async def _look_and_stop(page):
     await page.until("document.getElementById('ladder').open")
     assert "INVITE" in await page.run(text.format("ladder-text"))
     await page.run("document.getElementById('ladder').close()")
+    assert "kept" in await page.run(text.format("kept"))
+    await page.run("document.getElementById('show-older').click()")
+    await page.until("document.querySelectorAll('#older button').length")
+    await page.run("document.querySelector('#older button').click()")
+    await page.until("document.getElementById('ladder').open")
+    await page.run("document.getElementById('ladder').close()")
     fill = "document.getElementById('{}').value = '{}'"
     await page.run(fill.format("rate", 3) + ";" + fill.format("calls", 4))
     await page.run("document.getElementById('change').requestSubmit()")

@@ -206,6 +206,7 @@ async def test_the_newest_failed_calls_of_each_cause_are_there_at_a_click():
         kept = served.live.state()["failed"]
         assert len({each["cause"] for each in kept}) == live_run.CAUSES
         assert len(kept) == live_run.CAUSES - 1 + live_run.FAILED_OF_CAUSE
+        assert served.live.state()["failed_kept"] == [live_run.CAUSES + 15, 0]
         newest = f"{served.root}failed?id={kept[0]['id']}"
         status, headers, text = await ask(served.owner, "GET", newest)
         assert (status, headers["Content-Type"]) == (200, "application/json; charset=utf-8")
@@ -213,6 +214,41 @@ async def test_the_newest_failed_calls_of_each_cause_are_there_at_a_click():
         for number in ("0", "2", "x", "-1", "9" * 30, ""):
             path = f"{served.root}failed?id={number}"
             assert (await ask(served.owner, "GET", path))[0] == 404 or number == "2"
+
+
+async def test_all_failed_calls_are_kept_and_the_older_ones_are_listed(monkeypatch):
+    monkeypatch.setattr(live_run, "OLDER", 6)
+    async with page() as served:
+        watcher = served.watch(RunObserver())
+        for at in range(10):
+            watcher.failure(failed_call("486", float(at)))
+        watcher.second(second(1.0))
+        assert served.live.state()["failed_kept"] == [10, 1]
+
+        async def older(before):
+            path = f"{served.root}older?before={before}"
+            status, _, text = await ask(served.owner, "GET", path)
+            assert status == 200
+            return [each["at"] for each in json.loads(text)]
+
+        assert await older(999_999_999) == [9.0, 8.0, 7.0, 6.0, 5.0, 4.0]
+        assert await older(5) == [3.0, 2.0, 1.0, 0.0]
+        assert [await older(given) for given in ("1", "x", "-1", "")] == [[], [], [], []]
+
+
+def test_failed_calls_are_bounded_and_the_commonest_cause_makes_room(monkeypatch):
+    size = live_run.OF_CALL + len("the ladder") + len("the messages <b>")
+    monkeypatch.setattr(live_run, "MOST_KEPT", 5 * size)
+    live = LiveRun(plan(), RunControl(plan()))
+    live.add_failure(failed_call("rare"))
+    for _ in range(20):
+        live.add_failure(failed_call("486"))
+    assert [each["cause"] for each in live.state()["failed"]] == ["486"] * 4 + ["rare"]
+    assert live.state()["failed_kept"][0] == 5
+    monkeypatch.setattr(live_run, "MOST_KEPT", 0)
+    live.add_failure(failed_call("last"))
+    assert live.state()["failed"] == []
+    assert live._failed_of == {}
 
 
 def test_a_run_without_calls_shows_its_operations():

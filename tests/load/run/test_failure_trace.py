@@ -76,7 +76,7 @@ def test_what_begins_within_a_message_is_left_out(monkeypatch):
     assert "INVITE" in traced.told[0].ladder
 
 
-def test_octets_and_failures_are_bounded(monkeypatch):
+def test_octets_are_bounded_and_calls_that_fail_together_wait_for_their_turn(monkeypatch):
     monkeypatch.setattr(module, "MOST_OF_ALL", 20 * len(INVITE))
     traced = Traced()
     for number in range(200):
@@ -86,5 +86,41 @@ def test_octets_and_failures_are_bounded(monkeypatch):
     assert kept == traced.trace._size <= 20 * len(INVITE)
     assert len(traced.told) == module.BURST
     traced.now += 1.0
-    traced.trace.add_failure("call-199", "x")
-    assert len(traced.told) == module.BURST + 1
+    traced.trace.show_waiting()
+    assert len(traced.told) == module.BURST + module.SHOWN_A_SECOND
+    traced.trace.finish()
+    assert [call.call_id for call in traced.told] == [f"call-{number}" for number in range(200)]
+    assert all("INVITE" in call.ladder for call in traced.told), "their octets have waited, too"
+    assert {call.at for call in traced.told} == {1.0}
+    assert traced.trace.left_out == traced.trace._queued == 0
+
+
+def test_calls_that_wait_are_bounded_by_octets_and_at_the_end_by_time(monkeypatch):
+    monkeypatch.setattr(module, "MOST_WAITING", 3 * (module.LEAST_SIZE + len(INVITE % (10, 10))))
+    traced = Traced()
+    for number in range(10, 30):
+        traced.sent(INVITE % (number, number), flow(number, Transport.UDP))
+        traced.trace.add_failure(f"call-{number}", "x")
+    waiting = 20 - int(module.BURST)
+    assert traced.trace.left_out == waiting - 3
+    tell = traced.trace._tell
+
+    def slowly(call):
+        traced.now += 1.5
+        tell(call)
+
+    traced.trace._tell = slowly
+    traced.trace.finish()
+    assert len(traced.told) == module.BURST + 2
+    assert traced.trace.left_out == waiting - 2
+
+
+def test_a_call_that_waits_is_found_later_where_it_was_not_at_once(monkeypatch):
+    monkeypatch.setattr(module, "LOOKED_AT", 1)
+    traced = Traced()
+    for number in range(20):
+        traced.sent(INVITE % (number, number), flow(number, Transport.UDP))
+    for number in range(20):
+        traced.trace.add_failure(f"call-{number}", "x")
+    traced.trace.finish()
+    assert ["INVITE" in call.ladder for call in traced.told] == [True] * 20

@@ -44,20 +44,45 @@ function showVerdicts(verdicts, finished) {
   }));
 }
 
-function showFailed(failed) {
-  document.querySelector('[data-none="failed"]').hidden = failed.length > 0;
-  const list = find("failed");
-  const known = failed.map((each) => each.id).join();
-  if (list.dataset.known === known) return; // else a button would lose the focus each second
-  list.dataset.known = known;
-  list.replaceChildren(...failed.map((each) => {
+function callItems(failed) {
+  return failed.map((each) => {
     const button = made("button", `${each.at} s: ${each.cause}`);
     button.type = "button";
     button.addEventListener("click", () => showLadder(each.id));
     const item = made("li");
     item.append(button);
     return item;
-  }));
+  });
+}
+
+/* The list above has the newest of each cause; this one has all that are kept, from the newest on. */
+async function showOlder() {
+  const list = find("older");
+  const answer = await fetch(`older?before=${list.dataset.before ?? 999999999}`);
+  if (!answer.ok) {
+    find("told").textContent = await answer.text();
+    return;
+  }
+  const calls = await answer.json();
+  list.append(...callItems(calls));
+  if (calls.length) list.dataset.before = calls.at(-1).id;
+  else find("told").textContent = "no older failed call is kept";
+}
+
+function showKept([kept, failed]) {
+  const note = find("kept");
+  note.hidden = find("show-older").hidden = !kept;
+  const whole = Math.max(kept, failed);
+  note.textContent = kept === whole ? `all ${kept} are kept` : `${kept} of ${whole} are kept`;
+}
+
+function showFailed(failed) {
+  document.querySelector('[data-none="failed"]').hidden = failed.length > 0;
+  const list = find("failed");
+  const known = failed.map((each) => each.id).join();
+  if (list.dataset.known === known) return; // else a button would lose the focus each second
+  list.dataset.known = known;
+  list.replaceChildren(...callItems(failed));
 }
 
 async function showLadder(id) {
@@ -117,6 +142,7 @@ function show(now) {
   document.querySelector('[data-none="causes"]').hidden = now.causes.length > 0;
   rows(find("causes").querySelector("tbody"), now.causes.map(([cause, count]) => [text(count), cause]));
   showFailed(now.failed);
+  showKept(now.failed_kept);
   rows(find("workers").querySelector("tbody"), now.workers.map((each) => [
     each.lost ? [`${each.number}: lost, ${each.lost}`, "bad"] : String(each.number), text(each.up), text(each.answered),
     text(each.attempted), text(each.failed), text(each.mos5), text(each.cpu), text(each.late99),
@@ -158,12 +184,15 @@ find("change").addEventListener("submit", async (event) => {
   if (await ask("change", body)) document.activeElement.blur();
 });
 
+find("show-older").addEventListener("click", showOlder);
 find("stop").addEventListener("click", () => {
   if (window.confirm("Stop the run now? It is judged by what was counted so far.")) ask("stop", {});
 });
 
 const events = new EventSource("events");
 events.addEventListener("begin", (event) => {
+  find("older").replaceChildren(); // those of the trial before, or from before the stream broke
+  delete find("older").dataset.before;
   const heading = JSON.parse(event.data);
   find("title").textContent = heading.title;
   document.title = heading.title;

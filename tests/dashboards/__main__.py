@@ -266,9 +266,9 @@ async def examine(folder: Path) -> dict[str, Any]:
         collector = await stack.enter_async_context(victoria_metrics(victoria, folder))
         calls = runs_of_calls(folder / "lab", f"{collector}/opentelemetry")
         others = {
-            **runs_of_users(folder / "lab"),
             **await stack.enter_async_context(handshake_run(folder / "handshakes")),
             **await stack.enter_async_context(message_run(folder / "messages")),
+            **runs_of_users(folder / "lab"),
         }
         ports = dict(zip((*calls, *others), itertools.count(FIRST_PORT)))
         targets = {job: page_of(port) for job, port in ports.items()} | {"phone": metrics.url}

@@ -28,7 +28,7 @@ SHORT_LIFETIME = 30
 _USERS = ("--user-template", "load{n:05}", "--user-count", str(USERS))
 _WRONG = ("--fault", "wrong-password=30%")
 _KEPT = ("--calls", str(USERS), *_USERS, "--share-connection", "0")
-_OUTAGES = ("--rate", "0.5", "--fault", "outage=12s")
+_OUTAGES = ("--rate", "0.2", "--fault", "outage=12s")
 _HANDSHAKES = ("--scenario", "handshakes", "--calls", "2", "--rate", "4", "--resumed", "50")
 
 

@@ -259,14 +259,7 @@ async def watched_run(
     listeners = _RunListeners([], [])
     async with AsyncExitStack() as stack:
         listeners.second.append(stack.enter_context(series).add_second)
-        if options.prometheus is not None:
-            served = await stack.enter_async_context(PrometheusPage(options.prometheus))
-            url = f"{served.url}metrics"
-            output.event("prometheus", f"figures for Prometheus at {url}", url=url)
-            listeners.second.append(served.add_second)
-        if plan.otel is not None:
-            pushed = await stack.enter_async_context(OtelMetrics(plan.otel, plan))
-            listeners.second.append(pushed.add_second)
+        listeners.second += await _metrics_listeners(stack, output, options, plan)
         if output.json:
             listeners.second.append(lambda s: output.event("second", **second_fields(s)))
         screen = LoadScreen(plan, options.workers, control=control)
@@ -301,6 +294,22 @@ async def watched_run(
             progress=lambda *counts: _call_listeners(listeners.progress, *counts),
             begin=begin,
         )
+
+
+async def _metrics_listeners(
+    stack: AsyncExitStack, output: CommandOutput, options: LoadOptions, plan: LoadPlan
+) -> list[Callable[[RunSecond], None]]:
+    """Serve the metrics of a run, and push them, as asked for; what is to get each second."""
+    listeners: list[Callable[[RunSecond], None]] = []
+    if options.prometheus is not None:
+        served = await stack.enter_async_context(PrometheusPage(options.prometheus))
+        url = f"{served.url}metrics"
+        output.event("prometheus", f"figures for Prometheus at {url}", url=url)
+        listeners.append(served.add_second)
+    if plan.otel is not None:
+        pushed = await stack.enter_async_context(OtelMetrics(plan.otel, plan))
+        listeners.append(pushed.add_second)
+    return listeners
 
 
 def _calls(number: int) -> str:

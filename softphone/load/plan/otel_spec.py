@@ -42,11 +42,11 @@ class OtelSpec:
             "service.name": "softphone-load",
             "service.version": __version__,
             "service.instance.id": self.run if worker is None else f"{self.run}-{worker + 1}",
-            "softphone.load.run": self.run,
-            "softphone.load.scenario": PurePath(scenario).name,
+            "softphone_load.run": self.run,
+            "softphone_load.scenario": PurePath(scenario).name,
         }
         if worker is not None:
-            found["softphone.load.worker"] = worker + 1
+            found["softphone_load.worker"] = worker + 1
         return found
 
     @classmethod

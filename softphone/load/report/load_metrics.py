@@ -70,7 +70,7 @@ class LoadMetric:
     @property
     def otel_name(self) -> str:
         """Its name for OpenTelemetry."""
-        return f"softphone.load.{self.name}"
+        return f"softphone_load.{self.name}"
 
     @property
     def prometheus_name(self) -> str:

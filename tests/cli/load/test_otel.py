@@ -39,18 +39,18 @@ def test_metrics_and_a_span_of_each_call_arrive(run, workers, tmp_path):
         )
         resource, metrics = receiver.metrics()
         assert resource["service.name"] == "softphone-load"
-        assert resource["softphone.load.scenario"] == "echo"
-        assert value(metrics["softphone.load.calls_attempted"]) == 3
-        assert value(metrics["softphone.load.packets_sent"]) == ended.summary["packets"]["sent"]
-        assert value(metrics["softphone.load.workers"]) == workers
-        (setup,) = metrics["softphone.load.setup"].histogram.data_points
+        assert resource["softphone_load.scenario"] == "echo"
+        assert value(metrics["softphone_load.calls_attempted"]) == 3
+        assert value(metrics["softphone_load.packets_sent"]) == ended.summary["packets"]["sent"]
+        assert value(metrics["softphone_load.workers"]) == workers
+        (setup,) = metrics["softphone_load.setup"].histogram.data_points
         assert (setup.count, sum(setup.bucket_counts)) == (3, 3)
         assert setup.max * 1e3 == pytest.approx(ended.summary["setup_ms"]["p99"], rel=0.01, abs=0.2)
-        assert metrics["softphone.load.mos"].histogram.data_points[0].count >= 1
-        assert metrics["softphone.load.lateness"].histogram.data_points[0].count >= 1
+        assert metrics["softphone_load.mos"].histogram.data_points[0].count >= 1
+        assert metrics["softphone_load.lateness"].histogram.data_points[0].count >= 1
         spans = receiver.spans()
-    assert {of["softphone.load.worker"] for of, _ in spans} == set(range(1, workers + 1))
-    assert {of["softphone.load.run"] for of, _ in spans} == {resource["service.instance.id"]}
+    assert {of["softphone_load.worker"] for of, _ in spans} == set(range(1, workers + 1))
+    assert {of["softphone_load.run"] for of, _ in spans} == {resource["service.instance.id"]}
     assert [span.name for _, span in spans] == ["call"] * 3
     for _, span in spans:
         told = attributes(span)

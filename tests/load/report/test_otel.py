@@ -40,17 +40,17 @@ def pushed():
 def test_sums_gauges_and_histograms_have_their_values():
     resource, found = pushed()
     assert dict(resource.attributes) == {"service.name": "x"}
-    attempted = found["softphone.load.calls_attempted"].data
+    attempted = found["softphone_load.calls_attempted"].data
     assert isinstance(attempted, Sum)
     assert attempted.is_monotonic
     (point,) = attempted.data_points
     assert (point.value, point.start_time_unix_nano, point.time_unix_nano) == (10, 5, 9)
-    up = found["softphone.load.calls_up"].data
+    up = found["softphone_load.calls_up"].data
     assert isinstance(up, Gauge)
     assert up.data_points[0].value == 9
-    (failed,) = found["softphone.load.calls_failed"].data.data_points
+    (failed,) = found["softphone_load.calls_failed"].data.data_points
     assert (dict(failed.attributes), failed.value) == ({"cause": "486"}, 1)
-    setup = found["softphone.load.setup"]
+    setup = found["softphone_load.setup"]
     assert isinstance(setup.data, Histogram)
     assert (setup.unit, setup.description) == ("s", "From INVITE to answer.")
     (point,) = setup.data.data_points
@@ -64,9 +64,9 @@ def test_sums_gauges_and_histograms_have_their_values():
 
 def test_what_has_no_value_is_absent():
     _, found = pushed()
-    assert "softphone.load.calls_dropped" not in found
-    assert "softphone.load.mos" not in found
-    (failed,) = found["softphone.load.operations_failed"].data.data_points
+    assert "softphone_load.calls_dropped" not in found
+    assert "softphone_load.mos" not in found
+    (failed,) = found["softphone_load.operations_failed"].data.data_points
     assert dict(failed.attributes) == {"operation": "full_handshake", "cause": "timeout"}
 
 
@@ -83,10 +83,10 @@ def test_names_agree_with_those_of_prometheus():
 def test_who_sends_is_told_and_nobody_is_named():
     run, worker = SPEC.resource(PLAN.scenario), SPEC.resource(PLAN.scenario, 1)
     assert run["service.name"] == worker["service.name"] == "softphone-load"
-    assert run["softphone.load.scenario"] == "mine.py:calls"
+    assert run["softphone_load.scenario"] == "mine.py:calls"
     assert (run["service.instance.id"], worker["service.instance.id"]) == ("abc", "abc-2")
-    assert run["softphone.load.run"] == worker["softphone.load.run"] == "abc"
-    assert (run.get("softphone.load.worker"), worker["softphone.load.worker"]) == (None, 2)
+    assert run["softphone_load.run"] == worker["softphone_load.run"] == "abc"
+    assert (run.get("softphone_load.worker"), worker["softphone_load.worker"]) == (None, 2)
 
 
 async def test_it_exports_every_five_seconds_and_what_is_new_at_the_end(monkeypatch):
@@ -109,7 +109,7 @@ async def test_it_exports_every_five_seconds_and_what_is_new_at_the_end(monkeypa
     (attempted,) = (
         each
         for each in added[1].resource_metrics[0].scope_metrics[0].metrics
-        if each.name == "softphone.load.calls_attempted"
+        if each.name == "softphone_load.calls_attempted"
     )
     assert attempted.data.data_points[0].value == 100
 

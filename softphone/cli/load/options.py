@@ -345,7 +345,7 @@ class LoadOptions(CommandOptions):
         option(
             "--otel",
             "Send metrics, and a span of each call, to this OpenTelemetry collector (OTLP over "
-            "HTTP): https://…, or http://127.0.0.1:4318.",
+            "HTTP): https, or http to a loopback address such as http://127.0.0.1:4318.",
             "URL",
         ),
     ] = None

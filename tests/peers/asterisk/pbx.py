@@ -19,7 +19,8 @@ Extensions (any endpoint may dial them):
 Endpoints without authentication, chosen by the From user: `sdes` (SRTP with the 80-bit tag),
 `sdes32` (offers the 32-bit tag), `video` (SRTP, H.264 and
 VP8 as well), `plain` (RTP only, 488 to RTP/SAVP), `timer` (session timers,
-90 s), `timer422` (Min-SE 600: a shorter Session-Expires gets 422).
+90 s), `timer422` (Min-SE 600: a shorter Session-Expires gets 422), `voicemail` (whose NOTIFYs of
+message-summary set the state of the mailbox of vera and walt).
 
 Asterisk checks a client certificate at the transport only and ties it to no user.  It answers no
 CRLF keep-alive.  This package's SRTP is AES_CM_128 only: an offer of GCM alone gets 488.
@@ -66,6 +67,8 @@ class User:
     transport: str = ""
     options: tuple[str, ...] = ()
     """Further lines of its endpoint."""
+    mailbox: str = ""
+    """Whose state a subscription of message-summary tells."""
 
     @property
     def password(self) -> str:
@@ -75,6 +78,8 @@ class User:
 
 NAMED = ("send_pai=yes", "send_rpid=yes", "trust_id_outbound=yes")
 """Lines of an endpoint that is told who the other end is, and who it becomes."""
+
+MAILBOX = "shared@default"
 
 USERS = (
     User("alice"),
@@ -103,6 +108,9 @@ USERS = (
     # Called with a name and header fields.
     User("tina", options=NAMED),
     User("15550102000", options=("stir_shaken_profile=signing",)),
+    # Those who have one mailbox, whose state a NOTIFY from `voicemail` sets.
+    User("vera", mailbox=MAILBOX),
+    User("walt", mailbox=MAILBOX),
 )
 
 
@@ -229,6 +237,7 @@ def _write_configuration(root: Root, folder: Path, ports: dict[str, int]) -> Non
         f"exten => {user.name},hint,PJSIP/{user.name}\n"
         for user in USERS
     )
+    values["MAILBOX"] = MAILBOX
     values["USERS"] = "\n".join(_user_sections(user) for user in USERS)
     for name in UNUSED:
         (folder / "etc" / f"{name}.conf").touch()
@@ -251,4 +260,6 @@ def _user_sections(user: User) -> str:
     lines += [f"username={name}", f"password={user.password}"]
     lines.append(f"supported_algorithms_uas={','.join(user.algorithms)}")
     lines += [f"[{name}]", "type=aor", "max_contacts=50", "remove_existing=yes"]
+    if user.mailbox:
+        lines.append(f"mailboxes={user.mailbox}")
     return "\n".join([*lines, ""])

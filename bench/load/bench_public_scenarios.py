@@ -1,4 +1,4 @@
-"""Runs 20 public SIPp scenarios, at pinned commits, by SIPp and by us:
+"""Runs public SIPp scenarios, at pinned commits, by SIPp and by us:
 `python bench/load/bench_public_scenarios.py FOLDER`.
 
 FOLDER holds a Git repository for each of `COMMITS`, named as there with `+` for `/`; nothing is
@@ -18,6 +18,7 @@ import json
 import re
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,12 +43,17 @@ _PAUSE = re.compile(rb'milliseconds\s*=\s*"[0-9]+"')
 
 @dataclass(frozen=True)
 class Public:
-    """A scenario: its repository and path, the other side, and whether it is the one that calls."""
+    """A scenario: its repository and path, the other side, and whether it is the one that calls.
+
+    `keys` are the values of its keywords, `injection` the path of its CSV file.
+    """
 
     repository: str
     path: str
-    other: str = ""
+    other: str
     calls: bool = True
+    keys: tuple[tuple[str, str], ...] = ()
+    injection: str = ""
 
 
 _SIPHON, _LUNDGREL = "siphon-project/siphon-sip", "lundgrel/sipp-scenarios"
@@ -67,14 +73,23 @@ SCENARIOS = (
     Public("SIPp/sipp", "docs/regexp.xml", "uas"),
     Public("SIPp/sipp", "regress/github-#0262/uac.xml", "regress/github-#0262/uas.xml"),
     Public("SIPp/sipp", "regress/github-#0850/uas.xml", "uac", calls=False),
-    Public("SIPp/sipp", "docs/3pcc-C-A.xml"),
     Public(
         "SIPp/sipp",
         "sipp_scenarios/pfca_uac_apattern_crypto_simple.xml",
         "sipp_scenarios/pfca_uas_audio_crypto_simple.xml",
     ),
     Public("SIPp/sipp", "regress/github-#0259/uac.xml", "regress/github-#0259/uas.xml"),
-    Public(_SIPHON, "sipp/ims/register_ims.xml"),
+    Public(
+        _SIPHON,
+        "sipp/ims/register_ims.xml",
+        "challenge",
+        keys=(("domain", "ims.test"),),
+        injection="sipp/ims/alice_contact.csv",
+    ),
+    Public(_SIPHON, "sipp/prack_uac.xml", "sipp/prack_uas.xml"),
+    Public(_SIPHON, "sipp/b2bua_update_uac.xml", "sipp/b2bua_update_uas.xml"),
+    Public(_SIPHON, "sipp/message.xml", "sipp/message_uas.xml"),
+    Public(_SIPHON, "sipp/b2bua_session_timer_uac.xml", "sipp/b2bua_session_timer_uas.xml"),
     Public("SIPp/sipp", "docs/uac_pcap.xml", "uas"),
 )
 
@@ -87,12 +102,12 @@ def read_blob(folder: Path, repository: str, path: str) -> bytes:
     return subprocess.run(command, check=True, capture_output=True).stdout
 
 
-def refusal(name: str, text: bytes, folder: Path) -> str:
+def refusal(name: str, text: bytes, folder: Path, keys: Iterable[str]) -> str:
     """The first thing that is not supported, with its line; "" for a scenario that is read."""
     path = folder / f"{name}.xml"
     path.write_bytes(text)
     try:
-        read_scenario(path)
+        read_scenario(path, keys=tuple(keys))
     except ConfigurationError as error:
         return str(error).splitlines()[0].removeprefix(f"{path}:")
     return ""
@@ -113,7 +128,10 @@ def measure(folder: Path, work: Path) -> list[dict[str, object]]:
             beside = str(Path(each.path).parent / name.decode())
             more[name.decode()] = read_blob(folder, each.repository, beside)
             (work / name.decode()).write_bytes(more[name.decode()])
-        why = refusal(f"public-{number}", text, work)
+        if each.injection:
+            data = read_blob(folder, each.repository, each.injection)
+            more[Path(each.injection).name] = data
+        why = refusal(f"public-{number}", text, work, dict(each.keys))
         rows.append(
             {
                 "repository": each.repository,
@@ -121,14 +139,15 @@ def measure(folder: Path, work: Path) -> list[dict[str, object]]:
                 "path": each.path,
                 "sha256": hashlib.sha256(text).hexdigest(),
                 "other": each.other,
+                "keys": dict(each.keys),
+                "injection": each.injection,
                 "refused": why,
                 "messages": 0,
                 "same": False,
                 "failed": [],
             }
         )
-        if why or not each.other:
-            # Without another side it takes a twin, which tests/peers has.
+        if why:
             continue
         other = each.other
         more[f"public-{number}.xml"] = _PAUSE.sub(b'milliseconds="40"', text)
@@ -137,7 +156,10 @@ def measure(folder: Path, work: Path) -> list[dict[str, object]]:
             other = f"other-{number}"
             more[f"{other}.xml"] = _PAUSE.sub(b'milliseconds="40"', shown)
         sides = (f"public-{number}", other) if each.calls else (other, f"public-{number}")
-        pairs[number] = Pair(*sides, media=b"<exec rtp_" in text)
+        injections = (Path(each.injection).name,) if each.injection else ()
+        pairs[number] = Pair(
+            *sides, injections=injections, keys=each.keys, media=b"<exec rtp_" in text
+        )
     many = ManyScenarios(open_root(make=False), work / "pairs", tuple(pairs.values()), more)
     runs = asyncio.run(many.run())
     for number, pair in pairs.items():

@@ -35,14 +35,18 @@ def test_an_account_with_a_certificate_only_is_told_that_it_has_no_password(besi
 def test_the_table_of_public_scenarios_is_that_of_the_measurement():
     result = PROJECT / "bench" / "results" / "public_scenarios.json"
     measured = json.loads(result.read_text())["scenarios"]
-    assert len(measured) == 20
-    rows = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
-    for each in measured:
-        begin = f"| {each['repository']} {each['commit'][:8]} | `{each['path']}` | `"
-        (row,) = [line for line in rows if line.startswith(begin)]
-        assert f"`{each['sha256'][:16]}`" in row
-        if each["refused"]:
-            assert row.endswith(f"refused, line {each['refused'].replace(': ', ': `', 1)}` |")
-        else:
-            same = each["same"] and not each["failed"]
-            assert ("| the same, " in row) is same
+    assert sum(each["same"] and not each["failed"] for each in measured) == 22
+    text = PAGE.read_text()
+    assert f"These {len(measured)} were run by hand" in text
+    assert "; 22 exchanged the same messages:" in text
+    table = text.partition("| repository, commit | scenario |")[2].partition("\n\n")[0]
+    rows = table.splitlines()[2:]
+    for row, each in zip(rows, measured, strict=True):
+        assert row.startswith(
+            f"| {each['repository']} {each['commit'][:8]} | `{each['path']}` |"
+            f" `{each['sha256'][:16]}` | `{each['other']}` | "
+        )
+        same = each["same"] and not each["failed"]
+        assert (f"| the same, {each['messages']} messages" in row) is same
+        for name, value in each["keys"].items():
+            assert f"`--sipp-key {name}={value}`" in row

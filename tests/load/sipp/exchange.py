@@ -38,6 +38,8 @@ class Pair:
     transport: str = "udp"
     status_of_client: int = 0
     """The exit status of SIPp as the client."""
+    keys: tuple[tuple[str, str], ...] = ()
+    """Names and values of keywords, of the client."""
     media: bool = False
     """Whether the sides send media, so that each needs ports of its own."""
 

@@ -38,6 +38,8 @@ BUILTIN_PAIRS = tuple(
         ("uac", "3pcc-B"),
     )
 )
+USER, PASSWORD = "sipp", "of nobody"
+"""Of a scenario that answers a challenge and names neither."""
 AT_ONCE = 4
 LONGEST = 40
 """Seconds that a pair may take."""
@@ -152,6 +154,9 @@ class ManyScenarios:
                 command += ["-inf", file]
             for text in pair.indexes:
                 command += ["-infindex", *text.split(":")]
+            for key in pair.keys:
+                command += ["-key", *key]
+            command += ["-au", USER, "-ap", PASSWORD]
             command.append(f"{LOOPBACK}:{target}")
         return f"{shlex.join(command)} > /dev/null 2> {log}.output; echo $? > {log}.status"
 
@@ -192,10 +197,10 @@ class ManyScenarios:
             await self._run(pair, pair.client, f"sip:service@{LOOPBACK}:{ports[pair.name]}", None)
 
     async def _run(self, pair: Pair, name: str, target: str | None, listen: str | None) -> None:
-        files = pair.injections if target is not None else ()
+        files, keys = (pair.injections, pair.keys) if target is not None else ((), ())
         secret = self._folder / "secret"
         secret.touch(mode=0o600)
-        secret.write_text("of nobody")
+        secret.write_text(PASSWORD)
         side = "client" if target is None else "server"
         path = self._folder / f"{pair.name}.{side}.status"
         first = free_pair() if pair.media else 40000
@@ -205,11 +210,14 @@ class ManyScenarios:
             target=server,
             base=BaseSpec(server=server, registers=False),
             ports=(first, first + 99),
-            users=(UserSpec(f"sip:sipp@{LOOPBACK}", password_file=str(secret), algorithms="MD5"),),
+            users=(
+                UserSpec(f"sip:{USER}@{LOOPBACK}", password_file=str(secret), algorithms="MD5"),
+            ),
             sipp=SippSpec(
                 str(self._folder / f"{name}.xml"),
                 tuple(str(self._folder / file) for file in files),
                 tuple(str(self._folder / text) for text in pair.indexes if files),
+                keys,
                 total=pair.calls,
                 listen=listen,
             ),

@@ -164,6 +164,7 @@ def sdp(port=6000, *, protocol="RTP/AVP", crypto=(), host="127.0.0.9", kind="aud
     return ("\r\n".join(lines) + "\r\n").encode()
 
 
+NO_HOSTS = ("239.1.2.3", "255.255.255.255", "pbx.example.test")
 FIRST, SECOND = (1, "AES_CM_128_HMAC_SHA1_32", ""), (2, SUITE.value, "")
 
 
@@ -183,6 +184,7 @@ def test_media_goes_to_what_the_other_side_says_under_the_key_of_ours():
         (b"", sdp(), "no description"),
         (sdp(), b"v=0\r\nx", "no description"),
         (sdp(), sdp(0), "no address"),
+        *((sdp(), sdp(host=host), "an address that media cannot go to") for host in NO_HOSTS),
         (sdp(kind="video"), sdp(), "no audio"),
         (sdp(), sdp(protocol="RTP/SAVP", crypto=[FIRST]), "no key in common"),
         (sdp(protocol="RTP/SAVP"), sdp(), "no key in common"),

@@ -14,6 +14,7 @@ from softphone.sdp import (
     MalformedDescription,
     MediaDescription,
     SessionDescription,
+    media_address_fault,
     read_crypto,
 )
 from softphone.sdp.codecs import read_formats
@@ -42,8 +43,8 @@ class MediaAgreement:
 def agree_on_media(own: bytes, other: bytes, kind: str) -> MediaAgreement:
     """Agree by the last descriptions of both sides; `kind` is audio or video.
 
-    Raises NoAgreement without a description (SDP), a line of that kind, an address or a common key,
-    and for a suite or key parameters that are not supported.
+    Raises NoAgreement without a description (SDP), a line of that kind, an address of one host or a
+    common key, and for a suite or key parameters that are not supported.
     """
     try:
         ours, theirs = (SessionDescription.parse(body) for body in (own, other))
@@ -53,6 +54,9 @@ def agree_on_media(own: bytes, other: bytes, kind: str) -> MediaAgreement:
     connection = theirs.connection_of(their_line)
     if connection is None or not their_line.port:
         raise NoAgreement("no address to send media to")
+    own_connection = ours.connection_of(line) or connection
+    if media_address_fault(connection.address, own_connection.address) is not None:
+        raise NoAgreement("an address that media cannot go to")
     address = (connection.address, their_line.port)
     lines = [each for each in read_crypto(line) if isinstance(each, Crypto)]
     rate = next((each.clock_rate for each in read_formats(their_line)), 0) or 8000

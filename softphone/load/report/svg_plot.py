@@ -77,7 +77,7 @@ def line_plot(
     parts = [_grid(x_scale, y_scale), _labels(label, across)]
     for number, one in enumerate(series):
         parts.append(_line(one, x_scale, y_scale, _color(number)))
-    parts.append(_legend(series))
+    parts.append(_legend(series, after=label))
     return _drawing(HEIGHT, label, parts)
 
 
@@ -143,16 +143,18 @@ def _line(one: PlotSeries, x_scale: _AxisScale, y_scale: _AxisScale, color: str)
     )
 
 
-def _legend(series: Sequence[PlotSeries]) -> str:
-    parts, x = [], float(WIDTH - RIGHT)
-    for number, one in reversed(list(enumerate(series))):
-        x -= 6.5 * len(one.name) + 16
+def _legend(series: Sequence[PlotSeries], *, after: str) -> str:
+    """The names of the lines, behind the unit: a narrow page shows the left of a plot only."""
+    widths = [6.5 * len(one.name) + 30 for one in series]
+    x = max(0.0, min(WIDTH - RIGHT - sum(widths), 6.5 * len(after) + 32))
+    parts = []
+    for number, (one, width) in enumerate(zip(series, widths, strict=True)):
         parts.append(
             f'<g class="{_color(number)}">'
             f'<rect class="key" x="{x:.0f}" y="4" width="12" height="8"/></g>'
         )
         parts.append(f'<text x="{x + 16:.0f}" y="12">{escape(one.name)}</text>')
-        x -= 14
+        x += width
     return "".join(parts)
 
 

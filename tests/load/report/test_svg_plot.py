@@ -74,6 +74,20 @@ def test_plots_of_one_time_lie_under_one_another():
     assert "30" in texts(line_plot([short], label="ms", end=30.0))
 
 
+def test_the_names_of_lines_stand_behind_the_unit_or_within_the_drawing():
+    """So that a page of 390 px, which shows the left half of a plot, shows them."""
+
+    def places(label):
+        series = [PlotSeries(name, [(0, 1.0)]) for name in ("p50", "p95", "p99")]
+        keys = drawn(line_plot(series, label=label)).iter("rect")
+        return [float(each.get("x")) for each in keys if each.get("class") == "key"]
+
+    assert places("narrowband (ITU-T G.107)")[-1] + 60 < 358
+    long = places("ms, from a loss " * 8)
+    assert long == sorted(long)
+    assert 0 <= long[0] < long[-1] + 36 <= 720
+
+
 def test_bars_are_sorted_and_escaped():
     svg = bar_plot({"<script>": 2, "486 Busy Here": 40}, label="failed & more")
     assert texts(svg) == ["486 Busy Here", "40", "<script>", "2"]

@@ -19,6 +19,7 @@ from softphone.load.report.html import (
     made_text,
     state_box,
     verdict_table,
+    wide_table,
 )
 from softphone.load.report.svg_plot import PlotSeries, line_plot
 from softphone.trust.disk import write_private
@@ -90,7 +91,7 @@ def _problems(result: BotTestResult) -> str:
         for (script, text), count in result.tally.problems.most_common(MOST_ROWS)
     )
     head = "<tr><th>script</th><th>problem</th><th>calls</th></tr>"
-    return f"<h2>Problems</h2><table>{head}{rows}</table>" if rows else ""
+    return f"<h2>Problems</h2>{wide_table(head + rows)}" if rows else ""
 
 
 def _series(result: BotTestResult) -> list[PlotSeries]:

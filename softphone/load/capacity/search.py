@@ -217,8 +217,8 @@ class CapacitySearch:
 
     def _nothing(self) -> str:
         """The outcome text when no trial held."""
-        judged = (trial for trial in self.trials if trial.valid)
-        least = min(judged, key=lambda trial: trial.calls, default=None)
+        refused = (trial for trial in self.trials if trial.valid and not trial.held)
+        least = min(refused, key=lambda trial: trial.calls, default=None)
         if least is None:
             return "nothing was tried"
         word = "call is" if least.calls == 1 else "calls are"

@@ -12,7 +12,7 @@ from softphone.load.compare import Change, RunComparison, RunRecord
 from softphone.load.compare.regression import difference_text, interval_text, value_text
 from softphone.load.measure import Histogram
 from softphone.load.plan import ExpectationVerdict
-from softphone.load.report.html import html_page, verdict_table
+from softphone.load.report.html import html_page, verdict_table, wide_table
 from softphone.load.report.svg_plot import PlotSeries, line_plot
 from softphone.trust.disk import write_private
 
@@ -78,10 +78,11 @@ def _changes(comparison: RunComparison) -> str:
         if differences
         else ""
     )
-    return (
-        f"<h2>{escape(comparison.after.name)}</h2>{note}<table><tr><th>figure</th><th>before</th>"
-        f"<th>after</th><th>change</th><th>interval of the change</th><th></th></tr>{rows}</table>"
+    head = (
+        "<tr><th>figure</th><th>before</th><th>after</th><th>change</th>"
+        "<th>interval of the change</th><th></th></tr>"
     )
+    return f"<h2>{escape(comparison.after.name)}</h2>{note}{wide_table(head + rows)}"
 
 
 def _curves(runs: Sequence[RunRecord], name: str, label: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from softphone._version import __version__
 from softphone.load.conformance import CaseResult, CaseVerdict, ConformanceResult
-from softphone.load.report.html import html_page
+from softphone.load.report.html import html_page, wide_table
 from softphone.trust.disk import write_private
 
 _CLASSES = {CaseVerdict.PASSED: "good", CaseVerdict.FAILED: "bad"}
@@ -30,7 +30,7 @@ def conformance_page(result: ConformanceResult, *, wall: datetime) -> str:
         f"<p>{escape(result.sentence)}</p>",
         f'<div class="box bad">{escape(result.stopped)}</div>' if result.stopped else "",
         f"<p>the call meanwhile: {escape(result.call)}</p>" if result.call else "",
-        f"<table>{head}{rows}</table>",
+        wide_table(head + rows),
     ]
     return html_page(title, parts)
 

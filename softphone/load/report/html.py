@@ -32,6 +32,7 @@ STYLE = """
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:860px;padding:0 1rem;
 color:#1f2328;background:#fff}
 h1{font-size:1.5rem;margin:0 0 .2rem}h2{font-size:1.1rem;margin:2rem 0 .5rem}
+h1,h2,p,.box{overflow-wrap:anywhere}
 table{border-collapse:collapse;width:100%}td,th{text-align:left;padding:.3rem .6rem;
 border-bottom:1px solid #d1d9e0;vertical-align:top}td.n{text-align:right;
 font-variant-numeric:tabular-nums}.good{color:#1a7f37}.bad{color:#d1242f}
@@ -202,7 +203,7 @@ def _capacity(search: CapacitySearch | None) -> str:
         + line_plot([answered], label="answered, %", across="calls", ceiling=100.0)
         + line_plot([mos], label="MOS, 5th percentile", across="calls", floor=1.0, ceiling=4.5)
         + line_plot([setup], label="set-up, 99th percentile, ms", across="calls")
-        + f"<table><tr><th>calls</th><th></th><th>why not</th></tr>{rows}</table>"
+        + wide_table(f"<tr><th>calls</th><th></th><th>why not</th></tr>{rows}")
     )
 
 
@@ -257,7 +258,12 @@ def verdict_table(verdicts: Sequence[ExpectationVerdict]) -> str:
         for each in verdicts
     )
     head = "<tr><th>expected</th><th></th><th>measured</th></tr>"
-    return f"<h2>Verdicts</h2><table>{head}{rows}</table>"
+    return f"<h2>Verdicts</h2>{wide_table(head + rows)}"
+
+
+def wide_table(rows: str) -> str:
+    """A table that is scrolled by itself where the page is narrower."""
+    return f'<div class="wide"><table>{rows}</table></div>'
 
 
 def _verdict_class(verdict: ExpectationVerdict) -> str:
@@ -272,7 +278,7 @@ def figure_table(figures: Sequence[tuple[str, str]]) -> str:
         f'<tr><td>{escape(name)}</td><td class="n">{escape(value)}</td></tr>'
         for name, value in figures
     )
-    return f"<h2>Figures</h2><table>{cells}</table>"
+    return f"<h2>Figures</h2>{wide_table(cells)}"
 
 
 def _plots(result: LoadResult) -> list[str]:

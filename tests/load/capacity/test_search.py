@@ -53,6 +53,14 @@ def test_a_target_that_holds_nothing():
     assert search.outcome_text() == "not even 1 call is held: mos_p5>=4.0: 3.1"
 
 
+def test_one_call_that_held_once_and_then_not_says_why_not():
+    search = CapacitySearch(first=1, most=4, confirm=2)
+    search.add_trial(CapacityTrial(1, True))
+    while (calls := search.next_calls) is not None:
+        search.add_trial(CapacityTrial(calls, False, why="late packets"))
+    assert search.outcome_text() == "not even 1 call is held: late packets"
+
+
 def test_a_number_that_fails_when_confirmed_is_ruled_out():
     answers = {80: iter([True, False])}
     search = CapacitySearch(first=40, most=80, precision=0.02, confirm=2)

@@ -7,17 +7,21 @@ A point is one second of the run.  The page draws with `live/static/chart.js`, t
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from softphone.load.measure import Histogram, RunSecond
+from softphone.load.measure import Histogram, OperationTally, RunSecond
 from softphone.load.result import failure_causes
 
 CAUSES = 20
 """How many causes of failure a point has, the most frequent first."""
 DRAWN_CAUSES = 3
 """How many causes of failure are lines, the most frequent of the run."""
+
+FAILURES, PROCESSOR = "failures a second", "generator: processor"
+_OF_ALL = (FAILURES, PROCESSOR)
+"""Titles of charts that runs without calls have, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class RunChart:
         return asdict(self)
 
 
-CHARTS = (
+CHARTS: tuple[RunChart, ...] = (
     RunChart("calls up", lines=(("up", "up"),)),
     RunChart("calls a second", lines=(("attempted", "begun"), ("answered", "set up"))),
     RunChart(
@@ -61,20 +65,40 @@ CHARTS = (
     ),
     RunChart("packets lost", "%", (("loss", "lost"),)),
     RunChart("jitter", "ms", (("jitter50", "p50"), ("jitter95", "p95"))),
-    RunChart("failures a second"),
-    RunChart("generator: processor", "% of a core", (("cpu", "used"),), ceiling=100.0),
+    RunChart(FAILURES),
+    RunChart(PROCESSOR, "% of a core", (("cpu", "used"),), ceiling=100.0),
     RunChart("generator: packets left late", "ms", (("late99", "p99"),)),
 )
-"""The charts, in order."""
+"""The charts of a run of calls, in order."""
 
 
-def run_point(second: RunSecond) -> dict[str, Any]:
-    """Return one second as a point of the charts.
+def operation_charts(operations: Iterable[str]) -> tuple[RunChart, ...]:
+    """Return the charts of a run without calls: two for each of its operations, by name."""
+    charts = [RunChart("users, or what is under way", lines=(("up", "at once"),))]
+    for name in operations:
+        words = name.replace("_", " ")
+        counted = ((f"{name}_succeeded", "succeeded"), (f"{name}_failed", "failed"))
+        timed = ((f"{name}_p50", "p50"), (f"{name}_p99", "p99"))
+        charts += [RunChart(f"{words}, a second", lines=counted)]
+        charts += [RunChart(f"{words}: latency", "ms", timed)]
+    generator = (chart for chart in CHARTS if chart.title in _OF_ALL)
+    return (*charts, *generator)
+
+
+def run_point(second: RunSecond, operations: Iterable[str] = ()) -> dict[str, Any]:
+    """Return one second as a point of the charts, with the fields of these operations.
 
     Latencies are in ms, `at` in s, `loss` and `cpu` in percent.
     """
     tally = second.tally
-    return {
+    counted: dict[str, Any] = {}
+    for name in operations:
+        operation = tally.operations.get(name) or OperationTally()
+        counted[f"{name}_succeeded"] = operation.succeeded
+        counted[f"{name}_failed"] = operation.failed.total()
+        counted[f"{name}_p50"] = _rank(operation.ms, 0.5, 1)
+        counted[f"{name}_p99"] = _rank(operation.ms, 0.99, 1)
+    return counted | {
         "at": round(second.at, 1),
         "up": second.up,
         "answered": tally.answered,

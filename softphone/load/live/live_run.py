@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from softphone.load.capacity import CapacityTrial
-from softphone.load.charts import CAUSES, CHARTS, DRAWN_CAUSES, run_point
+from softphone.load.charts import CAUSES, CHARTS, DRAWN_CAUSES, operation_charts, run_point
 from softphone.load.distribute import RunControl
 from softphone.load.measure import FailedCall, RunSecond, Tally
 from softphone.load.plan import Expectation, ExpectationVerdict, LoadPlan
@@ -89,6 +89,16 @@ def _operation_figures(total: Tally, second: RunSecond, *, calls: int) -> list[t
     return found
 
 
+def _operations_of(plan: LoadPlan) -> tuple[str, ...]:
+    """The names of what a run without calls measures; () for one of calls."""
+    if plan.workload is None:
+        return ()
+    # It loads chat, which calls do without.
+    from softphone.load.workload.kinds import workload_class
+
+    return tuple(each.name for each in workload_class(plan.workload.kind).operations)
+
+
 class LiveRun:
     """The figures of a run so far; `expectations` are judged by them.
 
@@ -109,6 +119,8 @@ class LiveRun:
     def _reset(self, plan: LoadPlan) -> None:
         """Begin to count a run."""
         self._plan = plan
+        self._operations = _operations_of(plan)
+        self._charts = operation_charts(self._operations) if self._operations else CHARTS
         self._total = Tally()
         self._second = RunSecond(0.0)
         self._registered = (0, len(plan.users))
@@ -135,7 +147,7 @@ class LiveRun:
         self._second = second
         self._total.merge(second.tally)
         self._detector.add_second(second)
-        self._points.append(run_point(second))
+        self._points.append(run_point(second, self._operations))
 
     def progress(self, done: int, whole: int) -> None:
         """Note that `done` of `whole` users have registered or have been refused."""
@@ -147,10 +159,13 @@ class LiveRun:
         if isinstance(what, str):
             row["lost"] = what
             return
-        row["attempted"] += what.tally.attempted
+        operations = what.tally.operations.values()
+        row["attempted"] += what.tally.attempted + sum(each.attempted for each in operations)
         row["failed"] += what.tally.failed.total() + what.tally.dropped.total()
+        row["failed"] += sum(each.failed.total() for each in operations)
         point = run_point(what)
         row |= {name: point[name] for name in ("at", "up", "answered", "mos5", "cpu", "late99")}
+        row["answered"] += sum(each.succeeded for each in operations)
 
     def add_failure(self, call: FailedCall) -> None:
         """Keep a call that failed, in the place of older ones when there are too many."""
@@ -210,7 +225,8 @@ class LiveRun:
                 "calls": [control.least_calls, control.most_calls],
                 "rate": control.most_rate,
             },
-            "charts": [chart.to_plain() for chart in CHARTS],
+            "charts": [chart.to_plain() for chart in self._charts],
+            "without_calls": bool(self._operations),
             "drawn_causes": DRAWN_CAUSES,
             "points": list(self._points),
             "now": self.state(),

@@ -17,8 +17,7 @@ from pathlib import Path
 
 from softphone._version import __version__
 from softphone.load.capacity import CapacitySearch, CapacityTrial
-from softphone.load.charts import CHARTS, chart_lines, run_point
-from softphone.load.measure.operation import OPERATIONS, OperationTally
+from softphone.load.charts import CHARTS, chart_lines, operation_charts, run_point
 from softphone.load.plan import ExpectationVerdict, LoadPlan
 from softphone.load.report.svg_plot import PlotSeries, bar_plot, heat_map, line_plot
 from softphone.load.result import LoadResult, failure_causes, result_figures, server_fields
@@ -283,14 +282,16 @@ def figure_table(figures: Sequence[tuple[str, str]]) -> str:
 
 def _plots(result: LoadResult) -> list[str]:
     """The charts of the live page over the whole run, the heat map, and all causes of failure."""
+    operations = tuple(result.total.operations)
+    charts, failed = CHARTS, "calls and registrations that failed"
     if result.plan.workload is not None:
-        return _operation_plots(result)
-    points = [run_point(second) for second in result.seconds]
+        charts, failed = operation_charts(operations), "operations and registrations that failed"
+    points = [run_point(second, operations) for second in result.seconds]
     causes = Counter(failure_causes(result.total))
     most = [cause for cause, _ in causes.most_common()]
     end = points[-1]["at"] if points else None
     drawn = []
-    for chart in CHARTS:
+    for chart in charts:
         lines = [PlotSeries(*line) for line in chart_lines(chart, points, most)]
         plot = line_plot(
             lines,
@@ -303,44 +304,4 @@ def _plots(result: LoadResult) -> list[str]:
         if chart.title == HEATED:
             columns = [(second.at, second.tally.setup_ms) for second in result.seconds]
             drawn.append(heat_map(columns, label="ms; darker: more calls", end=end))
-    bars = bar_plot(causes, label="calls and registrations that failed")
-    return [*drawn, f"<h2>Failures by cause</h2>{bars}"]
-
-
-def _operation_plots(result: LoadResult) -> list[str]:
-    """The plots of a run without calls: users, then rate and latency of each operation."""
-    seconds = result.seconds
-    at = [second.at for second in seconds]
-    end = at[-1] if at else None
-
-    def over(name: str, values: Sequence[float | None]) -> PlotSeries:
-        return PlotSeries(name, list(zip(at, values, strict=True)))
-
-    parts = [
-        "<h2>Users, or what is under way</h2>"
-        + line_plot([over("at once", [s.up for s in seconds])], label="at once", end=end)
-    ]
-    for name in result.total.operations:
-        found = [s.tally.operations.get(name) or OperationTally() for s in seconds]
-        rates = [
-            over("succeeded", [each.succeeded for each in found]),
-            over("failed", [each.failed.total() for each in found]),
-        ]
-        latency = [
-            over(f"p{100 * share:g}", [each.ms.quantile(share) for each in found])
-            for share in (0.5, 0.99)
-        ]
-        parts.append(
-            f"<h2>{escape(name.replace('_', ' ').capitalize())}</h2>"
-            + line_plot(rates, label="in a second", end=end)
-            + line_plot(latency, label=f"ms, {OPERATIONS[name].meaning}", end=end)
-        )
-    return [
-        *parts,
-        "<h2>Failures by cause</h2>"
-        + bar_plot(failure_causes(result.total), label="operations and registrations that failed"),
-        "<h2>The generator itself</h2>"
-        + line_plot(
-            [over("processor", [100.0 * s.cpu for s in seconds])], label="% of a core", end=end
-        ),
-    ]
+    return [*drawn, f"<h2>Failures by cause</h2>{bar_plot(causes, label=failed)}"]

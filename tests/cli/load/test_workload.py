@@ -51,7 +51,8 @@ def test_users_are_kept_through_an_outage_and_told_of_by_every_face(cli, lab, tm
     assert set(last["operations"]) <= set(operations)
     page = report.read_text()
     assert "notification p50 / p95 / p99 / max, ms" in page
-    assert "<h2>Recovery</h2>" in page
+    assert "<h2>Recovery, a second</h2>" in page
+    assert "<h2>Recovery: latency</h2>" in page
     assert ElementTree.parse(junit).getroot().tag == "testsuites"
     assert series.read_text().count("\n") >= 2
 

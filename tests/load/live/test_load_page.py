@@ -117,6 +117,7 @@ async def test_the_charts_are_told_which_the_report_has_too():
     fields = {name for chart in heading["charts"] for name, _ in chart["lines"]}
     assert fields < heading["points"][0].keys()
     assert json.loads(json.dumps(heading))["drawn_causes"] == 3
+    assert not heading["without_calls"]
 
 
 async def test_a_search_is_shown_trial_by_trial():
@@ -263,7 +264,18 @@ def test_a_run_without_calls_shows_its_operations():
     assert figures["refresh"] == "1 of 1, 1 a second"
     assert figures["refresh p50 / p99, ms"] == "4 / 4"
     assert figures["users registered"] == "2 of 2"
-    assert not live.heading()["adjustable"]
+    heading = live.heading()
+    assert not heading["adjustable"]
+    assert heading["without_calls"]
+    titles = [chart["title"] for chart in heading["charts"]]
+    assert {"refresh, a second", "refresh: latency", "notification: latency"} < set(titles)
+    assert not {"calls up", "MOS"} & set(titles)
+    drawn = {name for chart in heading["charts"] for name, _ in chart["lines"]}
+    assert drawn < heading["points"][0].keys()
+    assert heading["points"][0]["refresh_succeeded"] == 1
+    assert heading["points"][0]["recovery_p99"] is None
+    live.add_worker(0, now)
+    assert live.state()["workers"][0]["answered"] == 1
     control.attach(Run())
     control.note_time(1.0)
     with pytest.raises(ConfigurationError, match="keeps its users"):

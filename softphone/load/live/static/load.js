@@ -17,6 +17,12 @@ function makeCharts(given) {
   find("charts").replaceChildren(...charts.map((chart) => chart.figure));
 }
 
+/* A run without calls counts other things, and keeps no ladders. */
+function speakOfOperations() {
+  for (const each of document.querySelectorAll("[data-without-calls]")) each.textContent = each.dataset.withoutCalls;
+  find("failed-calls").hidden = true;
+}
+
 function made(name, text, className) {
   const one = document.createElement(name);
   if (text !== undefined) one.textContent = text;
@@ -149,7 +155,7 @@ function show(now) {
   ]));
   find("changes").replaceChildren(...now.changes.map((change) => made("li", change)));
   for (const each of find("change").elements) each.disabled = now.phase !== "running" || now.load.stopped;
-  if (limits && !limits.adjustable) find("rate").disabled = find("calls").disabled = true;
+  if (!limits.adjustable) for (const each of find("change").elements) each.disabled ||= each.id !== "stop";
   fill("rate", now.load.rate);
   fill("calls", now.load.calls);
 }
@@ -200,6 +206,7 @@ events.addEventListener("begin", (event) => {
   find("rate").max = heading.limits.rate;
   [find("calls").min, find("calls").max] = heading.limits.calls;
   if (!charts.length) makeCharts(heading.charts);
+  if (heading.without_calls) speakOfOperations();
   points.splice(0, points.length, ...heading.points);
   show(heading.now);
 });

@@ -4,7 +4,8 @@
 The generator is `softphone load run --scenario registered-users` over TLS, the lab a process of its
 own on the same machine, so that its registrar is a part of what is measured: the numbers say what
 both together do, and that every binding comes back.  `--share` users are on one connection, since
-the lab admits 4,096 of them.  Results go to results/registered_users.json.
+the lab admits 4,096 of them.  It takes five minutes, and twelve at most; the machine should have
+nothing else to do.  Results go to results/registered_users.json.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from bench.lab.lab_process import LabProcess
 from softphone._version import __version__
 
 RESULTS = Path(__file__).parents[1] / "results" / "registered_users.json"
+LEAVING = 300.0
+"""Seconds for what comes before and after the load: connections, and the removal of bindings."""
 EXPECTED = ("registered>=100%", "refreshed>=99.9%", "recovered>=100%", "fully_recovered>=100%")
 
 
@@ -39,7 +42,8 @@ def run(lab: LabProcess, options: argparse.Namespace) -> dict[str, Any]:
         *("--fault", f"outage={options.outage}s", "--tolerate-late", "50", "--json"),
         *(part for text in EXPECTED for part in ("--expect", text)),
     ]
-    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    within = options.users / options.rate + options.duration + LEAVING
+    ended = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, timeout=within)
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     after = lab.held()
     summary = json.loads(ended.stdout.splitlines()[-1])
@@ -64,7 +68,7 @@ def run(lab: LabProcess, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Measure, print and write the results; return 1 unless every binding came back."""
+    """Measure, print and write the results; return 1 unless valid, and every binding came back."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--share", type=int, default=10)
@@ -93,7 +97,7 @@ def main() -> int:
         ).stdout.strip(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
-    return 0 if all(found["verdicts"].values()) else 1
+    return 0 if found["exit_code"] == 0 else 1
 
 
 if __name__ == "__main__":

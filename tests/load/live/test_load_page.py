@@ -17,6 +17,7 @@ from softphone.load.live import LiveRun, LoadPage, live_run
 from softphone.load.measure import REFRESH, FailedCall, RunSecond
 from softphone.load.plan import ExpectationVerdict, WorkloadSpec
 from softphone.monitoring import PageAccess
+from tests.support.browser_tab import tab
 from tests.support.waiting import patiently, until
 from tests.support.website import ask, browser, sign_in
 
@@ -280,3 +281,31 @@ def test_a_run_without_calls_shows_its_operations():
     control.note_time(1.0)
     with pytest.raises(ConfigurationError, match="keeps its users"):
         control.change(rate=5.0)
+
+
+async def test_a_run_without_calls_has_its_own_words_and_charts_in_chromium(tmp_path):
+    made = replace(plan(), workload=WorkloadSpec("registered-users", kept=True))
+    control = RunControl(made)
+    live = LiveRun(made, control)
+    now = second(1.0, registrations=2, registered=2)
+    now.tally.operations.begin(REFRESH)
+    now.tally.operations.succeed(REFRESH, 0.004)
+    live.add_second(now)
+    live.add_worker(0, now)
+    async with LoadPage(live, control, PageAccess()) as served, tab(tmp_path) as shown:
+        await shown.do("Page.navigate", url=served.address)
+        await shown.until("document.querySelectorAll('figure').length")
+        titles = await shown.run(
+            "[...document.querySelectorAll('figcaption b')].map(b => b.textContent)"
+        )
+        assert titles[:3] == [
+            "users, or what is under way",
+            "refresh, a second",
+            "refresh: latency, ms",
+        ]
+        assert not any("MOS" in title or "calls" in title for title in titles)
+        text = await shown.run("document.body.innerText")
+        assert "calls a second" not in text
+        assert "Failed calls" not in text
+        assert await shown.run("document.querySelector('#change button').disabled")
+        assert await shown.run("document.querySelectorAll('figure .line').length") >= 3

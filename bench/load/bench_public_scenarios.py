@@ -113,6 +113,34 @@ def refusal(name: str, text: bytes, folder: Path, keys: Iterable[str]) -> str:
     return ""
 
 
+def files_beside(folder: Path, each: Public, text: bytes) -> dict[str, bytes]:
+    """The captures, streams and injections that a scenario reads, by the name it has for them."""
+    found = {}
+    for raw in _CAPTURE.findall(text):
+        found[raw.decode()] = read_blob(folder, each.repository, raw.decode())
+    for raw in _STREAMED.findall(text):
+        beside = str(Path(each.path).parent / raw.decode())
+        found[raw.decode()] = read_blob(folder, each.repository, beside)
+    if each.injection:
+        data = read_blob(folder, each.repository, each.injection)
+        found[Path(each.injection).name] = data
+    return found
+
+
+def pair_of(folder: Path, number: int, text: bytes, more: dict[str, bytes]) -> Pair:
+    """The two sides of a scenario; their texts, with short pauses, go into `more`."""
+    each = SCENARIOS[number]
+    other = each.other
+    more[f"public-{number}.xml"] = _PAUSE.sub(b'milliseconds="40"', text)
+    if other.endswith(".xml"):
+        shown = read_blob(folder, each.repository, other)
+        other = f"other-{number}"
+        more[f"{other}.xml"] = _PAUSE.sub(b'milliseconds="40"', shown)
+    sides = (f"public-{number}", other) if each.calls else (other, f"public-{number}")
+    injections = (Path(each.injection).name,) if each.injection else ()
+    return Pair(*sides, injections=injections, keys=each.keys, media=b"<exec rtp_" in text)
+
+
 def measure(folder: Path, work: Path) -> list[dict[str, object]]:
     """Read all, run those that can be, and return a row for each."""
     rows: list[dict[str, object]] = []
@@ -120,17 +148,10 @@ def measure(folder: Path, work: Path) -> list[dict[str, object]]:
     pairs: dict[int, Pair] = {}
     for number, each in enumerate(SCENARIOS):
         text = read_blob(folder, each.repository, each.path)
-        for name in _CAPTURE.findall(text):
-            more[name.decode()] = read_blob(folder, each.repository, name.decode())
-            (work / name.decode()).parent.mkdir(exist_ok=True)
-            (work / name.decode()).write_bytes(more[name.decode()])
-        for name in _STREAMED.findall(text):
-            beside = str(Path(each.path).parent / name.decode())
-            more[name.decode()] = read_blob(folder, each.repository, beside)
-            (work / name.decode()).write_bytes(more[name.decode()])
-        if each.injection:
-            data = read_blob(folder, each.repository, each.injection)
-            more[Path(each.injection).name] = data
+        for name, data in files_beside(folder, each, text).items():
+            more[name] = data
+            (work / name).parent.mkdir(exist_ok=True)
+            (work / name).write_bytes(data)
         why = refusal(f"public-{number}", text, work, dict(each.keys))
         rows.append(
             {
@@ -147,19 +168,8 @@ def measure(folder: Path, work: Path) -> list[dict[str, object]]:
                 "failed": [],
             }
         )
-        if why:
-            continue
-        other = each.other
-        more[f"public-{number}.xml"] = _PAUSE.sub(b'milliseconds="40"', text)
-        if other.endswith(".xml"):
-            shown = read_blob(folder, each.repository, other)
-            other = f"other-{number}"
-            more[f"{other}.xml"] = _PAUSE.sub(b'milliseconds="40"', shown)
-        sides = (f"public-{number}", other) if each.calls else (other, f"public-{number}")
-        injections = (Path(each.injection).name,) if each.injection else ()
-        pairs[number] = Pair(
-            *sides, injections=injections, keys=each.keys, media=b"<exec rtp_" in text
-        )
+        if not why:
+            pairs[number] = pair_of(folder, number, text, more)
     many = ManyScenarios(open_root(make=False), work / "pairs", tuple(pairs.values()), more)
     runs = asyncio.run(many.run())
     for number, pair in pairs.items():

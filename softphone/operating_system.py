@@ -7,11 +7,14 @@ write it: its access control list does, which it inherits from its folder.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import stat
 from contextlib import suppress
+from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 fcntl: ModuleType | None
 msvcrt: Any
@@ -34,8 +37,64 @@ SAFE_OPEN: Final[int] = (
 )
 """Flags to open a file of ours: not inherited, and no link where the system can refuse one."""
 
+_OPEN_TO_READ: Final[int] = (
+    os.O_RDONLY
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody writes into would be waited for
+)
+_STREAMS = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
+"""Names of what this process has open: a shell gives them for `<(command)`, and a user for a pipe
+that is meant."""
+_NO_FILE = {
+    stat.S_IFDIR: (errno.EISDIR, "it is a folder, not a file"),
+    stat.S_IFIFO: (errno.EINVAL, "it is a pipe, not a file"),
+    stat.S_IFSOCK: (errno.EINVAL, "it is a socket, not a file"),
+}
+_DEVICE = (errno.EINVAL, "it is a device, not a file")
+
 _LOCKED_AT = 1 << 30
 """Where Windows locks an octet: far beyond all content, since locked octets cannot be read."""
+
+
+def open_to_read(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open a regular file, never waiting for a pipe and never touching a device.
+
+    The null device passes as an empty file, and so does what this process was given open, such as
+    `/dev/stdin` or the `/dev/fd/63` of a shell's `<(command)`.  Raises OSError whose `strerror`
+    says what was found in the file's place, and ValueError for a name with a NUL.
+    """
+    name = os.fspath(path)
+    if name.startswith(_STREAMS):
+        return open(name, "rb")
+    _require_file(os.stat(name), name)
+    file = open(name, "rb", opener=_open_at_once)  # noqa: SIM115
+    try:
+        # Again: something else may have been put in its place meanwhile.
+        _require_file(os.fstat(file.fileno()), name)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def read_file(path: str | os.PathLike[str], *, most: int = -1) -> bytes:
+    """Read `most` octets, or all, of a file that is opened by `open_to_read`; raises as that."""
+    with open_to_read(path) as file:
+        return file.read(most)
+
+
+def _open_at_once(name: str, _: int) -> int:
+    return os.open(name, _OPEN_TO_READ)
+
+
+def _require_file(found: os.stat_result, name: str) -> None:
+    null = Path(os.devnull)
+    if stat.S_ISREG(found.st_mode) or (null.exists() and os.path.samestat(found, null.stat())):
+        return
+    number, reason = _NO_FILE.get(stat.S_IFMT(found.st_mode), _DEVICE)
+    raise OSError(number, reason, name)
 
 
 def lock_file(handle: int) -> bool:

@@ -20,6 +20,7 @@ from softphone.campaign.scheduler import ListedNumber
 from softphone.config import AccountConfig, DialPolicyConfig
 from softphone.config.dial_policy import LONGEST_INTERNAL
 from softphone.errors import ConfigurationError
+from softphone.operating_system import open_to_read
 
 LARGEST_FILE = 256 << 20
 """Octets of a list, and of a do-not-call list."""
@@ -105,7 +106,7 @@ def read_call_list(
 def read_text_file(path: Path) -> str:
     """Read a file in UTF-8, with or without a byte order mark.  Raises ConfigurationError."""
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(LARGEST_FILE + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from error

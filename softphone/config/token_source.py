@@ -19,6 +19,7 @@ from typing import TypeAlias
 from softphone.command_output import CommandFailed, command_output
 from softphone.config.account import FetchToken, OAuthConfig
 from softphone.errors import AuthenticationFailed, ConfigurationError
+from softphone.operating_system import open_to_read
 from softphone.security import KeyMaterial
 from softphone.sip.auth import LONGEST_TOKEN, FetchBearer, is_bearer_token
 from softphone.trust.disk import check_file
@@ -156,7 +157,7 @@ async def _printed(command: tuple[str, ...]) -> bytes:
 def _read(path: Path) -> bytes:
     try:
         check_file(path, group=True)
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             return file.read(LARGEST)
     except ConfigurationError as error:
         raise AuthenticationFailed(f"oauth.token_file: {error}", status=407) from error

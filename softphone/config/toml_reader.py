@@ -19,6 +19,7 @@ from typing import Any, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 
 from softphone.config.account import TlsConfig
 from softphone.errors import ConfigurationError
+from softphone.operating_system import open_to_read
 from softphone.security import KeyMaterial
 from softphone.trust import readable_by_others
 from softphone.trust.disk import check_file
@@ -362,7 +363,7 @@ def read_text(path: Path, what: str = "file", making: str = "") -> str:
     """
     check_file(path, group=True)
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(_MAXIMUM_SIZE + 1)
     except FileNotFoundError as error:
         raise ConfigurationError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
@@ -11,6 +10,7 @@ from softphone.lab.authority import Authority, CertificateNames
 from softphone.lab.config import LabConfig, LabUser
 from softphone.lab.dns_server import DISCOVERY_NODE
 from softphone.lab.sign_on import CLIENT_ID as SIGN_ON_CLIENT
+from softphone.operating_system import read_file
 from softphone.sans_io import Address, Entropy, Transport
 from softphone.security import KeyMaterial
 from softphone.trust import TlsCredential, write_private
@@ -186,10 +186,14 @@ class LabFiles:
 
 def _kept_key(path: Path, entropy: Entropy) -> bytes:
     """Read the key, or make it when missing; it must outlive the lab to keep answers the same."""
-    with suppress(FileNotFoundError):
-        key = path.read_bytes()
-        if len(key) == KEY_SIZE:
-            return key
+    try:
+        key = read_file(path)
+    except FileNotFoundError:
+        key = b""
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    if len(key) == KEY_SIZE:
+        return key
     key = entropy(KEY_SIZE)
     write_private(path, key)
     return key

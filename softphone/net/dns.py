@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softphone.errors import HostNotFound, TransportError, TransportTimeout
+from softphone.operating_system import read_file
 from softphone.sans_io import Address, Entropy, Target
 from softphone.sip.message import SipUri
 from softphone.sip.transport import (
@@ -242,8 +243,8 @@ class DnsResolver:
             status = path.stat()
             stamp = (status.st_mtime_ns, status.st_size)
             if stamp != self._hosts_stamp:
-                with path.open(encoding="utf-8", errors="replace") as lines:
-                    self._hosts = _read_hosts(lines.read(MAXIMUM_HOSTS_FILE))
+                data = read_file(path, most=MAXIMUM_HOSTS_FILE)
+                self._hosts = _read_hosts(data.decode("utf-8", "replace"))
                 self._hosts_stamp = stamp
         except OSError:
             self._hosts, self._hosts_stamp = {}, None

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import open_to_read
 from softphone.provisioning.file_name import check_device
 from softphone.sans_io import Entropy
 from softphone.trust import write_private
@@ -82,7 +83,7 @@ def _read(path: Path) -> bytes | None:
     check_folder(path.parent)
     check_file(path)
     try:
-        with path.open("rb") as opened:
+        with open_to_read(path) as opened:
             data = opened.read(_LARGEST + 1)
     except FileNotFoundError:
         return None

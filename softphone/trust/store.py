@@ -20,6 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import read_file
 from softphone.trust.certificate import Pin, Service, der_of, load_certificate_file
 from softphone.trust.disk import (
     check_file,
@@ -329,6 +330,6 @@ def _pins_of(rows: Iterable[Mapping[str, Any]]) -> list[Pin]:
 
 def _read_pins(path: Path) -> list[Pin]:
     try:
-        return _pins_of(json.loads(path.read_bytes()))
+        return _pins_of(json.loads(read_file(path)))
     except (OSError, ValueError, KeyError, TypeError, binascii.Error) as exc:
         raise ConfigurationError(f"{path} is no list of pins: {exc}") from exc

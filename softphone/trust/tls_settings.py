@@ -36,6 +36,7 @@ from softphone.errors import (
     ConfigurationError,
 )
 from softphone.openssl_provider import fips_in_force
+from softphone.operating_system import read_file
 from softphone.security import (
     ClientCertificates,
     KeyMaterial,
@@ -346,7 +347,7 @@ def _check_pair(credential: TlsCredential, wall: datetime | None) -> None:
     leaf = load_certificate_file(credential.certificate)[0]
     password = credential.password.reveal() if credential.password is not None else None
     try:
-        key = load_pem_private_key(Path(credential.key).read_bytes(), password)
+        key = load_pem_private_key(read_file(credential.key), password)
     except OSError as exc:
         raise ConfigurationError(f"{credential.key} cannot be read: {exc.strerror}") from exc
     except TypeError as exc:

@@ -353,7 +353,7 @@ def test_a_store_that_nothing_was_booted_into_is_refused_with_its_line(folder):
 
 
 def test_a_folder_is_no_account_file(tmp_path):
-    with pytest.raises(ConfigurationError, match="Is a directory"):
+    with pytest.raises(ConfigurationError, match="it is a folder, not a file"):
         load_account(tmp_path)
 
 

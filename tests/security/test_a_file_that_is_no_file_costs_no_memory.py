@@ -21,9 +21,13 @@ ENDLESS = Path("/dev/zero")
 @pytest.mark.parametrize(
     "read", [load_certificate_file, Identity.load, TrustStore.from_sources, read_whole, read_text]
 )
-def test_it_is_refused_by_its_size(read):
-    with pytest.raises(ConfigurationError, match=r"is larger than \d+ bytes|more than \d+ bytes"):
+def test_it_is_refused_by_its_kind_or_its_size(read, tmp_path):
+    with pytest.raises(ConfigurationError, match="it is a device, not a file"):
         read(ENDLESS)
+    with (tmp_path / "image").open("wb") as image:
+        image.truncate(1 << 40)
+    with pytest.raises(ConfigurationError, match=r"is larger than \d+ bytes|more than \d+ bytes"):
+        read(tmp_path / "image")
 
 
 def test_a_file_of_the_largest_size_is_read(tmp_path):

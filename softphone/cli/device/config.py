@@ -11,6 +11,7 @@ from softphone.cli.device.config_table import config_facts, file_facts, show_con
 from softphone.cli.device.options import ConfigFileOptions, DecryptConfigOptions
 from softphone.diagnostics import mask
 from softphone.errors import ConfigurationError
+from softphone.operating_system import open_to_read
 from softphone.provisioning import (
     ConfigStore,
     VerifiedFile,
@@ -68,7 +69,7 @@ class ConfigFileQuery:
     def data(self) -> bytes:
         """The octets of the file.  Raises ConfigurationError."""
         try:
-            with self.file.open("rb") as opened:
+            with open_to_read(self.file) as opened:
                 data = opened.read(_LARGEST + 1)
         except OSError as exc:
             raise ConfigurationError(f"{self.file} cannot be read: {exc.strerror}") from exc

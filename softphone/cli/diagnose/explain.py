@@ -17,6 +17,7 @@ from softphone.diagnostics.refusal_analysis import (
     is_readable,
 )
 from softphone.errors import ConfigurationError
+from softphone.operating_system import open_to_read
 
 
 async def explain_file(output: CommandOutput, options: ExplainOptions) -> int:
@@ -53,7 +54,7 @@ def _read(path: Path | None) -> str:
     if path is None or str(path) == "-":
         return sys.stdin.read(LARGEST)
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             return file.read(LARGEST).decode("utf-8", "replace")
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error

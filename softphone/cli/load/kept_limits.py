@@ -15,6 +15,7 @@ from softphone.load.generator_limit import (
 )
 from softphone.load.plan import LoadPlan
 from softphone.media.kernel import describe_path
+from softphone.operating_system import read_file
 
 
 def limits_file() -> Path:
@@ -46,7 +47,7 @@ def known_limit(output: CommandOutput, plan: LoadPlan, workers: int) -> Generato
 def read_kept(path: Path) -> tuple[GeneratorLimit, ...]:
     """Read the limits of a file, none if it is missing.  Raises ConfigurationError."""
     try:
-        text = path.read_text("utf-8")
+        text = read_file(path).decode()
     except FileNotFoundError:
         return ()
     except (OSError, UnicodeDecodeError) as error:

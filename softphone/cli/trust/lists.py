@@ -16,6 +16,7 @@ from softphone.cli.trust.options import (
 )
 from softphone.cli.trust.tables import certificate_facts, list_facts, show_certificates, show_list
 from softphone.errors import ConfigurationError
+from softphone.operating_system import open_to_read
 from softphone.trust import (
     Acceptance,
     AcceptedList,
@@ -140,7 +141,7 @@ async def reset_lists(output: CommandOutput, options: ResetListsOptions) -> int:
 
 def _read(file: Path) -> tuple[TrustList, bytes]:
     try:
-        with file.open("rb") as opened:
+        with open_to_read(file) as opened:
             data = opened.read(_LARGEST_FILE + 1)
     except OSError as exc:
         raise ConfigurationError(f"{file} cannot be read: {exc.strerror}") from exc

@@ -15,6 +15,7 @@ from softphone.load.design_effect import DesignEffect, design_effects, read_effe
 from softphone.load.measure import Histogram, OperationTally, Tally
 from softphone.load.plan import Figure
 from softphone.load.result import HISTOGRAMS, NO_RESULT, LoadResult, plan_fields
+from softphone.operating_system import open_to_read
 
 _LARGEST = 16 << 20
 """Octets at the end of a file that are read: a summary with all histograms is far smaller."""
@@ -147,7 +148,7 @@ def read_summary(path: Path) -> RunRecord:
 
 def _last_object(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - _LARGEST))
             text = file.read(_LARGEST).decode("utf-8", "replace").strip()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import read_file
 
 ARRIVALS = "constant, poisson, ramp:FROM-TO:SECONDS, step:RATE:SECONDS,RATE:SECONDS,… or trace:FILE"
 HOLDS = "run, SECONDS, uniform:FROM-TO, exponential:MEAN or lognormal:MEDIAN:SIGMA"
@@ -163,7 +164,7 @@ def _step(text: str) -> tuple[float, float]:
 def _trace(path: Path) -> TraceArrivals:
     """Read one arrival a line, in seconds; skips empty lines and anything after a #."""
     try:
-        lines = path.read_text().splitlines()
+        lines = read_file(path).decode().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: the trace cannot be read: {error}") from error
     found: list[float] = []

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from softphone.config import AccountConfig, CredentialConfig
 from softphone.errors import ConfigurationError
+from softphone.operating_system import read_file
 from softphone.security import KeyMaterial
 
 FIELDS = ("aor", "username", "password_file", "certificate", "key", "algorithms", "realms")
@@ -55,7 +56,7 @@ class UserSpec:
 def read_users(path: Path) -> tuple[UserSpec, ...]:
     """Read the users of a file.  Raises ConfigurationError with file and line, or table."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path).decode()
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -204,7 +205,7 @@ def password_of(user: UserSpec) -> KeyMaterial | None:
     if user.password_file is None:
         return None
     try:
-        password = Path(user.password_file).read_bytes().rstrip(b"\r\n")
+        password = read_file(user.password_file).rstrip(b"\r\n")
     except OSError as error:
         raise ConfigurationError(f"{user.password_file}: {error.strerror or error}") from error
     if not password:

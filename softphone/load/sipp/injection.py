@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import read_file
 
 MOST_OCTETS = 256 * 1024 * 1024
 MOST_LINES = 10_000_000
@@ -68,11 +69,12 @@ class InjectionFile:
 def read_injection(path: Path) -> InjectionFile:
     """Read a file.  Raises ConfigurationError with file and line."""
     try:
-        if path.stat().st_size > MOST_OCTETS:
-            raise ConfigurationError(f"{path}: too large for a file of users")
-        rows = path.read_text(encoding="utf-8", errors="surrogateescape").split("\n")
+        data = read_file(path, most=MOST_OCTETS + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from error
+    if len(data) > MOST_OCTETS:
+        raise ConfigurationError(f"{path}: too large for a file of users")
+    rows = data.decode("utf-8", "surrogateescape").split("\n")
     order, settings = _read_head(path, rows[0].strip())
     lines = tuple(
         tuple(row.rstrip("\r").split(";"))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import open_to_read
 from softphone_codecs.g711 import a_law_values, mu_law_values
 
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 0x0001, 0x0003, 0x0006, 0x0007, 0xFFFE
@@ -126,7 +127,7 @@ class WavReader:
     def __init__(self, source: Path | BinaryIO) -> None:
         self._path = path = source if isinstance(source, Path) else "the sound"
         try:
-            self._file: BinaryIO = source.open("rb") if isinstance(source, Path) else source
+            self._file: BinaryIO = open_to_read(source) if isinstance(source, Path) else source
         except FileNotFoundError as error:
             raise ConfigurationError(f"there is no file {path}") from error
         except OSError as error:

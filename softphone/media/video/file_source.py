@@ -18,6 +18,7 @@ from softphone.errors import ConfigurationError
 from softphone.extras import require_module
 from softphone.media.interface import Pcm
 from softphone.media.video.picture import Picture
+from softphone.operating_system import open_to_read
 from softphone.rtp import EncodedFrame
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def _open(path: Path, kind: str) -> tuple[IO[bytes], Any, Any]:
     import av
 
     try:
-        file = path.open("rb")
+        file = open_to_read(path)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
     try:

@@ -31,7 +31,7 @@ from softphone.messaging.files.file_type import HEAD, media_type_of
 from softphone.messaging.message import MessageDirection
 from softphone.messaging.storage import Audit, AuditRecord
 from softphone.net.http import HttpsClient, HttpsRequest, https_target
-from softphone.operating_system import synchronize_folder
+from softphone.operating_system import open_to_read, synchronize_folder
 
 _PIECE = 1 << 16
 _ALLOWED_HEADERS = frozenset({"authorization", "cookie", "expires"})  # XEP-0363 section 5
@@ -224,7 +224,7 @@ def _require_https(slot: UploadSlot) -> None:
 
 def _opened(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        return open_to_read(path)
     except OSError as exc:
         raise TransferError(f"{path} cannot be read: {exc.strerror}") from exc
 

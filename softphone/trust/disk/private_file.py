@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
-from softphone.operating_system import has_permission_bits, restrict_mode
+from softphone.operating_system import has_permission_bits, open_to_read, restrict_mode
 
 _EVERYBODY = "everybody on this machine"
 _LARGEST = 16 << 20
@@ -75,7 +75,7 @@ def readable_by_others(path: Path) -> str | None:
 def read_whole(path: Path, *, most: int = _LARGEST) -> bytes:
     """Read a file.  Raises ConfigurationError if unreadable or larger than `most` bytes."""
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(most + 1)
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc

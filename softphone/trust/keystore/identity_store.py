@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import read_file
 from softphone.security import KeyMaterial
 from softphone.trust.disk import (
     check_file,
@@ -135,7 +136,7 @@ def _bytes_of(path: Path) -> bytes:
     """Read a file.  Raises FileNotFoundError; ConfigurationError if unreadable or not private."""
     check_file(path)
     try:
-        return path.read_bytes()
+        return read_file(path)
     except FileNotFoundError:
         raise
     except OSError as exc:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import read_file
 from softphone.trust.certificate import fingerprint_in, fingerprint_of, load_certificate_file
 from softphone.trust.disk import (
     check_file,
@@ -257,7 +258,7 @@ class TrustListStore:
         path = self.folder / _HISTORY
         check_file(path)
         try:
-            read = json.loads(path.read_bytes())
+            read = json.loads(read_file(path))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError) as exc:
@@ -288,7 +289,7 @@ def _read(path: Path, kind: ListKind) -> TrustList:
     """Read a stored list and verify its signature again.  Raises ConfigurationError."""
     check_file(path)
     try:
-        read = parse_stored_list(path.read_bytes())
+        read = parse_stored_list(read_file(path))
         verify_trust_list(read)
     except OSError as exc:
         raise ConfigurationError(f"{path} cannot be read: {exc.strerror}") from exc

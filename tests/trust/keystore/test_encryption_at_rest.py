@@ -51,6 +51,9 @@ def test_of_a_key_that_others_can_read_a_warning_is_logged(tmp_path, caplog):
     assert "can be read by others" in caplog.text
 
 
-def test_a_file_without_an_end_is_no_key():
+def test_a_file_without_an_end_is_no_key(tmp_path):
+    (tmp_path / "key").write_bytes(bytes(4097))
     with pytest.raises(ConfigurationError, match="larger than 4096"):
+        open_file_cipher(tmp_path / "key")
+    with pytest.raises(ConfigurationError, match="it is a device, not a file"):
         open_file_cipher("/dev/zero")

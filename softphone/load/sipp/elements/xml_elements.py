@@ -12,6 +12,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import open_to_read
 
 MOST_OCTETS = 4 * 1024 * 1024
 MOST_ELEMENTS = 20_000
@@ -100,7 +101,7 @@ class _ElementReader:
 def read_elements(path: Path) -> Element:
     """Read a file.  Raises ConfigurationError with file and line."""
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(MOST_OCTETS + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from error

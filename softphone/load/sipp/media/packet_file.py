@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import open_to_read
 
 MOST_OCTETS = 64 * 1024 * 1024
 _FRACTIONS = {0xA1B2C3D4: 1e-6, 0xA1B23C4D: 1e-9}
@@ -34,7 +35,7 @@ def read_packets(path: Path) -> PacketFile:
     all, of an unknown type of link, or without RTP.
     """
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(MOST_OCTETS + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from softphone.errors import ConfigurationError
+from softphone.operating_system import open_to_read
 
 MOST_OCTETS = 64 * 1024 * 1024
 ENDLESS = -1
@@ -113,7 +114,7 @@ def _read_octets(name: str, folder: Path) -> bytes:
     path = folder / name
     path = path if path.exists() else Path(name)
     try:
-        with path.open("rb") as file:
+        with open_to_read(path) as file:
             data = file.read(MOST_OCTETS + 1)
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror or error}") from error

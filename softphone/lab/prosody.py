@@ -14,11 +14,12 @@ import signal
 import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from softphone.errors import ConfigurationError, TransportError
 from softphone.lab.account_files import LabFiles
 from softphone.lab.authority import CertificateNames
+from softphone.net import run_to_end
 from softphone.sans_io import Address, Entropy
 from softphone.trust import write_private
 
@@ -85,8 +86,8 @@ class LabChatServer:
 
     async def __aenter__(self) -> Self:
         """Start Prosody.  Raises TransportError when it does not start."""
-        await asyncio.to_thread(self._write)
-        log = await asyncio.to_thread(open, self._folder / "prosody.log", "ab")
+        await run_to_end(self._write)
+        log = await run_to_end(open, self._folder / "prosody.log", "ab", undo=IO.close)
         with log:
             self._process = await asyncio.create_subprocess_exec(
                 self._program,

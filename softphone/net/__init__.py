@@ -15,7 +15,7 @@ from __future__ import annotations
 from softphone.net.dns import DnsResolver, ResolverConfig
 from softphone.net.driver import Driver, DriverConfig
 from softphone.net.limits import LOOPBACK, TransportLimits, source_of
-from softphone.net.off_loop import run_by_size
+from softphone.net.off_loop import run_by_size, run_to_end
 
 __all__ = [
     "LOOPBACK",
@@ -25,5 +25,6 @@ __all__ = [
     "ResolverConfig",
     "TransportLimits",
     "run_by_size",
+    "run_to_end",
     "source_of",
 ]

@@ -1,13 +1,14 @@
-"""Runs the parsing of a document in this thread if it is small, else in a worker thread.
+"""Runs what would hold up the event loop in a thread: parsing, and work on files.
 
 A document from the network may be megabytes; parsing it takes tens of milliseconds, and a call has
-a packet every 20 ms.
+a packet every 20 ms.  What is small is parsed at once.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -27,3 +28,24 @@ async def run_by_size(
     if size < LARGE:
         return function(*arguments, **named)
     return await asyncio.to_thread(function, *arguments, **named)
+
+
+async def run_to_end(
+    function: Callable[..., T], *arguments: object, undo: Callable[[T], object] | None = None
+) -> T:
+    """Call a function in a thread; a caller that is cancelled meanwhile still waits for its end.
+
+    A thread cannot be stopped: it would write on into a folder that the caller has removed, or open
+    what nobody closes.  `undo` then gets the result, which no one else does.  Raises what the
+    function raises; the function must not wait for anything but the disk or a device.
+    """
+    running = asyncio.ensure_future(asyncio.to_thread(function, *arguments))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        while not running.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([running])
+        if running.exception() is None and undo is not None:
+            undo(running.result())
+        raise

@@ -24,7 +24,7 @@ from softphone.errors import (
 )
 from softphone.events import MessageWaiting
 from softphone.media.audio import PartFile
-from softphone.net import run_by_size
+from softphone.net import run_by_size, run_to_end
 from softphone.net.http import (
     HttpsClient,
     HttpsEnvironment,
@@ -189,7 +189,9 @@ class VoicemailClient:
         """
         place = Path(path)
         _check_storable(await self.message(identity), identity, place)
-        new = None if overwrite else await asyncio.to_thread(PartFile, place)
+        new = None
+        if not overwrite:
+            new = await run_to_end(PartFile, place, undo=PartFile.discard)
         try:
             with await self.sound(identity, part=part) as sound:
                 _check_storable(sound, identity, place)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+import shutil
 
 import pytest
 
@@ -76,3 +78,24 @@ async def test_what_it_writes_is_its_owner_s_and_can_be_read(tmp_path, monkeypat
     assert sorted(path.stem for path in written) == ["alice", "bob"]
     assert {path.stat().st_mode & 0o777 for path in written} == {0o600}
     assert (tmp_path / "chat").stat().st_mode & 0o777 == 0o700
+
+
+async def test_one_that_is_given_up_while_it_starts_leaves_nothing(tmp_path, monkeypatch):
+    """Its keys and passwords were written on, into a folder that had been removed."""
+    program(tmp_path, monkeypatch, "exec sleep 60")
+    own = lab_chat(tmp_path / "lab")
+    began, loop, write = asyncio.Event(), asyncio.get_running_loop(), own._write
+
+    def slowly():
+        loop.call_soon_threadsafe(began.set)
+        write()
+
+    monkeypatch.setattr(own, "_write", slowly)
+    starting = asyncio.ensure_future(own.__aenter__())
+    await began.wait()
+    starting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await starting
+    shutil.rmtree(tmp_path / "lab")
+    await asyncio.sleep(0.3)
+    assert not (tmp_path / "lab").exists()

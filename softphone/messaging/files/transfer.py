@@ -30,6 +30,7 @@ from softphone.messaging.compliance import (
 from softphone.messaging.files.file_type import HEAD, media_type_of
 from softphone.messaging.message import MessageDirection
 from softphone.messaging.storage import Audit, AuditRecord
+from softphone.net import run_to_end
 from softphone.net.http import HttpsClient, HttpsRequest, https_target
 from softphone.operating_system import open_to_read, synchronize_folder
 
@@ -99,7 +100,7 @@ class FileTransfer:
         AuditError when a row cannot be written; TransferError, TransportError and CertificateError
         when the upload fails.
         """
-        with await asyncio.to_thread(_opened, path) as file:
+        with await run_to_end(_opened, path, undo=lambda opened: opened.close()) as file:
             measured = await asyncio.to_thread(_measured, file)
             event = self._event(kind, MessageDirection.SENT, to, path.name, measured)
             await self._judge(event, "", file)
@@ -131,10 +132,9 @@ class FileTransfer:
         is kept here; the file stays on the server.
         """
         https_target(url)
-        holder = await asyncio.to_thread(tempfile.mkstemp, dir=into.parent, prefix=".incoming-")
-        aside = Path(holder[1])
+        handle, aside = await run_to_end(_made_aside, into.parent, undo=_remove_aside)
         try:
-            with os.fdopen(holder[0], "w+b") as file:
+            with os.fdopen(handle, "w+b") as file:
                 answer = await self._client.send_request(
                     HttpsRequest(url), lambda piece: _write(file, piece)
                 )
@@ -157,7 +157,7 @@ class FileTransfer:
         A crash in between leaves a file with a row "allow", never a row "done" without its file.
         If the row cannot be written, the file is deleted.
         """
-        await asyncio.to_thread(_keep, aside, into)
+        await run_to_end(_keep, aside, into, undo=lambda _: _forget(into))
         try:
             return await self._audit.append_record(replace(record, verdict="done"))
         except BaseException:
@@ -227,6 +227,17 @@ def _opened(path: Path) -> BinaryIO:
         return open_to_read(path)
     except OSError as exc:
         raise TransferError(f"{path} cannot be read: {exc.strerror}") from exc
+
+
+def _made_aside(folder: Path) -> tuple[int, Path]:
+    handle, name = tempfile.mkstemp(dir=folder, prefix=".incoming-")
+    return handle, Path(name)
+
+
+def _remove_aside(made: tuple[int, Path]) -> None:
+    handle, aside = made
+    os.close(handle)
+    aside.unlink(missing_ok=True)
 
 
 def _write(file: BinaryIO, piece: bytes) -> None:

@@ -387,7 +387,14 @@ def read_toml(path: Path, what: str, making: str) -> TomlTable:
     Raises ConfigurationError, as `read_text` does, and for invalid TOML.
     """
     text = read_text(path, what, making)
+    return TomlTable("", parse_toml(text, path), TomlFile(path, text))
+
+
+def parse_toml(text: str, path: Path) -> dict[str, Any]:
+    """Parse TOML; `path` is for errors.  Raises ConfigurationError, also for deep nesting."""
     try:
-        return TomlTable("", tomllib.loads(text), TomlFile(path, text))
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path}: this is no TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigurationError(f"{path}: its values are nested too deeply") from error

@@ -9,7 +9,7 @@ from enum import Enum
 
 import pytest
 
-from softphone.config.toml_reader import TomlFile, TomlTable, read_text
+from softphone.config.toml_reader import TomlFile, TomlTable, read_text, read_toml
 from softphone.errors import ConfigurationError
 
 TEXT = """\
@@ -156,3 +156,10 @@ def test_a_table_is_read_by_the_types_of_the_fields(tmp_path):
 def test_a_value_of_another_type_is_refused_by_its_key(tmp_path, key, value, expected):
     with pytest.raises(ConfigurationError, match=rf"outer\.inner\.{key}: {expected}"):
         table(tmp_path, values={key: value}).fields(Lamp)
+
+
+def test_values_that_are_nested_too_deeply_are_refused(tmp_path):
+    path = tmp_path / "a.toml"
+    path.write_text(f"a = {'[' * 9000}{']' * 9000}")
+    with pytest.raises(ConfigurationError, match="nested too deeply"):
+        read_toml(path, "file", "make one")

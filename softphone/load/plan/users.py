@@ -9,13 +9,13 @@ registers.
 from __future__ import annotations
 
 import csv
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
 from softphone.config import AccountConfig, CredentialConfig
+from softphone.config.toml_reader import parse_toml
 from softphone.errors import ConfigurationError
 from softphone.operating_system import read_file
 from softphone.security import KeyMaterial
@@ -70,22 +70,24 @@ def read_users(path: Path) -> tuple[UserSpec, ...]:
 
 def _csv_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
     reader = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    _check_fields(f"{path}:1", reader.fieldnames or ())
-    for row in reader:
-        if None in row:
-            raise ConfigurationError(f"{path}:{reader.line_num}: more values than fields")
-        yield f"{path}:{reader.line_num}", {key: value for key, value in row.items() if value}
+    try:
+        _check_fields(f"{path}:1", reader.fieldnames or ())
+        for row in reader:
+            if None in row:
+                raise ConfigurationError(f"{path}:{reader.line_num}: more values than fields")
+            yield f"{path}:{reader.line_num}", {key: value for key, value in row.items() if value}
+    except csv.Error as error:
+        raise ConfigurationError(f"{path}:{reader.line_num}: this is no CSV: {error}") from error
 
 
 def _toml_rows(path: Path, text: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: this is no TOML: {error}") from error
+    values = parse_toml(text, path)
     rows = values.get("user")
     if not isinstance(rows, list) or set(values) != {"user"}:
         raise ConfigurationError(f"{path}: expected [[user]] tables, and nothing else")
     for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            raise ConfigurationError(f"{path}: user {number}: expected a table")
         _check_fields(f"{path}: user {number}", row)
         yield f"{path}: user {number}", row
 

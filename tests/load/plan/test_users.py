@@ -67,6 +67,20 @@ def test_what_is_wrong_names_its_place(folder, name, text, message):
         read_users(folder / name)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("users.toml", "user = [1]", "user 1: expected a table"),
+        ("users.toml", f"user = {'[' * 9000}{']' * 9000}", "nested too deeply"),
+        ("users.csv", f"aor\n{'x' * 200_000}", r":\d: this is no CSV: field larger"),
+    ],
+)
+def test_what_no_user_looks_like_is_refused(tmp_path, name, text, message):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigurationError, match=message):
+        read_users(tmp_path / name)
+
+
 def test_a_missing_file_is_said_to_be(tmp_path):
     with pytest.raises(ConfigurationError, match="No such file"):
         read_users(tmp_path / "none.csv")

@@ -130,13 +130,12 @@ class ActionReader:
         check, inverse = attributes.flag("check_it"), attributes.flag("check_it_inverse")
         names, variable = attributes.names("assign_to"), attributes.text("variable")
         try:
-            pattern, anchored = compile_extended(attributes.needed("regexp"))
+            pattern = compile_extended(attributes.needed("regexp"))
         except ValueError as error:
             self._problems.append(f"{element.line}: <ereg>: {error}")
             return None
         return SearchAction(
             pattern=pattern,
-            anchored=anchored,
             search_in=search_in,
             header=header,
             behind_name=name.strip("\n").lstrip().removeprefix(header),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import re
 
 from softphone.load.sipp.elements.xml_elements import Element
-from softphone.load.sipp.pattern import compile_extended
+from softphone.load.sipp.pattern import ExtendedPattern, compile_extended
 
 
 class AttributeReader:
@@ -65,10 +64,10 @@ class AttributeReader:
             return 0.0
         return value
 
-    def pattern(self, text: str) -> re.Pattern[str] | None:
+    def pattern(self, text: str) -> ExtendedPattern | None:
         """Return a text as a pattern."""
         try:
-            return compile_extended(text)[0]
+            return compile_extended(text)
         except ValueError as error:
             self._add(str(error))
             return None

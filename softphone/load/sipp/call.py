@@ -616,7 +616,7 @@ def _element(step: StepBase) -> str:
     if step.status:
         return f'<recv response="{step.status}">'
     pattern = step.method_pattern
-    return f'<recv request="{step.method if pattern is None else pattern.pattern}">'
+    return f'<recv request="{step.method if pattern is None else pattern.text}">'
 
 
 def _status(status: int) -> str:

@@ -2,13 +2,19 @@
 
 Character classes (`[[:alnum:]]`) and bracket expressions are translated; `.` takes line ends too,
 as regexec does.  The leftmost match is found, but of several alternatives the first that fits and
-not the longest; a pattern begins again at no later place when it begins with `.*`, so that it costs
-no more than the length of the text then.  IEEE Std 1003.1, section 9.4.
+not the longest; a pattern begins again at no later place when it begins with `.*`.  Where Python's
+`re` might take long, `linear_search` finds the same.  IEEE Std 1003.1, section 9.4.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
+
+from softphone.load.sipp.search import PatternParser, Program
+
+MOST_WORK = 1 << 20
+"""Steps that a search by `re` may take: some milliseconds.  More are left to the linear search."""
 
 _CLASSES = {
     "alnum": "0-9A-Za-z",
@@ -26,24 +32,54 @@ _CLASSES = {
 }
 _CLASS = re.compile(r"\[:([a-z]+):\]")
 _ANY_FIRST = re.compile(r"\^?\(?\.\*")
+_INTERVAL = re.compile(r"\{(?:\d+(?:,\d*)?|,\d+)\}")
+_REPEATING = frozenset("*+?")
 
 
-def compile_extended(text: str) -> tuple[re.Pattern[str], bool]:
-    """Return the pattern, and whether it need only be tried at the beginning.
+@dataclass(frozen=True, slots=True)
+class ExtendedPattern:
+    """A pattern; with `anchored` it need only be tried at the beginning of a text."""
 
-    Raises ValueError for what is no extended regular expression.
-    """
+    text: str
+    anchored: bool
+    _compiled: re.Pattern[str] = field(repr=False, compare=False)
+    _program: Program = field(repr=False, compare=False)
+
+    @property
+    def groups(self) -> int:
+        """The number of groups."""
+        return self._program.groups
+
+    def search(self, text: str) -> tuple[str | None, ...] | None:
+        """Return what was found first and its groups; None for nothing.
+
+        The time grows no faster than the length of the text.
+        """
+        degree = self._program.degree + (not self.anchored)
+        if len(text) > 16 and len(text) ** degree > MOST_WORK:
+            return self._program.search(text, anchored=self.anchored)
+        find = self._compiled.match if self.anchored else self._compiled.search
+        found = find(text)
+        return None if found is None else (found[0], *found.groups())
+
+
+def compile_extended(text: str) -> ExtendedPattern:
+    """Compile a pattern.  Raises ValueError for what is no extended regular expression."""
+    tokens = _tokens(text)
     try:
-        compiled = re.compile(_translate(text), re.DOTALL)
+        compiled = re.compile("".join(tokens), re.DOTALL)
+        program = PatternParser(tokens).program()
     except (re.error, OverflowError, RecursionError) as error:
         raise ValueError(f"no extended regular expression: {error}") from error
-    return compiled, _ANY_FIRST.match(text) is not None
+    return ExtendedPattern(text, _ANY_FIRST.match(text) is not None, compiled, program)
 
 
-def _translate(text: str) -> str:
+def _tokens(text: str) -> list[str]:
+    """A pattern of Python in its tokens: characters, brackets, operators."""
     out: list[str] = []
     at = 0
     while at < len(text):
+        interval = _INTERVAL.match(text, at)
         if text[at] == "\\" and at + 1 < len(text):
             # In POSIX a backslash makes the next character itself, a letter too.
             out.append(re.escape(text[at + 1]))
@@ -53,10 +89,17 @@ def _translate(text: str) -> str:
             out.append(bracket)
         elif text[at : at + 2] == "(?":
             raise ValueError(f"no extended regular expression: '(?' at {at}")
-        else:
-            out.append(text[at])
+        elif interval is not None and out:
+            out.append(interval[0])
+            at = interval.end()
+        elif text[at] in "*+?" and out and out[-1] in _REPEATING:
+            # Two repetitions are one: `re` would be lazy at `*?`, and keep what it has at `*+`.
+            out[-1] = text[at] if text[at] == out[-1] else "*"
             at += 1
-    return "".join(out)
+        else:
+            out.append(re.escape(text[at]) if text[at] in "{}" else text[at])
+            at += 1
+    return out
 
 
 def _bracket(text: str, at: int) -> tuple[str, int]:

@@ -5,13 +5,13 @@ Names are SIPp's own: a step is an element below `<scenario>`, an action one bel
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from softphone.load.sipp.media.packet_file import PacketFile
 from softphone.load.sipp.media.rtp_stream import RtpStream
+from softphone.load.sipp.pattern import ExtendedPattern
 from softphone.load.sipp.template import MessageTemplate, Template
 
 # Actions ------------------------------------------------------------------------------------------
@@ -27,8 +27,7 @@ class SearchAction:
     `check` fails the call without a match, `check_inverse` with one.
     """
 
-    pattern: re.Pattern[str]
-    anchored: bool
+    pattern: ExtendedPattern
     search_in: str
     header: str
     behind_name: str
@@ -251,7 +250,7 @@ class ReceiveStep(StepBase):
     """
 
     method: str = ""
-    method_pattern: re.Pattern[str] | None = None
+    method_pattern: ExtendedPattern | None = None
     status: int = 0
     optional: bool = False
     anywhere: bool = False

@@ -99,6 +99,23 @@ def test_a_signal_ends_a_command_after_it_has_tidied_up(number, capsys):
     assert signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler)
 
 
+def test_a_second_word_of_a_closed_terminal_does_not_hold_up_what_is_tidied_up():
+    """The kernel and the shell may both send it."""
+    done = []
+
+    async def command(face):
+        try:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(5)
+        finally:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await asyncio.sleep(0.1)
+            done.append(True)
+
+    assert run(RunOptions(json=True), command) == 130
+    assert done
+
+
 def test_an_error_is_a_sentence_and_a_code(capsys):
     async def command(face):
         raise CertificateExpired("it has expired")

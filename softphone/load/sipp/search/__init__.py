@@ -1,4 +1,7 @@
-"""The search for a pattern in time linear in the text, which a far end has written."""
+"""The search for a pattern in a far end's text, in time linear in its length.
+
+Translating the patterns of POSIX (IEEE Std 1003.1, section 9.4) is `softphone.load.sipp.pattern`'s.
+"""
 
 from __future__ import annotations
 

@@ -24,6 +24,7 @@ TESTS = Path(__file__).resolve().parent
 pytest_plugins = (
     "tests.support.branch_coverage",
     "tests.support.log_search",
+    "tests.support.own_machine",
     "tests.support.processor_time",
 )
 

@@ -46,6 +46,7 @@ def test_the_names_are_those_of_the_manual():
     assert list(BUILTIN_SCENARIOS) == ["echo", "pair", "register-storm", "reinvite", "churn"]
 
 
+@pytest.mark.own_machine
 async def test_echo_hears_itself(lab, plan_for):
     plan = plan_for(lab, "echo", calls=4, duration=2.0)
     total, most = await run_in_time(plan, 4, 4)
@@ -55,6 +56,7 @@ async def test_echo_hears_itself(lab, plan_for):
     assert total.received > 80
 
 
+@pytest.mark.own_machine
 @pytest.mark.parametrize("file", [False, True])
 @pytest.mark.parametrize(("target", "comes_back"), [("600", True), ("601", False)])
 async def test_what_comes_back_is_listened_to(tmp_path, lab, plan_for, file, target, comes_back):
@@ -71,6 +73,7 @@ async def test_what_comes_back_is_listened_to(tmp_path, lab, plan_for, file, tar
     assert (total.checked, total.heard) == (3, heard)
 
 
+@pytest.mark.own_machine
 async def test_a_pair_has_both_ends_here(lab, plan_for):
     total, most = await run_in_time(plan_for(lab, "pair", calls=6, duration=2.5), 8, 8)
     assert (total.attempted, total.answered, most) == (6, 6, 6)
@@ -79,6 +82,7 @@ async def test_a_pair_has_both_ends_here(lab, plan_for):
     assert total.checked == total.heard == 8, "each end hears what the other says"
 
 
+@pytest.mark.own_machine
 async def test_a_pair_that_hears_itself_is_not_one(lab, plan_for, monkeypatch):
     """As a server would have it that sends media back to where it comes from."""
     wanted = property(lambda turn: "600", lambda turn, value: None)

@@ -209,7 +209,10 @@ class _Connection(H11Protocol):
         super().connection_made(transport)
         self._silent[self] = self.loop.call_later(PATIENCE, transport.abort)
         if len(self.connections) > MOST_CLIENTS:
-            next(iter(self._silent)).transport.abort()
+            # It is silent no more from here on: of many that come at once each ends another one.
+            oldest = next(iter(self._silent))
+            oldest._heard()
+            oldest.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         """Take octets; with the head of a request the connection is silent no longer."""

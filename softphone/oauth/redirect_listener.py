@@ -98,7 +98,10 @@ class RedirectListener:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._writers) >= _MOST_CONNECTIONS:
             # The browser's own one may be the newest: the oldest has had its time.
-            next(iter(self._writers)).transport.abort()
+            # It counts no more from here on: of many that come at once each ends another one.
+            oldest = next(iter(self._writers))
+            del self._writers[oldest]
+            oldest.transport.abort()
         self._writers[writer] = None
         try:
             async with asyncio.timeout(_HEAD_WITHIN):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import ssl
 
 import httpx2
@@ -135,6 +136,20 @@ async def test_who_says_nothing_makes_room_for_others(monkeypatch):
             await patiently(silent[0][0].readexactly(1))
         for _, writer in silent:
             writer.close()
+
+
+async def test_who_comes_with_many_others_makes_room_too(monkeypatch):
+    monkeypatch.setattr(http_server, "MOST_CLIENTS", 2)
+    async with McpHttpServer(make_server(None, version="1"), access()) as served:
+        host, _, port = served.url.partition("//")[2].partition("/")[0].rpartition(":")
+        came = [socket.create_connection((host, int(port))) for _ in range(50)]
+        try:
+            # All are accepted in one turn of the loop.
+            assert (await request(served))[0] == 400
+            assert len(served._state.connections) <= 2
+        finally:
+            for each in came:
+                each.close()
 
 
 async def test_who_says_nothing_is_closed_in_time(monkeypatch):

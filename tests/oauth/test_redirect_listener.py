@@ -90,6 +90,20 @@ async def test_connections_are_bounded_in_number_and_time(listener, monkeypatch)
             await writer.wait_closed()
 
 
+async def test_connections_that_come_at_once_are_bounded_as_well(listener):
+    """891 of 900 were open: each that came made room by ending the same oldest one."""
+    address = ("127.0.0.1", listener.port)
+    came = [socket.create_connection(address) for _ in range(100)]
+    try:
+        # All are accepted in one turn of the loop.
+        text = await ask(listener.port, head(listener.port))
+        assert text.startswith("HTTP/1.1 200 ")
+        assert len(listener._writers) <= 16
+    finally:
+        for each in came:
+            each.close()
+
+
 async def test_a_blank_before_the_colon_is_no_host(listener):
     blank = f"GET /callback?code=right HTTP/1.1\r\nHost : 127.0.0.1:{listener.port}\r\n\r\n"
     assert (await ask(listener.port, blank)).startswith("HTTP/1.1 400 ")

@@ -48,6 +48,8 @@ logging.getLogger("httpcore.http11").addFilter(_has_no_secret)
 
 _READ_AHEAD = 1 << 16
 _PIECE = 1 << 15
+_TURN = 1 << 12
+"""Octets that are parsed in one turn of the loop: chunks of one octet each are 700 of them."""
 
 
 class GatedStream(httpcore.AsyncNetworkStream):
@@ -83,7 +85,13 @@ class GatedStream(httpcore.AsyncNetworkStream):
     # httpcore
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        """The bytes received, at most `max_bytes`; b"" at the end."""
+        """The bytes received, at most `max_bytes`; b"" at the end.
+
+        Yields to the event loop each time: httpcore itself would parse what has come, such as
+        thousands of responses of status 103, without letting anything else run.
+        """
+        await asyncio.sleep(0)
+        max_bytes = min(max_bytes, _TURN)
         while not self._pieces and not self._ended:
             self._news.clear()
             await self._news.wait()

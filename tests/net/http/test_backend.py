@@ -10,7 +10,7 @@ import pytest
 
 from softphone.errors import TransportError
 from softphone.net.http import RevocationFetcher
-from softphone.net.http.backend import GatedNetwork
+from softphone.net.http.backend import GatedNetwork, GatedStream
 from softphone.net.limits import TransportLimits
 from softphone.net.stream import (
     CertificateGate,
@@ -19,9 +19,11 @@ from softphone.net.stream import (
     TlsClient,
     system_addresses,
 )
-from softphone.sans_io import Target, Transport
+from softphone.sans_io import Flow, Target, Transport
 from tests.support.certificates import raw_server_context, server, settings, tls_target
 from tests.support.waiting import PATIENCE
+
+FLOW = Flow(1, Transport.TLS, ("127.0.0.1", 1), ("127.0.0.1", 2))
 
 
 def network(tmp_path, target):
@@ -99,3 +101,27 @@ async def test_httpcore_makes_no_tls_of_its_own(tmp_path):
             await wire.start_tls(None)
         assert wire.get_extra_info("socket") is None
         await wire.aclose()
+
+
+async def test_little_is_parsed_in_one_turn_of_the_loop():
+    """Chunks of one octet, or responses of status 103, held every call up for half a second."""
+    stream, turns, reading = GatedStream(), 0, True
+
+    async def count():
+        nonlocal turns
+        while reading:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.ensure_future(count())
+    for _ in range(4):
+        stream.bytes_received(FLOW, b"1\r\na\r\n" * 5000)
+    octets, largest = 0, 0
+    while octets < 4 * 30_000:
+        before = turns
+        data = await stream.read(1 << 16)
+        assert turns > before
+        octets, largest = octets + len(data), max(largest, len(data))
+    reading = False
+    await counting
+    assert largest == 4096

@@ -82,8 +82,8 @@ def test_files_are_refused_by_line_unless_allowed(scenario):
     ("keyword", "why"),
     [
         ("[file name=none.txt]", "none.txt: No such file or directory"),
-        ("[file name=.]", ": Is a directory"),
-        ("[file name=fifo]", "fifo: not a regular file"),
+        ("[file name=.]", ": it is a folder, not a file"),
+        ("[file name=fifo]", "fifo: it is a pipe, not a file"),
         ("[file name=large.txt]", "large.txt: more than 65,535 octets"),
         ("[file name=[field0].txt]", "name= is a fixed name, without keywords"),
         ('[file name="[last_From:]"]', "name= is a fixed name, without keywords"),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
 from softphone.load.sipp.template import decode_text
+from softphone.operating_system import read_file
 
 MOST_OCTETS = 65_535
 """The most octets of one file: more fit into no datagram."""
@@ -40,12 +39,7 @@ class MessageFiles:
 
 def _octets(path: Path) -> bytes:
     """The octets of a regular file.  Raises OSError and ValueError."""
-    # Without O_NONBLOCK a FIFO would be waited for.
-    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
-    with os.fdopen(opened, "rb") as file:
-        if not stat.S_ISREG(os.fstat(opened).st_mode):
-            raise ValueError(f"{path}: not a regular file")
-        data = file.read(MOST_OCTETS + 1)
+    data = read_file(path, most=MOST_OCTETS + 1)
     if len(data) > MOST_OCTETS:
         raise ValueError(f"{path}: more than {MOST_OCTETS:,} octets")
     return data

@@ -99,6 +99,7 @@ fixtures and what asks for them.
 """
 APART = {
     "tests/cli/call/test_call.py": "uses the word sounddevice, and no sound card",
+    "tests/cli/console/test_json_log.py": "reads the options of the demo, which does not run",
     "tests/cli/load/test_workload.py": "reads plans of messages; no server of chat is asked",
     "tests/cli/load/test_lost_server.py": "kills the lab under load; that it starts is test_lab's",
     "tests/cli/voicemail/test_voicemail.py": "puts a sounddevice of its own in place",

@@ -67,6 +67,8 @@ BLOCK = re.compile(
     re.M | re.S,
 )
 TIMEOUT = 90.0
+BUSY = "something else had the processor"
+"""What a measurement says that has no result for this reason."""
 PASSWORDS = {"UDS_PASSWORD": "a password"}
 """What the files of pages take from the environment."""
 
@@ -240,16 +242,22 @@ async def test_a_python_block_runs(source, shown, beside_a_lab, capsys):
 
 
 def run_program(command: list[str], **variables: str) -> str:
-    """Run to the end, and give what was printed; anything but success fails the test with it."""
-    ended = subprocess.run(
-        command,
-        env=environment() | variables,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        check=False,
-    )
+    """Run to the end, and give what was printed; anything but success fails the test with it.
+
+    Again, at most twice, what says of itself that others kept this machine busy.
+    """
+    for _ in range(3):
+        ended = subprocess.run(
+            command,
+            env=environment() | variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+        )
+        if ended.returncode == 0 or BUSY not in ended.stdout + ended.stderr:
+            break
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-KEYS = ["event", "result", "status", "reason", "security", "audio", "video"]
+KEYS = ["event", "result", "status", "reason", "security", "audio", "video", "tls_key_log"]
 
 
 def test_nobody_calls_in_time(cli, tmp_path):

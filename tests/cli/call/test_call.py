@@ -28,7 +28,7 @@ from tests.support import tshark
 from tests.support.calling import next_call
 from tests.support.waiting import PATIENCE
 
-KEYS = ["event", "result", "status", "reason", "security", "audio", "video"]
+KEYS = ["event", "result", "status", "reason", "security", "audio", "video", "tls_key_log"]
 
 
 def frames(path):

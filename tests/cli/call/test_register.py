@@ -19,6 +19,7 @@ def test_once_registers_reports_and_leaves(cli, lab):
         "result": "completed",
         "status": 200,
         "reason": "done",
+        "tls_key_log": None,
     }
 
 

@@ -109,7 +109,7 @@ def test_a_refused_call_is_not_secure_and_says_why():
 
 
 def test_the_names_are_those_that_scripts_depend_on():
-    assert list(BLANK) == ["security", "audio", "video"]
+    assert list(BLANK) == ["security", "audio", "video", "tls_key_log"]
     assert list(BLANK["security"]) == ["level", "scope", "shortfalls"]
     # Others may come; these stay.
     promised = {"codec", "suite", "packets_sent", "packets_received", "packets_lost"}

@@ -41,7 +41,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.agents.echo_bots import MEDIA
-from bench.trees.compare_trees import build_flags
+from bench.python_build import python_build
 from softphone import Account, Call, Phone
 from softphone._version import __version__
 from softphone.config import AccountConfig, TlsConfig
@@ -254,7 +254,7 @@ def main() -> None:
         "path": describe_path(),
         "commit": commit,
         "python": sys.version.split()[0],
-        "python_build": [platform.python_compiler(), *build_flags()],
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
     }

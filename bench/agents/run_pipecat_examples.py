@@ -42,6 +42,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from bench.python_build import python_build
 from softphone import Call, Phone, SecurityLevel, load_account
 from softphone._version import __version__
 from softphone.errors import SoftphoneError
@@ -375,6 +376,7 @@ def main() -> int:
             "pipecat": importlib.metadata.version("pipecat-ai"),
             "softphone": __version__,
             "python": platform.python_version(),
+            "python_build": python_build(),
         }
         RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     return 0 if all(row["ran"] for row in rows) else 1

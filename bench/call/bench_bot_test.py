@@ -26,6 +26,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from bench.python_build import python_build
 from softphone.bot_test import (
     BotTestPlan,
     BotTestRunner,
@@ -180,6 +181,7 @@ def main() -> None:
     receive_at_once()
     record: dict[str, Any] = {
         "python": platform.python_version(),
+        "python_build": python_build(),
         "frame_ms": 1e3 * HOP,
         "analysis_error_ms": {},
         "beyond_the_bots_delay_ms": {},

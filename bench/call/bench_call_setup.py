@@ -30,6 +30,7 @@ from typing import Any
 
 from bench.call import sipp_peers
 from bench.call.layer_sampler import LayerSampler
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.account import Account
 from softphone.config import load_account
@@ -243,6 +244,7 @@ def record(results: dict[str, Any]) -> None:
         "softphone": __version__,
         "commit": commit,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
     }

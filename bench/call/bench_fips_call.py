@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.python_build import python_build
 from softphone import AccountConfig, Phone, ToneSource, load_account, openssl_provider
 from softphone._version import __version__
 from softphone.lab import LabServer
@@ -154,6 +155,7 @@ def machine() -> dict[str, str]:
     return {
         "machine": model.partition(":")[2].strip() or platform.machine(),
         "python": platform.python_version(),
+        "python_build": python_build(),
         "softphone": __version__,
         "cryptography": metadata.version("cryptography"),
         "pylibsrtp": metadata.version("pylibsrtp"),

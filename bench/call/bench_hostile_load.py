@@ -28,6 +28,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.call import Call
 from softphone.config import load_account
@@ -173,6 +174,7 @@ def main() -> int:
         "results": results,
         "softphone": __version__,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
         "commit": subprocess.run(

@@ -30,6 +30,7 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
+from bench.python_build import python_build
 from softphone import Call, IncomingCall, Phone, load_account
 from softphone._version import __version__
 from softphone.agents.pipecat import SoftphoneTransport
@@ -134,6 +135,7 @@ def main() -> int:
         "pipecat": pipecat_version,
         "softphone": __version__,
         "python": platform.python_version(),
+        "python_build": python_build(),
         "cores": os.cpu_count(),
         "load average": [round(each, 1) for each in os.getloadavg()],
     }

@@ -43,6 +43,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.account import Account
 from softphone.call import Call, IncomingCall, OutgoingCall
@@ -409,6 +410,7 @@ def main() -> int:
         **found,
         "softphone": __version__,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "numpy": np.__version__,
         "cores": os.cpu_count(),
         "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",

@@ -19,6 +19,7 @@ import sys
 import time
 from pathlib import Path
 
+from bench.python_build import python_build
 from softphone._version import __version__
 
 RESULTS = Path(__file__).parents[1] / "results" / "start_up.json"
@@ -107,6 +108,7 @@ def main() -> None:
         "bench": "start_up",
         "machine": platform.platform(),
         "python": platform.python_version(),
+        "python_build": python_build(),
         "softphone": __version__,
         "commit": commit(),
         "loaded_of_av_aiortc_aiohttp": heavy.stdout.strip(),

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.lab.lab_process import LabProcess
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.config import load_account
 from softphone.events import CallState
@@ -135,6 +136,7 @@ def main() -> int:
         "results": found,
         "softphone": __version__,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
         "commit": subprocess.run(

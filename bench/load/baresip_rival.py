@@ -1,7 +1,7 @@
 """Measures baresip for bench_load_echo and bench_call_memory: its processor time and memory.
 
-baresip, from the tests' peers, answers our calls.  It plays a tone, decodes what it receives and
-discards it.
+baresip, from the tests' peers, answers our calls.  It plays a file of 8,000 Hz to each, which it
+need not resample, encodes it, decodes what it receives and discards it.
 """
 
 from __future__ import annotations
@@ -16,16 +16,21 @@ from pathlib import Path
 from typing import Any
 
 from bench.call.sipp_peers import spare_root
+from bench.load.pjsua_rival import write_tone
 from softphone.load import BaseSpec, LoadPlan, UserSpec
 
 __all__ = ["baresip", "processor_seconds", "resident_bytes"]
 
 MISSING = {"pjsua": "missing: PJSIP is not in Debian, and no wheel brings it"}
 SECONDS = 6.0
+PATIENCE = 60.0
 
 
-def baresip(folder: Path, calls: int) -> dict[str, Any]:
-    """What baresip takes for a call-second of `calls` calls, or why it was not asked."""
+def baresip(folder: Path, calls: int, *, tone: bool = False) -> dict[str, Any]:
+    """What baresip takes for a call-second of `calls` calls, or why it was not asked.
+
+    With `tone` it makes its sound, which takes less memory than a file and more time.
+    """
     root = spare_root("baresip-core")
     if isinstance(root, str):
         return MISSING | {"baresip": root}
@@ -39,13 +44,9 @@ def baresip(folder: Path, calls: int) -> dict[str, Any]:
         def _write_configuration(self, *given: Any) -> None:
             super()._write_configuration(*given)
             file = self.folder / "config"
-            text = file.read_text().replace("call_max_calls          4", f"call_max_calls {calls}")
-            # Its usual range is for the few calls of a test.
-            lines = [
-                "rtp_ports 11000-14999" if line.startswith("rtp_ports") else line
-                for line in text.splitlines()
-            ]
-            file.write_text("\n".join([*lines, ""]))
+            file.write_text(_changed(file.read_text(), calls, tone))
+            if not tone:
+                write_tone(self.folder / "spoken.wav", 120.0)
 
     authority = TestAuthority.make(folder / "authority", "bench")
     try:
@@ -75,6 +76,24 @@ def baresip(folder: Path, calls: int) -> dict[str, Any]:
         peer.stop()
 
 
+def _changed(configuration: str, calls: int, tone: bool) -> str:
+    """The configuration of the tests for so many calls: theirs is for few."""
+    changes = {
+        "rtp_ports": "rtp_ports 11000-14999",
+        # Otherwise each call puts the one before on hold, which then has no media.
+        "call_max_calls": f"call_max_calls {calls}\ncall_hold_other_calls no",
+    }
+    if not tone:
+        # Its tone is to be had at 48,000 Hz only, which it has to resample.
+        changes |= {
+            "audio_source": "audio_source aufile,/mnt/spoken.wav",
+            "ausrc_srate": "ausrc_srate 8000\nmodule aufile.so",
+            "audio_player": "audio_player aufile,/dev/null",
+        }
+    lines = [changes.get(line.split()[0], line) for line in configuration.splitlines() if line]
+    return "\n".join([*lines, ""])
+
+
 def _watched(plan: LoadPlan, pids: Any) -> Any:
     """Run the load, and read the peer's clock while all calls are up."""
     with tempfile.TemporaryDirectory() as name:
@@ -87,7 +106,10 @@ def _watched(plan: LoadPlan, pids: Any) -> Any:
             stderr=subprocess.PIPE,
             text=True,
         )
-        time.sleep(plan.calls / plan.rate + 3.0)
+        until = time.monotonic() + PATIENCE
+        while descriptors(pids()) < 2 * plan.calls and time.monotonic() < until:
+            time.sleep(0.1)
+        time.sleep(1.0)
         before, begun = processor_seconds(pids()), time.monotonic()
         time.sleep(SECONDS - 2.0)
         used, elapsed = processor_seconds(pids()) - before, time.monotonic() - begun
@@ -115,6 +137,11 @@ def processor_seconds(pids: list[int]) -> float:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         ticks += int(fields[11]) + int(fields[12])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def descriptors(pids: list[int]) -> int:
+    """The descriptors that some processes have open: each call of theirs has two sockets."""
+    return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in pids)
 
 
 def resident_bytes(pids: list[int]) -> int:

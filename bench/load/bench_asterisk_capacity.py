@@ -45,6 +45,7 @@ from typing import Any
 from bench.call.sipp_peers import spare_root
 from bench.load.baresip_rival import processor_seconds
 from bench.load.processor_share import PERIOD, ProcessorShare
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec, parse_expectation
 from softphone.load.capacity import CapacitySearch, CapacityTrial
@@ -348,6 +349,7 @@ def record(found: dict[str, Any], versions: dict[str, str], how: str) -> None:
         "softphone": __version__,
         "commit": commit,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
     }

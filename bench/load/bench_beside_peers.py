@@ -12,8 +12,10 @@ A round runs every row once, and the rounds are repeated; a figure is the proces
 threads, user and system, in ms a call-second, as median and range.  Ratios are those of the same
 round.  A row whose calls were not all up, by the packets that the echo sent back, is void.
 
+baresip, from the tests' peers, answers 100 of our calls in *full*, as `baresip_rival` says.
+
 Prints a table, and writes results/beside_peers.json.  Without PJSUA its rows are left out and named
-as missing.
+as missing; so is baresip.  `--rows "load, shared, kernel;full, pjsua"` measures only those.
 """
 
 from __future__ import annotations
@@ -35,16 +37,20 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from bench.call.sipp_peers import spare_root
+from bench.load.baresip_rival import baresip
 from bench.load.bench_load_echo import EchoProcess, run
 from bench.load.pjsua_rival import Pjsua, find_pjsua, processor_seconds
-from bench.trees.compare_trees import build_flags
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.media.kernel import describe_path
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "beside_peers.json"
 FLOOR = HERE.parent / "media" / "bench_media_tick.py"
+RIVALS = ("pjsua", "baresip")
 SUITE = "AES_CM_128_HMAC_SHA1_80"
+MOST_OF_BARESIP = 100
 UP = 0.97
 """The share of the packets of all calls that the echo must have sent back."""
 
@@ -74,6 +80,8 @@ class Bench:
                     found[name] = partial(self._ours, scenario, sockets, path)
             if pjsua and workload != "load":
                 found[f"{workload}, pjsua"] = partial(self._pjsua, pjsua, workload == "full")
+        if self._calls <= MOST_OF_BARESIP and not isinstance(spare_root("baresip-core"), str):
+            found["full, baresip"] = self._baresip
         found["floor, shared"] = partial(self._floor, "shared")
         found["floor, per-call"] = partial(self._floor, "c")
         return found
@@ -108,6 +116,15 @@ class Bench:
         if packets < UP * 50 * self._calls * elapsed:
             return None
         return {"ms": round(1e3 * used / elapsed / self._calls, 4), "late": None}
+
+    def _baresip(self) -> dict[str, Any] | None:
+        with tempfile.TemporaryDirectory(dir=self._folder) as own:
+            row = baresip(Path(own), self._calls)["baresip"]
+        if isinstance(row, str):
+            raise SystemExit(row)
+        if row["answered"] < self._calls:
+            return None
+        return {"ms": row["ms_per_call_second"], "late": None}
 
     def _floor(self, part: str) -> dict[str, Any] | None:
         command = [sys.executable, str(FLOOR), "--part", part, "--suite", SUITE]
@@ -147,15 +164,18 @@ def ratio(ours: list[Any], theirs: list[Any]) -> dict[str, Any] | None:
 
 
 def ratios_of(runs: dict[str, list[Any]]) -> dict[str, Any]:
-    """Our rows against pjsua's of the same workload, and those of load against the floor's."""
+    """Our rows against the peers' of the same workload, and those of load against the floor's."""
     found = {}
     for name, ours in runs.items():
         workload, _, rest = name.partition(", ")
-        rival = f"{workload}, pjsua"
+        if rest in RIVALS or workload == "floor":
+            continue
+        rivals = [f"{workload}, {rival}" for rival in RIVALS]
         if workload == "load":
-            rival = f"floor, {rest.partition(', ')[0]}"
-        if rest != "pjsua" and workload != "floor" and rival in runs:
-            found[f"{name} / {rival}"] = ratio(ours, runs[rival])
+            rivals = [f"floor, {rest.partition(', ')[0]}"]
+        for rival in rivals:
+            if rival in runs:
+                found[f"{name} / {rival}"] = ratio(ours, runs[rival])
     return found
 
 
@@ -185,7 +205,7 @@ def record(document: dict[str, Any]) -> None:
         "softphone": __version__,
         "commit": commit,
         "python": sys.version.split()[0],
-        "python_build": [platform.python_compiler(), *build_flags()],
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
     }
@@ -197,6 +217,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--calls", default="100,300,600")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--rows", help="names of rows, with ; between them")
     return parser.parse_args()
 
 
@@ -212,6 +233,8 @@ def main() -> None:
             echo = EchoProcess(Path(name))
             try:
                 rows = Bench(echo, Path(name), calls, options.seconds).rows(paths, pjsua)
+                if options.rows:
+                    rows = {row: rows[row] for row in options.rows.split(";") if row in rows}
                 runs: dict[str, list[Any]] = {row: [] for row in rows}
                 for number in range(options.runs):
                     for row, measure in rows.items():
@@ -225,15 +248,17 @@ def main() -> None:
         print("\r" + " " * 70, end="\r", file=sys.stderr)
         show(calls, table, ratios)
         results[str(calls)] = {"rows": table, "ratios": ratios}
-    load.append(os.getloadavg())
-    record({
-        "bench": "beside_peers",
-        "unit": "ms of processor time a call-second",
-        "suite": SUITE,
-        "pjsua": "measured" if pjsua else "missing: PJSUA=PATH names it",
-        "results": results,
-        "load_before_and_after": [[round(one, 2) for one in each] for each in load],
-    })  # fmt: skip
+        load.append(os.getloadavg())
+        # After each number of calls: what ends the run loses the last one only.
+        record({
+            "bench": "beside_peers",
+            "unit": "ms of processor time a call-second",
+            "suite": SUITE,
+            "pjsua": "measured" if pjsua else "missing: PJSUA=PATH names it",
+            "baresip": root if isinstance(root := spare_root("baresip-core"), str) else "measured",
+            "results": results,
+            "load": [[round(one, 2) for one in each] for each in load],
+        })  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ import numpy as np
 
 from bench.load.baresip_rival import baresip
 from bench.load.bench_load_echo import HERE, EchoProcess, run
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.load import LoadPlan
 
@@ -73,7 +74,7 @@ def theirs(folder: Path) -> tuple[str, dict[int, float]]:
     megabytes = {}
     for calls in BESIDE:
         with tempfile.TemporaryDirectory(dir=folder) as own:
-            found = baresip(Path(own), calls)["baresip"]
+            found = baresip(Path(own), calls, tone=True)["baresip"]
         if isinstance(found, str):
             return found, {}
         megabytes[calls] = float(found["megabytes"])
@@ -122,6 +123,7 @@ def main() -> int:
         "peers": peers,
         "softphone": __version__,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
     }

@@ -43,6 +43,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bench.load.baresip_rival import baresip
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec
 from softphone.load.report.html import page_style
@@ -76,9 +77,10 @@ Way: TypeAlias = tuple[str, Callable[[int], dict[str, Any]], bool]
 class EchoProcess:
     """The far end in a process of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *program: str) -> None:
+        program = program or ("-m", "softphone.lab.echo_server")
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "softphone.lab.echo_server", str(folder)],
+            [sys.executable, *program, str(folder)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -98,6 +100,10 @@ class EchoProcess:
     def echoed(self) -> int:
         """The packets that it has sent back so far."""
         return int(self._ask()[1])
+
+    def timed(self) -> tuple[int, int]:
+        """The packets so far, and those that came late, of an echo that times them."""
+        return tuple(map(int, self._ask()[2:]))  # type: ignore[return-value]
 
     def _ask(self) -> list[Any]:
         if self._process.stdin is None:
@@ -330,6 +336,7 @@ def record(rows: dict[str, Any], most: int, rivals: dict[str, Any]) -> None:
         "softphone": __version__,
         "commit": commit,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
     }

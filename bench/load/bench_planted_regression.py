@@ -25,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.python_build import python_build
 from softphone._version import __version__
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -167,6 +168,7 @@ def main() -> int:
         **found,
         "softphone": __version__,
         "python": platform.python_version(),
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")

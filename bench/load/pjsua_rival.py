@@ -12,11 +12,12 @@ import os
 import subprocess
 import time
 import wave
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-__all__ = ["Pjsua", "find_pjsua", "processor_seconds"]
+__all__ = ["Pjsua", "find_pjsua", "processor_seconds", "write_tone"]
 
 AT_ONCE = 20
 """Calls that it begins together; its menu asks for a number."""
@@ -42,18 +43,37 @@ def processor_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-class Pjsua:
-    """One pjsua with `calls` calls to the echo at `port`, pinned to the last core."""
+def write_tone(path: Path, seconds: float) -> None:
+    """Write a WAV file of a tone of 440 Hz at 8,000 Hz."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        times = np.arange(round(seconds * 8000)) / 8000
+        pcm = (9000 * np.sin(2 * np.pi * 440.0 * times)).astype(np.int16)
+        file.writeframes(pcm.tobytes())
 
-    def __init__(self, program: str, folder: Path, ca: str, port: int, calls: int, *, full: bool):
+
+class Pjsua:
+    """One pjsua with `calls` calls to the echo at `port`, pinned to the last core.
+
+    Without `fills` it has none at first, and `call` begins them.
+    """
+
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        ca: str,
+        port: int,
+        calls: int,
+        *,
+        full: bool,
+        options: Sequence[str] = (),
+        fills: bool = True,
+    ) -> None:
         spoken = folder / "pjsua.wav"
-        with wave.open(str(spoken), "wb") as file:
-            file.setparams((1, 2, 8000, 0, "NONE", ""))
-            seconds = np.arange(10 * 8000) / 8000
-            pcm = (9000 * np.sin(2 * np.pi * 440.0 * seconds)).astype(np.int16)
-            file.writeframes(pcm.tobytes())
+        write_tone(spoken, 10.0)
         argv = [program, *OPTIONS, f"--tls-ca-file={ca}", f"--max-calls={calls}"]
-        argv += [f"--play-file={spoken}", "--auto-play"]
+        argv += [f"--play-file={spoken}", "--auto-play", *options]
         if full:
             argv += [f"--rec-file={folder / 'heard.wav'}", "--auto-rec"]
         core = max(os.sched_getaffinity(0))
@@ -66,11 +86,15 @@ class Pjsua:
             preexec_fn=lambda: os.sched_setaffinity(0, {core}),
         )
         self.pid = self._process.pid
+        self._target = f"sip:echo@localhost:{port};transport=tls"
         time.sleep(1.0)
-        for begun in range(0, calls, AT_ONCE):
-            number = min(AT_ONCE, calls - begun)
-            self._type("M", str(number), f"sip:echo@localhost:{port};transport=tls")
+        for begun in range(0, calls if fills else 0, AT_ONCE):
+            self.call(min(AT_ONCE, calls - begun))
             time.sleep(PAUSE)
+
+    def call(self, number: int) -> None:
+        """Begin so many calls."""
+        self._type("M", str(number), self._target)
 
     def _type(self, *lines: str) -> None:
         if self._process.stdin is None:

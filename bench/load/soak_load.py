@@ -43,6 +43,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.lab.lab_process import LabProcess, held
 from bench.load.srtp_key_search import KeyWitness
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.load import BaseSpec, LoadPlan, UserSpec, users_of_template
 from softphone.load.measure import NO_MEDIA, RunSecond, Tally
@@ -267,6 +268,7 @@ def conclude(soak: LoadSoak, before: Any, after: Any, keys: Any, options: Any) -
         "softphone": __version__,
         "commit": commit,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
     }

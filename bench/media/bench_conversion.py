@@ -20,6 +20,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.media import PcmBlock
 from softphone.media.audio import PcmInput, PcmOutput, at_rate
@@ -95,6 +96,7 @@ def main() -> None:
         "softphone": __version__,
         "commit": commit,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "numpy": np.__version__,
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n")

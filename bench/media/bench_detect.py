@@ -24,6 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from bench.python_build import python_build
 from softphone.media.audio import WavSource
 from softphone.media.audio.tones import power_level
 from softphone.media.detection import AnswerClassification, DetectorBank, DetectorKind
@@ -193,6 +194,7 @@ def here() -> dict[str, str]:
         "commit": commit,
         "machine": system,
         "python": platform.python_version(),
+        "python_build": python_build(),
         "numpy": np.__version__,
     }
 

@@ -28,7 +28,6 @@ import gc
 import json
 import math
 import os
-import platform
 import secrets
 import selectors
 import statistics
@@ -46,7 +45,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.media.rival_designs import KEY_LENGTH
-from bench.trees.compare_trees import build_flags
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.media import (
     AllocatedStream,
@@ -326,7 +325,7 @@ def main() -> None:
         "softphone": __version__,
         "commit": commit,
         "python": sys.version.split()[0],
-        "python_build": [platform.python_compiler(), *build_flags()],
+        "python_build": python_build(),
         "numpy": np.__version__,
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n")

@@ -31,6 +31,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import av
 
+from bench.python_build import python_build
 from softphone.media.audio import Resampler
 from softphone.media.audio.tones import power_level
 from softphone.media.detection import (
@@ -430,6 +431,7 @@ def versions() -> dict[str, Any]:
         "commit": commit,
         "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "python_build": python_build(),
         "packages": packages,
         "model": "/".join(find_speech_model().parts[-3:]),
     }

@@ -47,6 +47,7 @@ from typing import Any
 import numpy as np
 
 from bench.media import rival_designs, signaling_load
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.media import (
     AllocatedStream,
@@ -285,6 +286,7 @@ def record(results: dict[str, dict[str, Any]], floor: str, options: argparse.Nam
         "softphone": __version__,
         "commit": commit,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "versions": {name: metadata.version(name) for name in names},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",

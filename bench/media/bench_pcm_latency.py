@@ -28,6 +28,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.config import AccountConfig, MediaPreferences
 from softphone.media import MediaConfig, MediaEngine, StreamSpec
@@ -267,6 +268,7 @@ def main() -> None:
         "softphone": __version__,
         "commit": commit,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "numpy": np.__version__,
         "cores": os.cpu_count(),
         "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",

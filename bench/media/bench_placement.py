@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.media import (
     AnyEngine,
@@ -139,6 +140,7 @@ def main() -> None:
         "softphone": __version__,
         "commit": commit,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
     }

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.media.bank.reception import ReceptionBank
 from softphone.media.playout import Concealment, JitterBufferBank
@@ -131,6 +132,7 @@ def main() -> None:
                 "softphone": __version__,
                 "commit": commit,
                 "python": sys.version.split()[0],
+                "python_build": python_build(),
                 "numpy": np.__version__,
                 "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
             },

@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.media.playout import FrameStatus, JitterBufferBank
 from softphone.media.playout.jitter_buffer import JitterBufferConfig, ReceivedPackets
@@ -261,6 +262,7 @@ def main() -> int:
         "conditions": table,
         "softphone": __version__,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "numpy": np.__version__,
         "cores": os.cpu_count(),
         "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",

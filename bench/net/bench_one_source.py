@@ -36,6 +36,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.lab import Authority, CertificateNames
 from softphone.net import Driver, DriverConfig, TransportLimits
@@ -219,6 +220,7 @@ def main() -> int:
         "results": found,
         "softphone": __version__,
         "python": sys.version.split()[0],
+        "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
         "commit": subprocess.run(

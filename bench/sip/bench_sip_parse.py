@@ -2,27 +2,34 @@
 
 Each message differs from the one before in its Call-ID, branch and tag, as on a real network, so
 that no cache can help.  "read" is parsing with all checks that RFC 3261 demands of a UAS; "and use"
-adds Via, From, To, CSeq, Call-ID and Contact as typed values.  The comparison is aiosipua, where
-installed, which defers most of its checks.
+adds Via, From, To, CSeq, Call-ID and Contact as typed values, and the body.  The comparison is
+aiosipua, which defers most of its checks; AIOSIPUA names its folder where it is not installed.
+
+A round takes each action over the same messages in turn.  Figures are the medians of the rounds,
+ratios the medians of the rounds' own ratios.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import platform
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from importlib import import_module, metadata
 from pathlib import Path
+from typing import TypeAlias
 
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.sip.message import Request, Response, StreamFramer, parse_datagram
 
 RESULTS = Path(__file__).parents[1] / "results" / "sip_parse.json"
-COUNT = 2000
-ROUNDS = 7
+BATCH = 80
+ROUNDS = 75
 SDP = (
     "v=0\r\no=CUCM 8613 1 IN IP4 192.0.2.20\r\ns=SIP Call\r\nc=IN IP4 192.0.2.30\r\nt=0 0\r\n"
     "m=audio 24580 RTP/SAVP 0 8 101\r\na=crypto:1 AEAD_AES_128_GCM inline:"
@@ -66,26 +73,26 @@ RINGING = (
 )
 
 
-def messages(template: str, method: str, body: str = "", to_tag: str = "") -> list[bytes]:
-    """Return COUNT different messages."""
+def messages(template: str, first: int, body: str = "", to_tag: str = "") -> list[bytes]:
+    """Return BATCH different messages; those of other values of `first` are others."""
     return [
         (
-            template.format(n=n * 7919 % 99991, method=method, length=len(body), to_tag=to_tag)
+            template.format(n=n * 7919 % 99991, method="INVITE", length=len(body), to_tag=to_tag)
             + body
         ).encode()
-        for n in range(COUNT)
+        for n in range(first * BATCH, (first + 1) * BATCH)
     ]
 
 
-def microseconds(action: Callable[[bytes], object], inputs: list[bytes]) -> float:
-    """Return CPU microseconds a message, in the best of ROUNDS rounds: noise only adds time."""
-    rounds = []
-    for _ in range(ROUNDS):
-        started = time.process_time()
-        for data in inputs:
-            action(data)
-        rounds.append((time.process_time() - started) / len(inputs) * 1e6)
-    return min(rounds)
+Action: TypeAlias = Callable[[bytes], object]
+
+
+def microseconds(action: Action, inputs: list[bytes]) -> float:
+    """Return CPU microseconds a message."""
+    started = time.process_time()
+    for data in inputs:
+        action(data)
+    return (time.process_time() - started) / len(inputs) * 1e6
 
 
 def use(data: bytes) -> object:
@@ -96,6 +103,7 @@ def use(data: bytes) -> object:
     return (
         *(message.vias, message.from_, message.to, message.cseq, message.call_id),
         message.contacts,
+        message.body,
     )
 
 
@@ -107,43 +115,66 @@ def rewrite(data: bytes) -> Callable[[bytes], object]:
     return lambda _: message.encode()
 
 
-def measure_ours(invites: list[bytes], ringing: list[bytes]) -> dict[str, float]:
-    """Measure softphone's parser."""
-    pieces = [b"".join(invites[i : i + 8]) for i in range(0, COUNT, 8)]
-    framer = StreamFramer()
+def our_actions(invite: bytes) -> dict[str, Action]:
+    """Return what is measured of softphone, by row."""
     return {
-        "read INVITE": microseconds(parse_datagram, invites),
-        "read INVITE and use": microseconds(use, invites),
-        "read 180": microseconds(parse_datagram, ringing),
-        "write INVITE": microseconds(rewrite(invites[0]), invites),
-        "read INVITE from a stream, 8 a piece": microseconds(framer.feed, pieces) / 8,
+        "read INVITE": parse_datagram,
+        "read INVITE and use": use,
+        "read 180": parse_datagram,
+        "write INVITE": rewrite(invite),
+        "read INVITE from a stream, 8 a piece": StreamFramer().feed,
     }
 
 
-def measure_aiosipua(invites: list[bytes], ringing: list[bytes]) -> dict[str, float] | None:
-    """Measure aiosipua's parser; None if it is not installed."""
+def their_actions(invite: bytes) -> dict[str, Action]:
+    """Return the same of aiosipua; nothing if it is not installed."""
+    sys.path[1:1] = [path for path in (os.environ.get("AIOSIPUA"),) if path]
     try:
         parse = import_module("aiosipua").SipMessage.parse
     except ImportError:
-        return None
+        return {}
 
     def use_theirs(data: bytes) -> object:
         message = parse(data)
         return (
             *(message.via, message.from_addr, message.to_addr, message.cseq, message.call_id),
             message.contact,
+            message.body,
         )
 
-    message = parse(invites[0])
+    message = parse(invite)
     return {
-        "read INVITE": microseconds(parse, invites),
-        "read INVITE and use": microseconds(use_theirs, invites),
-        "read 180": microseconds(parse, ringing),
-        "write INVITE": microseconds(lambda _: bytes(message), invites),
+        "read INVITE": parse,
+        "read INVITE and use": use_theirs,
+        "read 180": parse,
+        "write INVITE": lambda _: bytes(message),
     }
 
 
-def environment() -> dict[str, str]:
+def measure(actions: dict[tuple[str, str], Action]) -> dict[tuple[str, str], list[float]]:
+    """Return the microseconds of every round, by row and side; each has messages of its own."""
+    rounds: dict[tuple[str, str], list[float]] = {key: [] for key in actions}
+    for number in range(ROUNDS):
+        for place, key in enumerate(actions):
+            first = number * len(actions) + place
+            if "180" in key[0]:
+                rounds[key].append(microseconds(actions[key], ringing(first)))
+                continue
+            calls = messages(INVITE, first, SDP)
+            if "stream" in key[0]:
+                pieces = [b"".join(calls[at : at + 8]) for at in range(0, BATCH, 8)]
+                rounds[key].append(microseconds(actions[key], pieces) / 8)
+            else:
+                rounds[key].append(microseconds(actions[key], calls))
+    return rounds
+
+
+def ringing(first: int) -> list[bytes]:
+    """Return BATCH different 180s."""
+    return messages(RINGING, first, to_tag=";tag=5f")
+
+
+def environment() -> dict[str, str | list[str]]:
     """Return machine, versions and commit."""
     cpu = next(
         (
@@ -165,6 +196,7 @@ def environment() -> dict[str, str]:
     return {
         "machine": cpu or platform.machine(),
         "python": platform.python_version(),
+        "python_build": python_build(),
         "softphone": __version__,
         "commit": commit,
     }
@@ -172,25 +204,35 @@ def environment() -> dict[str, str]:
 
 def main() -> int:
     """Measure, print the table, write the results."""
-    invites = messages(INVITE, "INVITE", SDP)
-    ringing = messages(RINGING, "INVITE", to_tag=";tag=5f")
-    ours, theirs = measure_ours(invites, ringing), measure_aiosipua(invites, ringing)
+    invite, answer = messages(INVITE, 0, SDP)[0], ringing(0)[0]
+    ours, theirs = our_actions(invite), their_actions(invite)
+    actions = {(name, "ours"): action for name, action in ours.items()}
+    actions |= {(name, "theirs"): action for name, action in theirs.items()}
+    rounds = measure(actions)
+    middle = {key: round(statistics.median(each), 1) for key, each in rounds.items()}
+    ratios = {}
+    print(f"INVITE of {len(invite)} bytes, 180 of {len(answer)}; µs a message")
+    print(f"{'':38}{'softphone':>10}{'aiosipua':>10}{'ratio':>8}")
+    for name in ours:
+        other = f"{'-':>10}"
+        if name in theirs:
+            pairs = zip(rounds[name, "ours"], rounds[name, "theirs"], strict=True)
+            ratios[name] = round(statistics.median(one / two for one, two in pairs), 3)
+            other = f"{middle[name, 'theirs']:10.1f}{ratios[name]:8.2f}"
+        print(f"{name:38}{middle[name, 'ours']:10.1f}{other}")
     result: dict[str, object] = {
         **environment(),
-        "unit": "microseconds a message, process time, best of rounds",
-        "invite_bytes": len(invites[0]),
-        "softphone_us": {name: round(value, 1) for name, value in ours.items()},
+        "unit": "microseconds a message, process time, median of rounds",
+        "rounds": ROUNDS,
+        "invite_bytes": len(invite),
+        "softphone_us": {name: middle[name, "ours"] for name in ours},
     }
-    print(f"INVITE of {len(invites[0])} bytes, 180 of {len(ringing[0])}; µs a message")
-    print(f"{'':38}{'softphone':>10}{'aiosipua':>10}")
-    for name, value in ours.items():
-        other = f"{theirs[name]:10.1f}" if theirs and name in theirs else f"{'-':>10}"
-        print(f"{name:38}{value:10.1f}{other}")
-    if theirs is None:
-        print("aiosipua is not installed here: pip install aiosipua puts it beside ours")
-    else:
+    if theirs:
         result["aiosipua"] = metadata.version("aiosipua")
-        result["aiosipua_us"] = {name: round(value, 1) for name, value in theirs.items()}
+        result["aiosipua_us"] = {name: middle[name, "theirs"] for name in theirs}
+        result["ratios"] = ratios
+    else:
+        print("aiosipua is not installed here: AIOSIPUA=FOLDER puts it beside ours")
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(result, indent=1) + "\n")
     return 0

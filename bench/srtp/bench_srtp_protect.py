@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from pylibsrtp import Policy, Session
 
+from bench.python_build import python_build
 from softphone._version import __version__
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import ReceiveContext, SendContext, SrtpBackend, SrtpBatch
@@ -144,6 +145,7 @@ def environment() -> dict[str, str]:
     return {
         "machine": model.partition(":")[2].strip() or platform.machine(),
         "python": platform.python_version(),
+        "python_build": python_build(),
         "softphone": __version__,
         "pylibsrtp": metadata.version("pylibsrtp"),
         "cryptography": metadata.version("cryptography"),

@@ -153,6 +153,10 @@ class EchoBackend:
         """Nothing is measured here."""
         return StreamStatistics()
 
+    def counts(self) -> list[int]:
+        """What it answers when asked: the packets that it has echoed."""
+        return [self.echoed]
+
     def close(self) -> None:
         """Close the sockets."""
         self._ports.close()
@@ -162,7 +166,8 @@ class EchoBackend:
     def echo_packets(self) -> None:
         """Send back what has come."""
         came, out = self._came, self._out
-        count = came.receive_datagrams(self._ports.readable(), now=0.0, wall=0.0)
+        now, wall = time.monotonic(), time.time()
+        count = came.receive_datagrams(self._ports.readable(), now=now, wall=wall)
         names = came.address.view(np.uint64)[:count, 0].tolist()
         keys = zip(came.port[:count].tolist(), names, strict=True)
         found = [(at, row) for at, key in enumerate(keys) if (row := self._by_source.get(key))]
@@ -197,8 +202,8 @@ def _name(address: Address) -> int:
 class EchoServer:
     """The signaling: whoever calls is answered at once."""
 
-    def __init__(self) -> None:
-        self.port = EchoBackend()
+    def __init__(self, backend: EchoBackend | None = None) -> None:
+        self.port = backend or EchoBackend()
         config = EndpointConfig(user_agent="echo", max_transactions=200_000)
         self._endpoint = Endpoint(side=Side.SERVER, entropy=random_bytes, config=config)
         self.driver: Driver[SipEvent] = Driver(
@@ -248,7 +253,7 @@ class EchoServer:
             event.usage.accept(outcome.body, now=now)
 
 
-async def serve(folder: Path) -> None:
+async def serve(folder: Path, backend: EchoBackend | None = None) -> None:
     """Be the echo until standard input closes."""
     files = LabFiles(folder, LabConfig(users=()), entropy=random_bytes)
     tls = TlsSettings(
@@ -256,7 +261,7 @@ async def serve(folder: Path) -> None:
         credential=files.server,
         client_certificates=ClientCertificates.NONE,
     )
-    echo, loop = EchoServer(), asyncio.get_running_loop()
+    echo, loop = EchoServer(backend), asyncio.get_running_loop()
     async with AsyncExitStack() as stack:
         stack.callback(echo.port.close)
         await stack.enter_async_context(echo.driver)
@@ -272,15 +277,15 @@ async def serve(folder: Path) -> None:
         gc.set_threshold(10_000, 10, 10)
         print(json.dumps([address[1], str(files.ca)]), flush=True)
         while await loop.run_in_executor(None, sys.stdin.readline):
-            print(json.dumps([time.process_time(), echo.port.echoed]), flush=True)
+            print(json.dumps([time.process_time(), *echo.port.counts()]), flush=True)
 
 
-def main() -> None:
+def main(backend: type[EchoBackend] = EchoBackend) -> None:
     """Serve on the first of our cores, with the certificates that are written to a folder."""
     cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if cores:
         os.sched_setaffinity(0, {cores[0]})
-    asyncio.run(serve(Path(sys.argv[1])))
+    asyncio.run(serve(Path(sys.argv[1]), backend()))
 
 
 if __name__ == "__main__":

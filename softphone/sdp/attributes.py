@@ -197,22 +197,21 @@ def read_crypto(
     If `media` has none, the crypto attributes of the `session` are returned in its place; none of
     them may be used (RFC 4568 section 5.1.1 allows the attribute at the media level only).
     """
-    lines = [
-        _read_one(each.value)
-        for each in media.attributes
-        if each.name == "crypto" and each.value is not None
-    ]
+    lines: list[CryptoLine] = []
+    for each in media.attributes:
+        if each.name == "crypto" and each.value is not None:
+            try:
+                lines.append(Crypto.parse(each.value))
+            except MalformedDescription as error:
+                lines.append(_unreadable(each.value, str(error)))
     return tuple(lines or [_MISPLACED for each in session if each.name == "crypto"])
 
 
-def _read_one(value: str) -> CryptoLine:
-    try:
-        return Crypto.parse(value)
-    except MalformedDescription as error:
-        head = _CRYPTO_HEAD.match(value.strip())
-        if head is None:
-            return UnreadableCrypto(None, None, str(error))
-        return UnreadableCrypto(int(head[1]), head[2], str(error))
+def _unreadable(value: str, reason: str) -> UnreadableCrypto:
+    head = _CRYPTO_HEAD.match(value.strip())
+    if head is None:
+        return UnreadableCrypto(None, None, reason)
+    return UnreadableCrypto(int(head[1]), head[2], reason)
 
 
 def _key_parameter(text: str) -> KeyParameter:
@@ -227,18 +226,15 @@ def _key_parameter(text: str) -> KeyParameter:
     mki, mki_length = _mki(rest.pop(0)) if rest else (None, 0)
     if rest:
         raise MalformedDescription("a key parameter of the crypto attribute has too many fields")
-    return KeyParameter(KeyMaterial(_key(encoded)), lifetime, mki, mki_length, method.lower())
-
-
-def _key(encoded: str) -> bytes:
-    """Decode strict base64; padding is optional, because some phones omit it."""
+    # Padding is optional, because some phones omit it; all else of base64 is strict.
     bare = encoded.rstrip("=")
-    if len(encoded) - len(bare) > 2 or not bare:
-        raise MalformedDescription("the key of the crypto attribute is not base64")
     try:
-        return binascii.a2b_base64(bare + "=" * (-len(bare) % 4), strict_mode=True)
+        if len(encoded) - len(bare) > 2 or not bare:
+            raise ValueError
+        key = binascii.a2b_base64(bare + "=" * (-len(bare) % 4), strict_mode=True)
     except ValueError:
         raise MalformedDescription("the key of the crypto attribute is not base64") from None
+    return KeyParameter(KeyMaterial(key), lifetime, mki, mki_length, method.lower())
 
 
 def _lifetime(text: str) -> int:

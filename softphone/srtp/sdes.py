@@ -177,11 +177,11 @@ def _judge(
         return refuse(CryptoRefusalCode.BAD_TAG, "a tag is a number from 0 to 999999999")
     if line.tag in repeated:
         return refuse(CryptoRefusalCode.DUPLICATE_TAG, f"several lines have the tag {line.tag}")
-    fault = (
-        _key_fault(line.key_params, suite)
-        or _parameter_fault(line.session_params)
-        or check_key(line)
-    )
+    fault = _key_fault(line.key_params, suite)
+    if fault is None and line.session_params:
+        fault = _parameter_fault(line.session_params)
+    if fault is None:
+        fault = check_key(line)
     return (line, suite) if fault is None else refuse(*fault)
 
 
@@ -194,12 +194,16 @@ def _key_fault(
     if key.method != "inline":
         return CryptoRefusalCode.KEY_METHOD, f"the key method {key.method} is unknown"
     expected = suite.material_length
-    if len(key.key) != expected:
+    try:
+        material = key.key.reveal()
+    except ValueError:
+        material = b""  # It has been wiped.
+    if len(material) != expected:
         return (
             CryptoRefusalCode.KEY_LENGTH,
-            f"{suite} takes {expected} bytes of key and salt, the line has {len(key.key)}",
+            f"{suite} takes {expected} bytes of key and salt, the line has {len(material)}",
         )
-    if not any(key.key.reveal()[: suite.key_length]):
+    if not any(material[: suite.key_length]):
         return CryptoRefusalCode.KEY_ZERO, "the master key is all zeros, which everybody knows"
     if key.mki is not None and key.mki.bit_length() > 8 * key.mki_length:
         return (

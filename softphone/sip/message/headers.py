@@ -279,6 +279,28 @@ class _OnlyValue(_FirstValue[T]):
         return self.parse(values[0])
 
 
+class _ListValue(_FirstValue[tuple[T, ...]]):
+    """A reader of a list, which most messages have in one field: `parse` reads that one.
+
+    `parse_part` reads each of several fields, where that is not the same.
+    """
+
+    def __init__(
+        self,
+        parse: Callable[[str], tuple[T, ...]],
+        parse_part: Callable[[str], tuple[T, ...]] | None = None,
+        *,
+        kept: int,
+    ) -> None:
+        super().__init__(parse, kept=kept)
+        self._parse_part = parse_part or parse
+
+    def __call__(self, values: Sequence[str]) -> tuple[T, ...]:
+        if len(values) == 1:
+            return self.parse(values[0])
+        return tuple(value for text in values for value in self._parse_part(text))
+
+
 class TypedHeaderField(HeaderField, Generic[T]):
     """A header field that a message returns as a T, parsed on first access.
 
@@ -301,7 +323,8 @@ class TypedHeaderField(HeaderField, Generic[T]):
         super().__init__(name, multiplicity, compact=compact)
         self.read = read
         self.first = read if isinstance(read, _FirstValue) else None
-        """`read` if it uses the first value only, else None."""
+        """`read` if it takes a single value by itself, else None."""
+        self._joins = isinstance(read, _ListValue)
         self.strict = strict or required
         self.required = required
         self.absent: Any = None if required else read(())
@@ -329,7 +352,7 @@ class TypedHeaderField(HeaderField, Generic[T]):
         try:
             if not values:
                 value = self.absent
-            elif first is None:
+            elif first is None or (self._joins and len(values) > 1):
                 value = self.read(values)
             else:
                 text = values[0]
@@ -420,32 +443,18 @@ def _address(name: str) -> _OnlyValue[NameAddr]:
     return _OnlyValue(parse, kept=_ADDRESSES_KEPT)
 
 
-def _addresses(values: Sequence[str]) -> tuple[NameAddr, ...]:
-    """Return the addresses of a list.  Raises MalformedMessage when any is malformed."""
-    if len(values) == 1:
-        value = values[0]
-        return (_addresses_kept if len(value) <= LONGEST_KEPT else NameAddr.parse_list)(value)
-    return tuple(address for value in values for address in NameAddr.parse_list(value))
-
-
-def _contacts(values: Sequence[str]) -> tuple[NameAddr, ...]:
+def _parse_contacts(text: str) -> tuple[NameAddr, ...]:
     """Read Contact; () for the wildcard "*", which occurs alone."""
-    return () if len(values) == 1 and values[0] == "*" else _addresses(values)
+    return () if text == "*" else NameAddr.parse_list(text)
 
 
-def _vias(values: Sequence[str]) -> tuple[Via, ...]:
-    if len(values) == 1:
-        value = values[0]
-        return (_vias_kept if len(value) <= LONGEST_KEPT else Via.parse_list)(value)
-    return tuple(via for value in values for via in Via.parse_list(value))
-
-
+_vias = _ListValue(Via.parse_list, kept=_VALUES_KEPT)
+_addresses = _ListValue(NameAddr.parse_list, kept=_ADDRESSES_KEPT)
+_contacts = _ListValue(_parse_contacts, NameAddr.parse_list, kept=_ADDRESSES_KEPT)
 _token_list_kept = lru_cache(_VALUES_KEPT)(_split_tokens)
 _strict_token_list_kept = lru_cache(_VALUES_KEPT)(
     lambda text: tuple([parse_token(tag) for tag in split_commas(text) if tag])
 )
-_addresses_kept = lru_cache(_ADDRESSES_KEPT)(NameAddr.parse_list)
-_vias_kept = lru_cache(_VALUES_KEPT)(Via.parse_list)
 
 
 # The table ----------------------------------------------------------------------------------------

@@ -153,7 +153,7 @@ class _Head:
         if self.headers is None:
             values = content_lengths(self.raw)
         else:
-            values = list(self.headers.get_all("Content-Length"))
+            values = self.headers.by_key().get("content-length", [])
         if not values:
             return None
         # RFC 4475 section 3.3.9: two values, even equal ones, cannot be relied on.
@@ -449,7 +449,7 @@ def _check_fields(message: Request | Response) -> None:
         written = index.get(field.key)
         if written is not None:
             text, first = written[0], field.first
-            if first is None:
+            if first is None or len(written) > 1:
                 values[field.attribute] = field.read(written)
             elif len(text) <= LONGEST_KEPT:
                 values[field.attribute] = first.parse_kept(text)

@@ -35,7 +35,8 @@ class KeyHistory:
 
     def note_ours(self, lines: Iterable[Crypto]) -> None:
         """Record crypto lines that we have made."""
-        for name in _names_of_keys(lines):
+        for line in lines:
+            name = _name_of_key(line, line.key_params[0].key.reveal())
             self._ours.pop(name, None)
             self._ours[name] = None
         while len(self._ours) > _REMEMBERED:
@@ -57,7 +58,7 @@ class KeyHistory:
         other kinds of media in the same description.
         """
         material = line.key_params[0].key.reveal()
-        if self._ours and _names_of_keys([line])[0] in self._ours:
+        if self._ours and _name_of_key(line, material) in self._ours:
             return CryptoRefusalCode.KEY_REFLECTED, "it carries a key of ours"
         name = sha256(material).digest()
         owner = self._theirs.get(name, media)
@@ -87,15 +88,10 @@ def _has_key(lines: Sequence[CryptoLine], name: bytes) -> bool:
     )
 
 
-def _names_of_keys(lines: Iterable[Crypto]) -> list[bytes]:
-    """The digests of master keys without their salts: our key stays ours under another salt."""
-    names = []
-    for line in lines:
-        suite = CryptoSuite.named(line.suite_name)
-        material = line.key_params[0].key.reveal()
-        key = material[: None if suite is None else suite.key_length]
-        names.append(sha256(key).digest())
-    return names
+def _name_of_key(line: Crypto, material: bytes) -> bytes:
+    """The digest of a master key without its salt: our key stays ours under another salt."""
+    suite = CryptoSuite.named(line.suite_name)
+    return sha256(material[: None if suite is None else suite.key_length]).digest()
 
 
 def _fingerprint(line: Crypto, material: bytes) -> bytes:

@@ -436,9 +436,12 @@ def _address(name: str) -> _OnlyValue[NameAddr]:
 
     def parse(text: str) -> NameAddr:
         try:
-            return NameAddr.parse(text)
+            value, end = NameAddr.parse_at(text, 0)
         except MalformedMessage as error:
             raise MalformedMessage(f"Malformed {name} header field") from error
+        if end != len(text):
+            raise MalformedMessage(f"Malformed {name} header field")
+        return value
 
     return _OnlyValue(parse, kept=_ADDRESSES_KEPT)
 
@@ -685,10 +688,12 @@ class Headers:
     """The header fields of a message: an immutable, ordered, case-insensitive multimap.
 
     Names are given in any spelling, compact forms included, and print in their RFC's spelling.
-    Values hold no line break.
+    Values hold no line break.  `fields` are the names and values in order, as iterating gives them.
     """
 
-    __slots__ = ("_index", "_items")
+    __slots__ = ("_index", "fields")
+
+    fields: tuple[Field, ...]
 
     def __init__(self, items: Iterable[Field] = ()) -> None:
         """Raise LocalProtocolError for a name that is no token or a value with a line break."""
@@ -704,7 +709,7 @@ class Headers:
             if "\r" in value or "\n" in value:
                 raise LocalProtocolError(f"{name!r} cannot be sent as a header field")
             taken.append(item)
-        self._items = tuple(taken)
+        self.fields = tuple(taken)
         self._index: dict[str, list[str]] | None = None
 
     @classmethod
@@ -714,7 +719,7 @@ class Headers:
         Names are in their RFC's spelling, values have no line break, `index` is by lower-case key.
         """
         headers = cls.__new__(cls)
-        headers._items = items
+        headers.fields = items
         headers._index = index
         return headers
 
@@ -723,7 +728,7 @@ class Headers:
         index = self._index
         if index is None:
             index = {}
-            for name, value in self._items:
+            for name, value in self.fields:
                 key = KEYS.get(name) or field_key(name)
                 if key in index:
                     index[key].append(value)
@@ -757,12 +762,15 @@ class Headers:
 
     def with_added(self, name: str, value: str) -> Headers:
         """Return these fields with one more at the end."""
-        return Headers((*self._items, (name, value)))
+        return Headers((*self.fields, (name, value)))
 
     def with_prepended(self, name: str, value: str) -> Headers:
         """Return these fields with one more before all others, as for a Via or a Route."""
-        headers = Headers(((name, value),))
-        headers._items += self._items  # These have been checked.
+        if name not in _KNOWN_NAMES or "\r" in value or "\n" in value:
+            name, value = Headers(((name, value),)).fields[0]
+        headers = Headers.__new__(Headers)
+        headers.fields = (name, value), *self.fields  # These have been checked.
+        headers._index = None
         return headers
 
     def with_replaced(self, name: str, *values: str) -> Headers:
@@ -773,7 +781,7 @@ class Headers:
         key = KEYS.get(name) or field_key(name)
         fields: list[Field] = []
         replacing = [(name, value) for value in values]
-        for item in self._items:
+        for item in self.fields:
             if (KEYS.get(item[0]) or field_key(item[0])) != key:
                 fields.append(item)
             else:
@@ -784,7 +792,7 @@ class Headers:
     def without(self, *names: str) -> Headers:
         """Return these fields without those names."""
         keys = {field_key(name) for name in names}
-        return Headers(item for item in self._items if field_key(item[0]) not in keys)
+        return Headers(item for item in self.fields if field_key(item[0]) not in keys)
 
     def __contains__(self, name: object) -> bool:
         if not isinstance(name, str):
@@ -795,17 +803,17 @@ class Headers:
         return (KEYS.get(name) or field_key(name)) in index
 
     def __iter__(self) -> Iterator[Field]:
-        return iter(self._items)
+        return iter(self.fields)
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self.fields)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Headers) and self._items == other._items
+        return isinstance(other, Headers) and self.fields == other.fields
 
     def __hash__(self) -> int:
-        return hash(self._items)
+        return hash(self.fields)
 
     def __repr__(self) -> str:
         # Values are left out, so that Authorization and the like do not reach a log.
-        return f"Headers({', '.join(name for name, _ in self._items)})"
+        return f"Headers({', '.join(name for name, _ in self.fields)})"

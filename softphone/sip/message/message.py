@@ -121,7 +121,9 @@ class _MessageParts(FieldAccess):
 
     def _encode(self, start_line: str) -> bytes:
         lines = [start_line]
-        lines += [f"{name}: {value}" for name, value in self.headers if name != "Content-Length"]
+        lines += [
+            f"{name}: {value}" for name, value in self.headers.fields if name != "Content-Length"
+        ]
         lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
         text = "\r\n".join(lines)
         # A line break inside a value would inject a header field.

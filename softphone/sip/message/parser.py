@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -127,6 +127,8 @@ class CrlfKeepAlive(Enum):
 
 
 ParsedInput: TypeAlias = Request | Response | ParseFailure | CrlfKeepAlive
+Index: TypeAlias = dict[str, list[str]]
+"""The values of header fields by the key of their field, of each in order."""
 
 _REQUEST_LINE = re.compile(rf"({TOKEN}) ([^ ]++) [sS][iI][pP]/([0-9]++\.[0-9]++)")
 # Lenient: the space before an empty reason phrase may be missing, since the phrase is not used.
@@ -146,6 +148,7 @@ class _Head:
     raw: bytes
     start: str = ""
     headers: Headers | None = None
+    index: Index = field(default_factory=dict)
     error: MalformedMessage | None = None
 
     def content_length(self) -> int | None:
@@ -153,7 +156,7 @@ class _Head:
         if self.headers is None:
             values = content_lengths(self.raw)
         else:
-            values = self.headers.by_key().get("content-length", [])
+            values = self.index.get("content-length", [])
         if not values:
             return None
         # RFC 4475 section 3.3.9: two values, even equal ones, cannot be relied on.
@@ -172,7 +175,7 @@ class _Head:
         if self.headers is None or self.error is not None:
             return self.parse_failure(self.error or MalformedMessage("Malformed message"))
         try:
-            return _build(self.start, self.headers, body)
+            return _build(self.start, self.headers, self.index, body)
         except MalformedMessage as error:
             return self.parse_failure(error)
 
@@ -344,13 +347,13 @@ def _leading_line_ends(data: bytes | bytearray) -> int:
 def _read_head(raw: bytes, limits: MessageLimits) -> _Head:
     head = _Head(raw)
     try:
-        head.start, head.headers = _split(raw, limits)
+        head.start, head.headers, head.index = _split(raw, limits)
     except MalformedMessage as error:
         head.error = error
     return head
 
 
-def _split(raw: bytes, limits: MessageLimits) -> tuple[str, Headers]:
+def _split(raw: bytes, limits: MessageLimits) -> tuple[str, Headers, Index]:
     """Return the start line and the unfolded header fields.  Raises MalformedMessage."""
     try:
         text = raw.decode()
@@ -371,7 +374,7 @@ def _split(raw: bytes, limits: MessageLimits) -> tuple[str, Headers]:
     if raw.translate(None, _NO_CONTROLS):
         for line in lines:
             _check_controls(line)
-    return lines[0], _read_fields(lines[1:])
+    return lines[0], *_read_fields(lines[1:])
 
 
 def _check_controls(line: str) -> None:
@@ -383,9 +386,9 @@ def _check_controls(line: str) -> None:
             raise MalformedMessage("Control character")
 
 
-def _read_fields(lines: list[str]) -> Headers:
+def _read_fields(lines: list[str]) -> tuple[Headers, Index]:
     fields: list[Field] = []
-    index: dict[str, list[str]] = {}
+    index: Index = {}
     for line in lines:
         written, colon, value = line.partition(":")
         known = SPELLINGS.get(written)
@@ -406,13 +409,13 @@ def _read_fields(lines: list[str]) -> Headers:
             raise MalformedMessage(f"More than one {name} header field")
         else:
             index[key].append(value)
-    return Headers.from_wire(tuple(fields), index)
+    return Headers.from_wire(tuple(fields), index), index
 
 
-def _build(start: str, headers: Headers, body: bytes) -> Request | Response:
+def _build(start: str, headers: Headers, index: Index, body: bytes) -> Request | Response:
     match = _REQUEST_LINE.fullmatch(start)
     if match is None:
-        return _build_response(start, headers, body)
+        return _build_response(start, headers, index, body)
     method, target, version = match.groups()
     if version != "2.0":
         raise MalformedMessage("Version not supported", status_hint=505)
@@ -421,13 +424,13 @@ def _build(start: str, headers: Headers, body: bytes) -> Request | Response:
         # RFC 3261 section 19.1.1: headers are not allowed in a Request-URI.
         raise MalformedMessage("Request-URI with header fields")
     request = Request(method, uri, headers, body)
-    _check_fields(request)
+    _check_fields(request, index)
     if request.cseq.method != method:
         raise MalformedMessage("CSeq method differs from the request's")
     return request
 
 
-def _build_response(start: str, headers: Headers, body: bytes) -> Response:
+def _build_response(start: str, headers: Headers, index: Index, body: bytes) -> Response:
     match = _STATUS_LINE.fullmatch(start)
     if match is None:
         raise MalformedMessage("Malformed start line")
@@ -437,23 +440,23 @@ def _build_response(start: str, headers: Headers, body: bytes) -> Response:
     if not 100 <= int(status) <= 699:
         raise MalformedMessage("Status out of range")
     response = Response(int(status), reason or "", headers, body)
-    _check_fields(response)
+    _check_fields(response, index)
     return response
 
 
-def _check_fields(message: Request | Response) -> None:
+def _check_fields(message: Request | Response, index: Index) -> None:
     """Parse the strict fields, which raise MalformedMessage, and cache their values."""
-    index, values = message.headers.by_key(), message.__dict__
+    values = message.__dict__
     # Not by attribute: that is one more call for each field.
-    for field in STRICT_FIELDS:
-        written = index.get(field.key)
+    for strict in STRICT_FIELDS:
+        written = index.get(strict.key)
         if written is not None:
-            text, first = written[0], field.first
+            text, first = written[0], strict.first
             if first is None or len(written) > 1:
-                values[field.attribute] = field.read(written)
+                values[strict.attribute] = strict.read(written)
             elif len(text) <= LONGEST_KEPT:
-                values[field.attribute] = first.parse_kept(text)
+                values[strict.attribute] = first.parse_kept(text)
             else:
-                values[field.attribute] = first.parse(text)
-        elif field.required:
-            raise MalformedMessage(f"Missing {field.name} header field")
+                values[strict.attribute] = first.parse(text)
+        elif strict.required:
+            raise MalformedMessage(f"Missing {strict.name} header field")

@@ -50,7 +50,7 @@ HOLD = 1.0
 """Seconds of media."""
 SETTLE = 2.5
 """Seconds until as many calls are up as ever."""
-ROOM = 600
+MOST_CALLS = 600
 """Calls at once that are allowed; as many as RATE or a little more are up."""
 UP = 0.9
 """The share of the packets of as many calls that the echo must have sent back."""
@@ -107,7 +107,7 @@ class Bench:
 
     def _ours_paced(self, sockets: str) -> dict[str, Any] | None:
         plan = replace(
-            self._echo.plan(ROOM),
+            self._echo.plan(MOST_CALLS),
             scenario=f"{LOAD / 'equal_workloads.py'}:play",
             sockets=sockets,
             rate=float(self._rate),
@@ -128,7 +128,7 @@ class Bench:
 
     def _pjsua_paced(self, program: str) -> dict[str, Any] | None:
         peer = Pjsua(
-            program, self._folder, self._echo.ca, self._echo.port, ROOM,
+            program, self._folder, self._echo.ca, self._echo.port, MOST_CALLS,
             full=False, fills=False, options=(f"--duration={HOLD:g}",),
         )  # fmt: skip
         at_once, every = max(1, self._rate // 20), max(1, self._rate // 20) / self._rate

@@ -153,22 +153,22 @@ class Bench:
         }
 
 
-def rows_of(bench: Bench, pjsua: str | None, names: list[str]) -> dict[str, Search]:
+def rows_of(starter: Bench, pjsua: str | None, names: list[str]) -> dict[str, Search]:
     """What is searched, by name."""
     found: dict[str, Search] = {}
     for name in names:
         workload, _, sockets = name.partition(", ")
         if sockets == "pjsua":
             if pjsua:
-                start = partial(bench.pjsua, pjsua, workload == "full")
+                start = partial(starter.pjsua, pjsua, workload == "full")
                 found[name] = Search(start, LOWEST, MOST_OF_PJSUA + LOWEST)
             continue
         scenario = "echo" if workload == "load" else f"{HERE / 'equal_workloads.py'}:{workload}"
-        found[name] = Search(partial(bench.ours, scenario, sockets), LOWEST, HIGHEST)
+        found[name] = Search(partial(starter.ours, scenario, sockets), LOWEST, HIGHEST)
     return found
 
 
-def search(bench: Bench, rows: dict[str, Search], step: int, until: float) -> None:
+def search(starter: Bench, rows: dict[str, Search], step: int, until: float) -> None:
     """Halve the bounds of each in turn until all are a step apart, or time is over."""
     left = dict(rows)
     while left and time.monotonic() < until:
@@ -177,7 +177,7 @@ def search(bench: Bench, rows: dict[str, Search], step: int, until: float) -> No
             if calls is None or time.monotonic() > until:
                 left.pop(name)
                 continue
-            trial = bench.try_calls(row.start, calls)
+            trial = starter.try_calls(row.start, calls)
             row.note(trial)
             print(
                 f"{name:16}{calls:6}{trial['late']:9.2%}{trial['came']:9.2%}"
@@ -241,9 +241,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         echo = EchoProcess(Path(name) / "echo", str(HERE / "timed_echo.py"))
         try:
-            bench = Bench(echo, Path(name), options.seconds)
-            rows = rows_of(bench, pjsua, options.rows.split(";"))
-            search(bench, rows, options.step, until)
+            starter = Bench(echo, Path(name), options.seconds)
+            rows = rows_of(starter, pjsua, options.rows.split(";"))
+            search(starter, rows, options.step, until)
         finally:
             echo.close()
     load.append(os.getloadavg())

@@ -246,22 +246,24 @@ def main() -> None:
                 for row, measure in rows.items():
                     print(f"\rround {number + 1}: {row:24}", end="", file=sys.stderr, flush=True)
                     runs[row].append(measure())
+                load.append(os.getloadavg())
+                table = {row: summary(each) for row, each in runs.items()}
+                ratios = ratios_of(runs)
+                # After each round: what ends the run loses the last one only.
+                record({
+                    "bench": "set_up_beside_peers",
+                    "unit": "microseconds of processor time a call",
+                    "rate": options.rate,
+                    "aiosipua": aiosipua or "missing: AIOSIPUA=FOLDER names it",
+                    "pjsua": "measured" if pjsua else "missing: PJSUA=PATH names it",
+                    "rows": table,
+                    "ratios": ratios,
+                    "load": [[round(one, 2) for one in each] for each in load],
+                })  # fmt: skip
         finally:
             echo.close()
     print("\r" + " " * 50, end="\r", file=sys.stderr)
-    load.append(os.getloadavg())
-    table, ratios = {row: summary(each) for row, each in runs.items()}, ratios_of(runs)
     show(table, ratios)
-    record({
-        "bench": "set_up_beside_peers",
-        "unit": "microseconds of processor time a call",
-        "rate": options.rate,
-        "aiosipua": aiosipua or "missing: AIOSIPUA=FOLDER names it",
-        "pjsua": "measured" if pjsua else "missing: PJSUA=PATH names it",
-        "rows": table,
-        "ratios": ratios,
-        "load_before_and_after": [[round(one, 2) for one in each] for each in load],
-    })  # fmt: skip
 
 
 if __name__ == "__main__":

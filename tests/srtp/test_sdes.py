@@ -102,6 +102,7 @@ def test_a_suite_that_policy_forbids_is_passed_over():
         (line(suite=GCM_256, keys=zero_key(32, 12)), CryptoRefusalCode.KEY_ZERO),
         (line(keys=inline(29)), CryptoRefusalCode.KEY_LENGTH),
         (line(keys=inline(46)), CryptoRefusalCode.KEY_LENGTH),
+        (line(keys=inline(29), params="WSH=64"), CryptoRefusalCode.KEY_LENGTH),
         (line(suite=GCM_256, keys=inline(30)), CryptoRefusalCode.KEY_LENGTH),
         (line(keys=inline() + ";" + inline()), CryptoRefusalCode.SEVERAL_KEYS),
         (line(keys=inline().replace("inline", "uri")), CryptoRefusalCode.KEY_METHOD),
@@ -136,6 +137,14 @@ def test_a_line_that_cannot_be_used_is_refused_alone_with_its_reason(bad, code):
     assert (refusal.tag, refusal.suite) == (bad.tag, bad.suite_name)
     assert refusal.reason
     assert choose_crypto([bad], allowed=ALL).crypto is None
+
+
+def test_a_key_that_has_been_wiped_is_no_key():
+    wiped = line()
+    wiped.key_params[0].key.close()
+    choice = choose_crypto([wiped], allowed=ALL)
+    assert codes(choice) == [CryptoRefusalCode.KEY_LENGTH]
+    assert choice.refusals[0].reason.endswith("the line has 0")
 
 
 @pytest.mark.parametrize("keys", ["", "|2^31", "|2^48", "|2147483648", f"|{SHORTEST_LIFETIME}"])

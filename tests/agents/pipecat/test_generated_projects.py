@@ -150,7 +150,9 @@ async def speak_until_answered(call, services):
         while len(services.prompts) == asked:
             await call.audio.write(samples(vowels(2.0), silence(2.0)), lead=0.1)
         await listening
-    assert services.prompts[asked][-1]["content"] == "What do you sell?"
+    # What a busy machine tears in two is a turn with two transcripts.
+    said = services.prompts[asked][-1]["content"]
+    assert said == " ".join(["What do you sell?"] * said.count("?")) != ""
     assert services.heard_seconds[0] > 0.5
 
 

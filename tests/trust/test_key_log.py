@@ -14,10 +14,13 @@ from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 from softphone.errors import ConfigurationError, FipsForbidden
+from softphone.openssl_provider import fips_in_force
 from softphone.security import ClientCertificates, TlsVersion
 from softphone.trust import client_context, key_log, probe_context, server_context
 from softphone.trust.key_log import prepare_key_log
 from tests.support.certificates import server, settings
+
+not_in_fips_mode = pytest.mark.skipif(fips_in_force(), reason="no key is logged in FIPS mode")
 
 SECRETS_1_3 = {
     "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
@@ -71,6 +74,7 @@ def expand(secret, label, size):
     return HKDFExpand(SHA384(), size, info).derive(secret)
 
 
+@not_in_fips_mode
 def test_the_log_opens_what_the_session_has_sent(tls, tmp_path):
     path = tmp_path / "keys.log"
     wire = Wire(client_context(replace(tls, key_log=path)), server_context(tls))
@@ -88,6 +92,7 @@ def test_the_log_opens_what_the_session_has_sent(tls, tmp_path):
     assert AESGCM(key).decrypt(iv, record[5:], record[:5]) == b"REGISTER sip:secret\x17"
 
 
+@not_in_fips_mode
 def test_a_session_of_tls_1_2_and_a_listener_have_theirs(tls, tmp_path):
     near, far = tmp_path / "near.log", tmp_path / "far.log"
     old = replace(tls, maximum=TlsVersion.TLS_1_2)
@@ -100,6 +105,7 @@ def test_a_session_of_tls_1_2_and_a_listener_have_theirs(tls, tmp_path):
     assert len(secrets_in(near)["CLIENT_RANDOM"][1]) == 48
 
 
+@not_in_fips_mode
 @pytest.mark.parametrize("make", [client_context, probe_context, server_context])
 def test_no_context_takes_the_log_from_the_environment(tls, tmp_path, monkeypatch, make):
     path = tmp_path / "from-environment.log"
@@ -114,6 +120,7 @@ def test_no_context_takes_the_log_from_the_environment(tls, tmp_path, monkeypatc
     assert not path.exists()
 
 
+@not_in_fips_mode
 def test_a_new_file_is_for_its_owner_whatever_the_umask(tmp_path):
     path = tmp_path / "keys.log"
     before = os.umask(0)
@@ -124,6 +131,7 @@ def test_a_new_file_is_for_its_owner_whatever_the_umask(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+@not_in_fips_mode
 def test_a_file_of_ours_is_appended_to(tls, tmp_path):
     path = tmp_path / "keys.log"
     path.touch(0o600)
@@ -133,6 +141,7 @@ def test_a_file_of_ours_is_appended_to(tls, tmp_path):
     assert secrets_in(path).keys() == SECRETS_1_3
 
 
+@not_in_fips_mode
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o601])
 def test_a_file_that_others_can_open_is_refused(tls, tmp_path, mode):
     path = tmp_path / "keys.log"
@@ -143,6 +152,7 @@ def test_a_file_that_others_can_open_is_refused(tls, tmp_path, mode):
     assert path.read_bytes() == b""
 
 
+@not_in_fips_mode
 def test_what_is_no_file_of_its_own_is_refused(tmp_path):
     real, link, pipe = (tmp_path / name for name in ("real", "link", "pipe"))
     real.touch(0o600)
@@ -165,6 +175,7 @@ def test_what_is_no_file_of_its_own_is_refused(tmp_path):
     assert real.read_bytes() == b""
 
 
+@not_in_fips_mode
 def test_a_folder_in_which_others_can_replace_it_is_refused(tmp_path, monkeypatch):
     shared = tmp_path / "shared"
     shared.mkdir()

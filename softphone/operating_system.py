@@ -42,7 +42,7 @@ _OPEN_TO_READ: Final[int] = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
     | getattr(os, "O_NOCTTY", 0)
-    | getattr(os, "O_NONBLOCK", 0)  # a pipe that nobody writes into would be waited for
+    | getattr(os, "O_NONBLOCK", 0)  # opening a pipe without a writer would block
 )
 _STREAMS = ("/dev/stdin", "/dev/fd/", "/proc/self/fd/")
 """Names of what this process has open: a shell gives them for `<(command)`, and a user for a pipe

@@ -70,7 +70,7 @@ _NEEDED = ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.common"
 
 @dataclass(frozen=True, slots=True)
 class OtlpConfig:
-    """Where a collector is: `url` without `/v1/…`, whom to trust, and its bearer token, if any.
+    """Where a collector is: `url` without `/v1/…`, its authorities, and its bearer token, if any.
 
     Raises ConfigurationError for an address in clear that is not loopback's, for one with a query,
     and for a token that is none.

@@ -16,7 +16,7 @@ class AccountPool:
         self._free = list(range(count - 1, -1, -1))
 
     def take(self, owner: str) -> int | None:
-        """Return the number of an account that nobody has; None when there is none left."""
+        """Return the number of an account that is not in use; None when there is none left."""
         if not self._free:
             return None
         number = self._free.pop()

@@ -173,7 +173,7 @@ class CallProcess:
             number, found = value
             reply = self._replies.get(number)
             if reply is None:
-                return  # nobody waits for it any more
+                return  # the step was given up meanwhile
             failed = kind == "failed"
             error = StepRefused(found["cause"], found["text"]) if failed else None
             reply.resolve(None if failed else found, error)

@@ -37,7 +37,7 @@ class OtelSpec:
         return OtlpConfig(self.url, TlsSettings(store=store, service=Service.HTTPS), token)
 
     def resource(self, scenario: str, worker: int | None = None) -> dict[str, str | int]:
-        """The attributes of what sends: a run, or its worker `worker`; nobody is named in them."""
+        """The attributes of what sends: a run, or its worker `worker`; they name no user."""
         found: dict[str, str | int] = {
             "service.name": "softphone-load",
             "service.version": __version__,

@@ -193,7 +193,7 @@ async def _within(seconds: float, sending: Coroutine[Any, Any, None]) -> None:
 
 
 class SocketConnector:
-    """Opens WebSockets to one target.  `entropy` spreads repeated attempts."""
+    """Opens WebSockets to one target.  `entropy` gives the random delays between attempts."""
 
     def __init__(self, target: SocketTarget, network: ConnectorConfig, entropy: Entropy) -> None:
         self._target = target

@@ -170,7 +170,7 @@ def _stop_time(begin: float, sounds: Spans) -> float | None:
 
 
 def _talk_over(turns: Spans, sounds: Spans) -> float:
-    """Sum, over all pairs of a turn and a sound that begins in it, the time in which both are."""
+    """Sum, over all pairs of a turn and a sound that begins in it, the time in which both sound."""
     inside = (sounds[None, :, 0] > turns[:, None, 0]) & (sounds[None, :, 0] < turns[:, None, 1])
     both = np.minimum(sounds[None, :, 1], turns[:, None, 1]) - sounds[None, :, 0]
     return float(np.sum(both[inside]))

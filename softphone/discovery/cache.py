@@ -111,7 +111,7 @@ class DiscoveryCache:
 
 
 def _is_recent(taken: float, wall: float) -> bool:
-    """Whether `taken` is within the validity; a time in the future is another clock's."""
+    """Whether `taken` is within the validity; a time in the future comes from a wrong clock."""
     return 0 <= wall - taken < VALID_FOR
 
 

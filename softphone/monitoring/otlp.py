@@ -241,7 +241,7 @@ class OtlpExporter(Generic[Item]):
         try:
             again, why = await self._send(batch)
         except asyncio.CancelledError:
-            self._waiting.extendleft(reversed(batch))  # counted by who cancels
+            self._waiting.extendleft(reversed(batch))  # whoever cancels counts it
             raise
         except Exception as error:
             # Whatever it is, the run has precedence; the text may hold what a span says.

@@ -49,7 +49,7 @@ async def create_transport(
     """Return the transport of a session, with the params of the key "softphone".
 
     Sessions of pipecat's own runner get what pipecat's `create_transport` makes.  Raises
-    ConfigurationError without that key, or with params of another transport's.
+    ConfigurationError without that key, or with the params of another transport.
     """
     if not isinstance(runner_args, SoftphoneRunnerArguments):
         return await create_other_transport(runner_args, dict(transport_params))

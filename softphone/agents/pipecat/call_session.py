@@ -71,7 +71,7 @@ class SoftphoneParams(TransportParams):
     audio_out_enabled: bool = True
     audio_out_10ms_chunks: int = 2
     audio_out_end_silence_secs: int = 0
-    # The media loop always takes what is written, but while the far end holds us.
+    # The media loop always takes what is written, except while the far end holds us.
     audio_out_write_timeout_secs: float | None = None
     lead_seconds: float = 0.1
     detect_voice: bool = False

@@ -72,7 +72,7 @@ class GeminiDialect(Dialect):
         self._say({"setup": setup})
 
     def begin(self) -> None:
-        """Queue the wish for the greeting, if there is one."""
+        """Queue the request for the greeting, if one is set."""
         if self.settings.greeting:
             self.send_text(f"Say to the caller, word for word: {self.settings.greeting}")
 

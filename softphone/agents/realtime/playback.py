@@ -126,7 +126,7 @@ class ReplyPlayback:
             octets = self._pending.popleft()
             self._pending_octets -= len(octets)
             pcm = decode_sound(octets, self._coding)
-            # A flush meanwhile counts and drops what of this piece waits.
+            # A flush meanwhile counts and drops the part of this piece that still waits.
             await self._audio.write(pcm, lead=LEAD)
 
     def _forget_played(self) -> None:

@@ -171,7 +171,7 @@ class RealtimeCall:
 
 
 def _expected(ended: asyncio.Future[None]) -> SoftphoneError:
-    """Return why a session has ended.  Raises what was a fault of ours."""
+    """Return why a session has ended.  Raises an exception that a bug of ours caused."""
     error = ended.exception()
     if isinstance(error, SoftphoneError):
         return error

@@ -162,5 +162,5 @@ def _by_effect(effect: DesignEffect, generator: np.random.Generator) -> Draws:
     """Draw by how much the effect shrinks the number of values, with its own uncertainty."""
     freedom = effect.blocks - 1
     drawn = generator.chisquare(freedom, DRAWS) / freedom / effect.effect
-    # A distribution of no value at all is none.
+    # Without any effective value there is no distribution.
     return np.maximum(np.asarray(drawn, dtype=np.float64), 1e-6)

@@ -33,7 +33,7 @@ logger = logging.getLogger("softphone.load")
 
 
 async def _no_scenario(run: ScenarioRun) -> None:
-    """The steps that are read take its place."""
+    """No scenario: the steps that are read replace it."""
 
 
 LOCUST_SCENARIO = Scenario("locust", _no_scenario, registers=False, echoes=False)

@@ -140,7 +140,7 @@ def _distributions(run: RunSecond) -> Iterator[LoadMetric]:
 
 
 def _operations(total: Tally) -> Iterator[LoadMetric]:
-    """What runs without calls repeat; a histogram for each, since its name says what."""
+    """The operations of runs without calls; the name of each histogram says which."""
     operations = total.operations
     for name, meaning, part in (
         ("operations_attempted", "Operations begun, of runs without calls.", "attempted"),

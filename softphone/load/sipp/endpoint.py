@@ -35,7 +35,7 @@ MOST_ENDED = 4096
 
 
 class SippEndpoint:
-    """Runs calls; `limit` is the most that may be up, `total` the most that begin, 0 without end.
+    """Runs calls; `limit` is the most that may be up, `total` the most that begin, 0 for no limit.
 
     `counters` counts "retransmissions", "malformed" and "unexpected" messages of no call.
     """

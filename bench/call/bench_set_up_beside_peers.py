@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -39,8 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.load.bench_load_echo import EchoProcess
 from bench.load.pjsua_rival import Pjsua, find_pjsua, processor_seconds
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.media.kernel import describe_path
 
 HERE = Path(__file__).parent
@@ -205,18 +203,7 @@ def show(rows: dict[str, Any], ratios: dict[str, Any]) -> None:
 
 def record(document: dict[str, Any]) -> None:
     """Write the results with what they were measured on."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    document |= {
-        "path": describe_path(),
-        "softphone": __version__,
-        "commit": commit,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
-    }
+    document |= {"path": describe_path(), **measured_on()}
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
 
 

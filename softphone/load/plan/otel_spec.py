@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from softphone._version import __version__
 from softphone.config.toml_reader import read_text
+from softphone.errors import ConfigurationError
 from softphone.monitoring.otlp import OtlpConfig
 from softphone.security import KeyMaterial
 from softphone.trust import Service, TlsSettings, TrustStore
@@ -31,8 +32,11 @@ class OtelSpec:
         """Read the files.  Raises ConfigurationError, also for an address that is not used."""
         token = None
         if self.token_file is not None:
-            text = read_text(Path(self.token_file), "token file")
-            token = KeyMaterial(text.strip().encode())
+            text = read_text(Path(self.token_file), "token file").strip()
+            if not text:
+                # It is read by each process: a pipe, as of `<(command)`, gives its text once.
+                raise ConfigurationError(f"{self.token_file}: there is no token in this file")
+            token = KeyMaterial(text.encode())
         store = TrustStore.from_sources(*(self.ca or ("system",)))
         return OtlpConfig(self.url, TlsSettings(store=store, service=Service.HTTPS), token)
 

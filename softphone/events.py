@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Self, TypeAlias
 
+from softphone.fast_dataclass import fast_init
 from softphone.security import IdentityAssurance, SecurityState, Shortfall
 
 Fields: TypeAlias = tuple[tuple[str, str], ...]
@@ -144,6 +145,7 @@ class EndedBy(StrEnum):
     DURATION = "duration"
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class VoiceQuality:
     """VoIP metrics of what one end hears (RFC 3611 section 4.7); None where not reported.
@@ -178,6 +180,7 @@ class VoiceQuality:
     jitter_buffer_absolute_maximum_ms: float = 0.0
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class StreamStatistics:
     """A snapshot of one stream; names as in RFC 3550 section 6.4.

@@ -33,7 +33,9 @@ from softphone.media.kernel import describe_path
 SAMPLED = 4
 """Calls that one poll reads; further calls take their turn in later polls."""
 LOOK_EVERY = 0.02
-"""Seconds between two polls.  Reading many calls in one poll would make their media late."""
+"""The least seconds between two polls.  Reading many calls in one would make their media late."""
+SELDOM = 0.25
+"""The most seconds between two polls."""
 CHECK_AFTER = 0.5
 """Seconds into a call at which its audio is checked."""
 END_PATIENCE = 5.0
@@ -317,6 +319,11 @@ class CallTracker:
             cause = NO_MEDIA if live.caller else f"{NO_MEDIA} at the callee"
             self.tally.failed[cause] += 1
             self._failed(live.call.id, cause)
+
+    @property
+    def poll_interval(self) -> float:
+        """Seconds to the next poll: those in which each call is read about once a second."""
+        return min(SELDOM, max(LOOK_EVERY, SAMPLED / max(1, len(self._live))))
 
     def poll_some_calls(self, most: int = SAMPLED) -> None:
         """Count the packets of at most `most` calls, in rotation."""

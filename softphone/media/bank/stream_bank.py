@@ -104,17 +104,19 @@ FRAME_MS: Final = 20
 FRAME: Final = FRAME_MS / 1000
 """Seconds of the media frame, in which every phase runs once."""
 
-FEW_STREAMS: Final = 64
+FEW_STREAMS: Final = 128
 """Number of streams up to which all share one phase."""
 
 PHASE_ROWS: Final = 512
 """Maximum number of rows of one phase."""
 
-PHASE_TARGET: Final = 128
-MANY_PHASES: Final = 8
-CROWDED_TARGET: Final = 256
-"""Rows per phase from which another phase is used, because the last packet of a phase waits for all
-others.  Each phase also has a fixed cost, so above MANY_PHASES phases CROWDED_TARGET applies."""
+PHASE_TARGET: Final = 256
+"""Rows per phase from which another phase is used.
+
+The last packet of a phase waits for all others, which is about a millisecond for so many.  But a
+phase costs its wake-up and some hundred calls of Python and NumPy however few rows it has: with 128
+for a target, 100 streams cost a third more.
+"""
 
 MOST_PAYLOAD: Final = 1488
 """Octets of the largest payload: the space after the header in a packet of a batch."""
@@ -205,8 +207,7 @@ class StreamBank:
     def _choose_phase(self) -> int:
         """Return the emptiest phase among as many as the number of streams requires."""
         wanted = len(self) + 1
-        count = min(MANY_PHASES, max(2, -(-wanted // PHASE_TARGET)))
-        count = 1 if wanted <= FEW_STREAMS else max(count, -(-wanted // CROWDED_TARGET))
+        count = 1 if wanted <= FEW_STREAMS else max(2, -(-wanted // PHASE_TARGET))
         count = min(self.phases, 1 << (count - 1).bit_length())
         return min(range(count), key=self._used.__getitem__)
 

@@ -17,6 +17,7 @@ from softphone.media.quality.statistics import (
     fill_reports,
     freeze_statistics,
     read_statistics,
+    stream_quality,
     stream_statistics,
 )
 from softphone.media.quality.voip_metrics import voip_metrics
@@ -28,6 +29,7 @@ __all__ = [
     "fill_reports",
     "freeze_statistics",
     "read_statistics",
+    "stream_quality",
     "stream_statistics",
     "voip_metrics",
 ]

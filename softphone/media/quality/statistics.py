@@ -204,6 +204,14 @@ def stream_statistics(bank: StreamBank, handle: StreamHandle) -> StreamStatistic
     return freeze_statistics(bank, handle)()
 
 
+def stream_quality(bank: StreamBank, handle: StreamHandle) -> VoiceQuality | None:
+    """Return the `quality` of a stream's statistics, alone.  Raises StaleHandle."""
+    stream = bank.find_stream(handle)
+    numbers = _row_numbers(bank, handle.row)
+    fill_reports(bank, stream, numbers)
+    return _quality(numbers, _remote_quality(numbers[REPORTED:LATENESS]))
+
+
 def freeze_statistics(bank: StreamBank, handle: StreamHandle) -> Callable[[], StreamStatistics]:
     """Return a function that makes a stream's statistics of now.  Raises StaleHandle.
 

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 
 from softphone.events import VoiceQuality
+from softphone.fast_dataclass import fast_init
 from softphone.media.bank import FRAME_MS
 from softphone.media.playout import GMIN
 from softphone.media.quality.e_model import mos_from_r, r_factor
@@ -39,6 +40,7 @@ FULL_SCALE_DBM0 = 3.14
 FULL_SCALE_ENERGY = 32768.0**2 / 2.0
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class LossBurstCounts:
     """The counts of one row, in the order of `LossBurstBank.row_numbers`."""
@@ -52,6 +54,7 @@ class LossBurstCounts:
     in_burst: int = 0
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class QualityMeasurement:
     """The measurements of a stream; times in seconds, energies as mean squares.

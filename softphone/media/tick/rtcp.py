@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from softphone.media.bank import PacketBatch, StreamBank, StreamObjects
 from softphone.media.interface import RtcpByeReceived
-from softphone.media.quality import stream_statistics, voip_metrics
+from softphone.media.quality import stream_quality, voip_metrics
 from softphone.media.tick.symmetric_rtp import accept_rtcp_source
 from softphone.rtp import RemoteReport, RtcpSession, SenderInformation, VoipMetrics
 
@@ -93,7 +93,7 @@ def _report(
 def _metrics(bank: StreamBank, stream: StreamObjects) -> VoipMetrics | None:
     """Return the VoIP metrics of the received source for an XR (RFC 3611 section 4.7)."""
     row = stream.handle.row
-    quality = stream_statistics(bank, stream.handle).quality
+    quality = stream_quality(bank, stream.handle)
     if quality is None:
         return None
     heard = int(bank.reception.ssrc[row])

@@ -12,9 +12,12 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from softphone.media.bank import FEW_STREAMS, StreamBank
+from softphone.media.bank import StreamBank
 from softphone.media.quality import COLUMNS, fill_numbers, fill_reports
 from softphone.media.tick import BINS
+
+FEW = 64
+"""The most streams of a phase whose statistics are written every frame."""
 
 INTERVAL = 10
 """Frames between two snapshots of a phase with many streams."""
@@ -60,7 +63,7 @@ class SharedStatistics:
 
 def write_statistics(shared: SharedStatistics, bank: StreamBank, phase: int, frame: int) -> None:
     """Write the statistics of `phase` in `frame`, if they are due."""
-    few = bank.used(phase) <= FEW_STREAMS
+    few = bank.used(phase) <= FEW
     if not few and frame % INTERVAL:
         return
     span = bank.span(phase)

@@ -51,9 +51,12 @@ def test_few_streams_share_one_phase_and_many_are_spread():
     for _ in range(FEW_STREAMS):
         rows.reserve_row()
     assert [rows.used(phase) for phase in range(rows.phases)] == [FEW_STREAMS] + [0] * 15
-    for _ in range(1000 - FEW_STREAMS):
+    for _ in range(512 - FEW_STREAMS):
         rows.reserve_row()
-    assert [rows.used(phase) for phase in range(rows.phases)] == [128] * 4 + [122] * 4 + [0] * 8
+    assert [rows.used(phase) for phase in range(rows.phases)] == [256] * 2 + [0] * 14
+    for _ in range(1000 - 512):
+        rows.reserve_row()
+    assert [rows.used(phase) for phase in range(rows.phases)] == [256] * 2 + [244] * 2 + [0] * 12
     for _ in range(8192 - 1000):
         rows.reserve_row()
     assert {rows.used(phase) for phase in range(rows.phases)} == {512}

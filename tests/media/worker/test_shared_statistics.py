@@ -6,9 +6,9 @@ import mmap
 
 import numpy as np
 
-from softphone.media.bank import FEW_STREAMS
 from softphone.media.quality import read_statistics, stream_statistics
 from softphone.media.worker.shared_statistics import (
+    FEW,
     INTERVAL,
     EngineCounter,
     SharedStatistics,
@@ -50,7 +50,7 @@ def test_phases_with_many_streams_show_every_few_frames(monkeypatch):
     wire = Wire()
     wire.run(10)
     bank, handle = wire.b.bank, wire.b.handle
-    monkeypatch.setattr(type(bank), "used", lambda self, phase: FEW_STREAMS + 1)
+    monkeypatch.setattr(type(bank), "used", lambda self, phase: FEW + 1)
     board, phase = board_of(bank), bank.phase_of(handle.row)
     write_statistics(board, bank, phase, INTERVAL + 1)
     assert not board.rows.any()

@@ -21,7 +21,7 @@ from softphone.media.bank.codec_lookup import (
     payload_layout,
 )
 from softphone.media.bank.sender import LATENESS_BOUNDS_MS, NO_TYPE
-from softphone.media.bank.source_feed import FeedGroup, SourceFeed
+from softphone.media.bank.source_feed import FeedGroup, FrameBank, SourceFeed
 from softphone.media.bank.stateful_decoder import StatefulDecoder
 from softphone.media.bank.stream_bank import (
     FEW_STREAMS,
@@ -39,6 +39,7 @@ __all__ = [
     "NO_TYPE",
     "AnyCodec",
     "FeedGroup",
+    "FrameBank",
     "PacketBatch",
     "SourceFeed",
     "StatefulDecoder",

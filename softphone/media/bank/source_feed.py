@@ -33,15 +33,15 @@ class FrameBank:
 
     A row of `pcm` int16[rows, AHEAD * samples] holds `frames` frames, of which `frame` is the
     current one, that of packet `number`.  The last frame has `last` samples of its source, and
-    silence after them; the others are whole.
+    silence after them; the others are whole.  The arrays are others once a row is added.
     """
 
     def __init__(self, samples: int) -> None:
         self.samples = samples
         self.pcm = np.zeros((1, AHEAD * samples), dtype=np.int16)
-        self._number = np.zeros(1, dtype=np.int64)
-        self._frame, self._frames = np.zeros(1, dtype=np.int32), np.ones(1, dtype=np.int32)
-        self._last = np.full(1, samples, dtype=np.int32)
+        self.number = np.zeros(1, dtype=np.int64)
+        self.frame, self.frames = np.zeros(1, dtype=np.int32), np.ones(1, dtype=np.int32)
+        self.last = np.full(1, samples, dtype=np.int32)
         self._readers: list[SourceReader | None] = [None]
         self._free: list[int] = []
 
@@ -51,13 +51,13 @@ class FrameBank:
             rows = len(self._readers)
             self._free = list(range(2 * rows - 1, rows - 1, -1))
             self._readers += [None] * rows
-            for name in ("pcm", "_number", "_frame", "_frames", "_last"):
+            for name in ("pcm", "number", "frame", "frames", "last"):
                 array = getattr(self, name)
                 setattr(self, name, np.concatenate((array, np.zeros_like(array))))
         row = self._free.pop()
         self._readers[row] = reader
-        self._number[row], self._last[row] = -1, self.samples
-        self._frame[row], self._frames[row] = 0, 1
+        self.number[row], self.last[row] = -1, self.samples
+        self.frame[row], self.frames[row] = 0, 1
         self.pcm[row, : self.samples] = 0
         return row
 
@@ -68,34 +68,34 @@ class FrameBank:
 
     def counts(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
         """Return how many samples of the rows' current frames their sources gave, int32[k]."""
-        whole = self._frame[rows] < self._frames[rows] - 1
-        counts: npt.NDArray[np.int32] = np.where(whole, self.samples, self._last[rows])
+        whole = self.frame[rows] < self.frames[rows] - 1
+        counts: npt.NDArray[np.int32] = np.where(whole, self.samples, self.last[rows])
         return counts
 
     def gather(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int16]:
         """Return the rows' current frames, int16[k, samples]."""
-        return self.pcm.reshape(-1, self.samples).take(rows * AHEAD + self._frame[rows], axis=0)
+        return self.pcm.reshape(-1, self.samples).take(rows * AHEAD + self.frame[rows], axis=0)
 
     def drop_ahead(self, row: int) -> int:
         """Drop the frames after the current one; return the number of their samples."""
-        dropped = int(self._frames[row] - 1 - self._frame[row])
-        self._frames[row] -= dropped
-        last, self._last[row] = int(self._last[row]), self.samples if dropped else self._last[row]
+        dropped = int(self.frames[row] - 1 - self.frame[row])
+        self.frames[row] -= dropped
+        last, self.last[row] = int(self.last[row]), self.samples if dropped else self.last[row]
         return dropped and (dropped - 1) * self.samples + last
 
     def read(self, rows: npt.NDArray[np.intp], number: int) -> None:
         """Go to the frame of packet `number` in those of `rows` that are not there."""
-        stale = rows[self._number[rows] != number]
+        stale = rows[self.number[rows] != number]
         stale = stale[stale > 0]
         if not stale.size:
             return
-        self._number[stale] = number
-        self._frame[stale] += 1
-        dry = stale[self._frame[stale] >= self._frames[stale]]
+        self.number[stale] = number
+        self.frame[stale] += 1
+        dry = stale[self.frame[stale] >= self.frames[stale]]
         if dry.size:
-            self._fill(dry)
+            self.fill(dry)
 
-    def _fill(self, rows: npt.NDArray[np.intp]) -> None:
+    def fill(self, rows: npt.NDArray[np.intp]) -> None:
         """Read the sources of rows without a further frame; convert those of other rates
         together."""
         readers = [self._readers[row] for row in rows.tolist()]
@@ -106,9 +106,9 @@ class FrameBank:
             line, counts[at] = self.pcm[row], pcm.size
             line[: pcm.size] = pcm
             line[pcm.size : max(-(-pcm.size // self.samples), 1) * self.samples] = 0
-        self._frame[rows] = 0
-        self._frames[rows] = np.maximum(-(-counts // self.samples), 1)
-        self._last[rows] = counts - (self._frames[rows] - 1) * self.samples
+        self.frame[rows] = 0
+        self.frames[rows] = np.maximum(-(-counts // self.samples), 1)
+        self.last[rows] = counts - (self.frames[rows] - 1) * self.samples
 
 
 class SourceReader:
@@ -222,8 +222,10 @@ class FeedGroup:
 
     def __init__(self, feeds: Sequence[SourceFeed]) -> None:
         self._feeds = tuple(feeds)
-        self._bank = self._feeds[0].bank
-        self._rows = np.array([feed.row for feed in self._feeds], dtype=np.intp)
+        self.bank = self._feeds[0].bank
+        """The bank that has the frames of all of them."""
+        self.rows = np.array([feed.row for feed in self._feeds], dtype=np.intp)
+        """The feeds' rows in it, intp[len(self)]."""
 
     def __len__(self) -> int:
         return len(self._feeds)
@@ -231,19 +233,22 @@ class FeedGroup:
     def __iter__(self) -> Iterator[SourceFeed]:
         return iter(self._feeds)
 
-    def read_frames(self, number: int) -> npt.NDArray[np.int16]:
-        """Return the frames of packet `number`, int16[len(self), samples].
+    def read(self, number: int) -> None:
+        """Go to the frames of packet `number`.
 
         Sources that this or another group has read for that packet are not read again.
         """
-        self._bank.read(self._rows, number)
-        return self._bank.gather(self._rows)
+        self.bank.read(self.rows, number)
+
+    def frames(self) -> npt.NDArray[np.int16]:
+        """Return the current frames, int16[len(self), samples]."""
+        return self.bank.gather(self.rows)
 
     def short_feeds(self) -> list[tuple[int, SourceFeed, int]]:
         """Return the feeds whose sources did not fill the current frame, their places before them,
         and how many samples they gave after them."""
-        counts = self._bank.counts(self._rows)
-        short = (counts < self._bank.samples).nonzero()[0].tolist()
+        counts = self.bank.counts(self.rows)
+        short = (counts < self.bank.samples).nonzero()[0].tolist()
         return [(at, self._feeds[at], counts.item(at)) for at in short]
 
 

@@ -11,7 +11,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -63,6 +63,19 @@ class SocketPair:
     dscp: int = 0
 
 
+class Visits(NamedTuple):
+    """Ports that are read together, their descriptors, and how much is read of each at once."""
+
+    ports: list[DatagramPort]
+    descriptors: list[int]
+    bursts: list[int]
+
+    @classmethod
+    def of(cls, ports: list[DatagramPort]) -> Visits:
+        """Return the visits to `ports`."""
+        return cls(ports, [port.fd for port in ports], [port.burst for port in ports])
+
+
 class MediaSockets:
     """The sockets by row, and the two batches for all of them.
 
@@ -85,7 +98,7 @@ class MediaSockets:
         self._rows: dict[int, SocketPair] = {}
         self._open: list[SocketPair] = []
         self._aside: set[int] = set()
-        self._visits: dict[int, list[DatagramPort]] = {}
+        self._visits: dict[int, Visits] = {}
         self._visited = [-math.inf] * VISITS
         self._closed_overflows = 0
         self._received = DatagramBatch(min(INCOMING, 64 * config.capacity))
@@ -240,29 +253,29 @@ class MediaSockets:
         if visits is None:
             visits = self._visits[phase] = self._plan_visits(phase)
         watched = self._ports.readable()
-        if self._aside:
-            watched = [port for port in watched if port.key not in self._aside]
-        is_control = self._bank.demultiplexer.control
-        media = [port for port in watched if not is_control[port.key]]
-        control = [port for port in watched if is_control[port.key]]
-        order = [*visits, *media, *control]
-        self.incoming.count = self._receive(order, now=now, wall=wall) if order else 0
+        if watched:
+            if self._aside:
+                watched = [port for port in watched if port.key not in self._aside]
+            is_control = self._bank.demultiplexer.control
+            watched.sort(key=lambda port: bool(is_control[port.key]))
+            visits = Visits.of([*visits.ports, *watched])
+        if visits.ports:
+            self.incoming.count = self._receive(visits, now=now, wall=wall)
         return self.incoming.count
 
-    def _receive(self, order: list[DatagramPort], *, now: float, wall: float) -> int:
+    def _receive(self, visits: Visits, *, now: float, wall: float) -> int:
         if self._kernel is None:
-            used = self._received.receive_datagrams(order, now=now, wall=wall)
+            used = self._received.receive_datagrams(visits.ports, now=now, wall=wall)
             drops = self._received.overflows(used) if used else {}
         else:
-            descriptors, bursts = [port.fd for port in order], [port.burst for port in order]
             used, drops = self._kernel.receive_datagrams(
-                self.incoming, descriptors, bursts, now=now, wall=wall
+                self.incoming, visits.descriptors, visits.bursts, now=now, wall=wall
             )
         if drops:
             self._ports.note_overflows(drops)
         return used
 
-    def _plan_visits(self, phase: int) -> list[DatagramPort]:
+    def _plan_visits(self, phase: int) -> Visits:
         phases = range(phase, self._bank.phases, VISITS) if phase < VISITS else (phase,)
         spans = [self._bank.span(each) for each in phases]
         rows = self._rows
@@ -274,7 +287,8 @@ class MediaSockets:
             )
             if row in rows and span.start <= row < span.stop
         ]
-        return [pair.rtp for pair in pairs if not pair.shared and pair.rtp.key not in self._aside]
+        ports = [pair.rtp for pair in pairs if not pair.shared]
+        return Visits.of([port for port in ports if port.key not in self._aside])
 
     def send_packets(self, start: int, stop: int) -> int:
         """Send packets `start` to `stop` of `outgoing`; return how many the system accepted."""

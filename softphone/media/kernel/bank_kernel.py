@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from softphone.media.bank import PacketBatch, StreamBank
+from softphone.media.bank import FeedGroup, FrameBank, PacketBatch, StreamBank
 from softphone.media.kernel.layout import table_of
 from softphone.media.playout import PlayoutFrames
 from softphone.srtp import SendContext, status_of, transform_addresses
@@ -17,13 +17,28 @@ from softphone.srtp import SendContext, status_of, transform_addresses
 Index: TypeAlias = npt.NDArray[np.intp]
 
 
-class SendPlaces(NamedTuple):
-    """k distinct rows of a bank, intp[k], the keys of their sockets int32[k], and their
-    destinations uint8[k, 32], all contiguous."""
+class SendPlaces:
+    """Where k packets go: distinct `rows` of a bank, intp[k], the keys of their sockets, `port`
+    int32[k], their destinations, `address` uint8[k, 32], and the rows of their feeds in a
+    `FrameBank`, `feed` intp[k].
 
-    rows: Index
-    port: npt.NDArray[np.int32]
-    address: npt.NDArray[np.uint8]
+    All are contiguous and do not change: `outgoing`, the kernel's pointers to them, is made once.
+    """
+
+    __slots__ = ("address", "feed", "outgoing", "port", "rows")
+
+    def __init__(
+        self,
+        rows: Index,
+        port: npt.NDArray[np.int32],
+        address: npt.NDArray[np.uint8],
+        feed: Index,
+    ) -> None:
+        self.rows = rows
+        self.port = port
+        self.address = address
+        self.feed = feed
+        self.outgoing: Any = None
 
 
 MOST_PACKETS: Final = 8192
@@ -74,10 +89,14 @@ class BankKernel:
             spliced=np.zeros(rows, dtype=np.bool_),
         )
         self._rest = np.zeros(rows, dtype=np.intp)
-        self._playing, self._played = self._make_frames(), 0
+        self._playing, self._played = self._make_frames(), self._frames
+        self.any_odd = False
+        """Whether frames of `next_frames` may be of another type than their rows decode."""
         self._energy = np.zeros(rows, dtype=np.float32)
         self._sound = self._make_sound()
-        self._outgoing = self._make_outgoing()
+        self._dry = np.zeros(0, dtype=np.intp)
+        self._feeds: dict[int, tuple[FrameBank, npt.NDArray[np.int16], Any]] = {}
+        self._visited: tuple[Sequence[int], Any, Any] = ((), None, None)
         self._drops = np.zeros(MOST_PACKETS, dtype=np.int64)
         self._ports = kernel.ffi.new("struct ports *")
         self._ports.drops = self._pointer("int64_t *", self._drops)
@@ -126,6 +145,7 @@ class BankKernel:
             "payload_type": self._pointer("uint8_t *", frames.payload_type),
             "spliced": self._pointer("uint8_t *", frames.spliced),
             "rest": self._pointer("int64_t *", self._rest),
+            "playing": self._pointer("uint8_t *", self._bank.delivery.block("playing_type")),
         })  # fmt: skip
 
     def _make_sound(self) -> Any:
@@ -135,11 +155,39 @@ class BankKernel:
             "rest": self._pointer("int64_t *", self._rest),
         })  # fmt: skip
 
-    def _make_outgoing(self) -> Any:
+    def _make_outgoing(self, places: SendPlaces) -> Any:
         return self._ffi.new("struct outgoing *", {
+            "rows": self._pointer("int64_t *", places.rows),
+            "port": self._pointer("int32_t *", places.port),
+            "address": self._pointer("uint8_t *", places.address),
+            "feed": self._pointer("int64_t *", places.feed),
+            "count": len(places.rows),
             "failed": self._pointer("int64_t *", self._failed),
             "status": self._pointer("int32_t *", self._status),
         })  # fmt: skip
+
+    def _feeds_of(self, bank: FrameBank) -> Any:
+        """Return the `struct feeds` of a bank, made again when it has other arrays."""
+        known = self._feeds.get(bank.samples)
+        if known is not None and known[0] is bank and known[1] is bank.pcm:
+            return known[2]
+        rows = len(bank.number)
+        if rows > len(self._dry):
+            self._dry = np.zeros(rows, dtype=np.intp)
+            self._feeds.clear()
+        made = self._ffi.new("struct feeds *", {
+            "pcm": self._pointer("int16_t *", bank.pcm),
+            "number": self._pointer("int64_t *", bank.number),
+            "frame": self._pointer("int32_t *", bank.frame),
+            "frames": self._pointer("int32_t *", bank.frames),
+            "last": self._pointer("int32_t *", bank.last),
+            "rows": rows,
+            "samples": bank.samples,
+            "ahead": bank.pcm.shape[1] // bank.samples,
+            "rest": self._pointer("int64_t *", self._dry),
+        })  # fmt: skip
+        self._feeds[bank.samples] = bank, bank.pcm, made
+        return made
 
     def packets(self, batch: PacketBatch) -> Any:
         """Return the `struct packets` of a batch, made once."""
@@ -196,8 +244,16 @@ class BankKernel:
 
         The arrays of the result are overwritten by the next call.
         """
-        frames, count = self._frames, len(rows)
-        self._played = count
+        frames, count = self._played, len(rows)
+        if len(frames.status) != count:
+            every = self._frames
+            frames = self._played = PlayoutFrames(
+                every.status[:count],
+                every.slot[:count],
+                every.length[:count],
+                every.payload_type[:count],
+                every.spliced[:count],
+            )
         left = self._lib.kernel_play(
             self._bound, self._sizes, self._view("int64_t[]", rows), count, now, self._playing
         )
@@ -209,13 +265,8 @@ class BankKernel:
             frames.length[at] = others.length
             frames.payload_type[at] = others.payload_type
             frames.spliced[at] = others.spliced
-        return PlayoutFrames(
-            frames.status[:count],
-            frames.slot[:count],
-            frames.length[:count],
-            frames.payload_type[:count],
-            frames.spliced[:count],
-        )
+        self.any_odd = left > 0 or self._playing.odd > 0
+        return frames
 
     def decode(
         self, values: npt.NDArray[np.int16], rows: Index, at: Index, samples: int
@@ -237,7 +288,7 @@ class BankKernel:
         what.noise_floor = self._view("float[]", concealment.block("_floor"))
         what.rows, what.at = self._view("int64_t[]", rows), self._view("int64_t[]", at)
         what.values, what.pcm = self._view("int16_t[]", values), self._view("int16_t[]", pcm)
-        what.count, what.positions, what.samples = count, self._played, samples
+        what.count, what.positions, what.samples = count, len(self._played.status), samples
         left = self._lib.kernel_decode(self._bound, self._sizes, self._playing, what)
         rest = self._rest[:left].copy()
         self.frames_decoded += count - left
@@ -247,37 +298,62 @@ class BankKernel:
             bank.playout.bursts.observe_energy(rows[done], self._energy[done])
         return pcm, rest
 
-    def send(
+    def advance(self, feeds: FeedGroup, number: int) -> bool:
+        """Do `FeedGroup.read`; return whether there are `FeedGroup.short_feeds`."""
+        bank, rows = feeds.bank, self._view("int64_t[]", feeds.rows)
+        state, count = self._feeds_of(bank), len(feeds)
+        dry = self._lib.kernel_advance(state, rows, count, number)
+        if dry:
+            bank.fill(self._dry[:dry].copy())
+        return bool(self._lib.kernel_short(state, rows, count))
+
+    def send_frames(
         self,
         batch: PacketBatch,
-        payloads: npt.NDArray[np.uint8] | npt.NDArray[np.int16],
+        feeds: FeedGroup,
         places: SendPlaces,
         contexts: Sequence[SendContext],
         milliseconds: int,
-        codes: npt.NDArray[np.uint8] | None = None,
+        codes: npt.NDArray[np.uint8],
+    ) -> bool:
+        """Do `send` with the current frames of `places.feed`, encoded: `codes` uint8[65536] has
+        the octet of each sample."""
+        what = places.outgoing or self._prepare(places)
+        what.feeds, what.codes = self._feeds_of(feeds.bank), self._view("uint8_t[]", codes)
+        what.size = feeds.bank.samples
+        return self._send(batch, what, contexts, milliseconds)
+
+    def send(
+        self,
+        batch: PacketBatch,
+        payloads: npt.NDArray[np.uint8],
+        places: SendPlaces,
+        contexts: Sequence[SendContext],
+        milliseconds: int,
     ) -> bool:
         """Append a packet of each of `places` to `batch`, as the send half does for sound; return
-        False, and do nothing, if they have no room or no session of libsrtp.
-
-        With `codes` uint8[65536], the octet of each sample, `payloads` are samples to encode.
-        """
-        what, count, start = self._outgoing, len(places.rows), batch.count
-        if len(payloads) != count and len(payloads) != 1:
+        False, and do nothing, if they have no room or no session of libsrtp."""
+        what = places.outgoing or self._prepare(places)
+        if len(payloads) not in (1, what.count):
             return False
-        what.rows = self._view("int64_t[]", places.rows)
-        what.port = self._view("int32_t[]", places.port)
-        what.address = self._view("uint8_t[]", places.address)
-        if codes is None:
-            what.payload, what.pcm = self._view("uint8_t[]", payloads), self._ffi.NULL
-        else:
-            what.pcm, what.codes = self._view("int16_t[]", payloads), self._view("uint8_t[]", codes)
+        what.feeds, what.payload = self._ffi.NULL, self._view("uint8_t[]", payloads)
+        what.size = payloads.shape[1]
         what.stride = payloads.shape[1] if len(payloads) > 1 else 0
-        what.size, what.count, what.secure = payloads.shape[1], count, bool(contexts)
-        what.milliseconds = milliseconds
+        return self._send(batch, what, contexts, milliseconds)
+
+    def _prepare(self, places: SendPlaces) -> Any:
+        places.outgoing = self._make_outgoing(places)
+        return places.outgoing
+
+    def _send(
+        self, batch: PacketBatch, what: Any, contexts: Sequence[SendContext], milliseconds: int
+    ) -> bool:
+        start = batch.count
+        what.secure, what.milliseconds = bool(contexts), milliseconds
         refused = self._lib.kernel_send(self._bound, self._sizes, self.packets(batch), start, what)
         if refused < 0:
             return False
-        batch.count = start + count
+        batch.count = start + what.count
         for at in range(refused):
             contexts[int(self._failed[at])].count_failure(status_of(int(self._status[at])))
         return True
@@ -292,10 +368,15 @@ class BankKernel:
         wall: float,
     ) -> tuple[int, dict[int, int]]:
         """Do `DatagramBatch.receive_datagrams`; return the number of packets, and the system's
-        running count of drops by socket, where reported."""
+        running count of drops by socket, where reported.
+
+        `descriptors` and `bursts` that are the objects of the last call have not changed.
+        """
         ports, make = self._ports, self._ffi.new
-        descriptor, burst = make("int32_t[]", descriptors), make("int32_t[]", bursts)
-        ports.descriptor, ports.burst, ports.count = descriptor, burst, len(descriptors)
+        if descriptors is not self._visited[0]:
+            descriptor, burst = make("int32_t[]", descriptors), make("int32_t[]", bursts)
+            ports.descriptor, ports.burst, ports.count = descriptor, burst, len(descriptors)
+            self._visited = descriptors, descriptor, burst
         used = self._lib.kernel_receive_datagrams(self.packets(batch), ports, now, wall)
         if not ports.drops_seen:
             return used, {}

@@ -53,6 +53,8 @@ struct frames {
     uint8_t *payload_type;
     uint8_t *spliced;
     int64_t *rest; /* positions that are left to NumPy */
+    const uint8_t *playing; /* [rows] the payload type that bank.delivery decodes */
+    int64_t odd; /* frames of another type, of those that are not left */
 };
 
 /* k frames of a G.711 codec to decode. */
@@ -72,14 +74,28 @@ struct sound {
     int64_t *rest;         /* positions that are left to NumPy */
 };
 
+/* The frames of all sources, bank.source_feed.FrameBank. */
+struct feeds {
+    const int16_t *pcm; /* [rows][ahead][samples] */
+    int64_t *number;
+    int32_t *frame;
+    const int32_t *frames;
+    const int32_t *last;
+    int64_t rows;
+    int64_t samples;
+    int64_t ahead;
+    int64_t *rest; /* rows that have no further frame */
+};
+
 struct outgoing {
     const int64_t *rows;
     const int32_t *port;
     const uint8_t *address; /* [count][32] */
     const uint8_t *payload;
-    const int16_t *pcm;   /* samples to encode in place of payloads, or NULL */
+    const struct feeds *feeds; /* frames to encode in place of payloads, or NULL */
+    const int64_t *feed;  /* [count] their rows */
     const uint8_t *codes; /* [65536] the octet of each sample */
-    int64_t stride; /* octets (samples) between two payloads; 0: one for all */
+    int64_t stride; /* octets between two payloads; 0: one for all */
     int64_t size;   /* octets of a payload */
     int64_t count;
     int64_t milliseconds;
@@ -106,5 +122,7 @@ int64_t kernel_play(const void *table, const struct sizes *, const int64_t *rows
                     double now, struct frames *);
 int64_t kernel_decode(const void *table, const struct sizes *, const struct frames *,
                       const struct sound *);
+int64_t kernel_advance(struct feeds *, const int64_t *rows, int64_t count, int64_t number);
+int64_t kernel_short(const struct feeds *, const int64_t *rows, int64_t count);
 int64_t kernel_send(const void *table, const struct sizes *, struct packets *, int64_t start,
                     struct outgoing *);

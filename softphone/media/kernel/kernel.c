@@ -377,6 +377,7 @@ int64_t kernel_play(const void *table, const struct sizes *sizes, const int64_t 
     const struct bank *b = table;
     int64_t rest = 0;
 
+    out->odd = 0;
     for (int64_t at = 0; at < count; at++) {
         int64_t row = rows[at], head, slot, flat;
         double frame, wait;
@@ -410,6 +411,7 @@ int64_t kernel_play(const void *table, const struct sizes *sizes, const int64_t 
         out->slot[at] = (int32_t)slot;
         out->length[at] = b->ring.length[flat];
         out->payload_type[at] = b->ring.payload_type[flat];
+        out->odd += out->payload_type[at] != out->playing[row];
         out->spliced[at] = b->buffer.spliced[row];
         b->buffer.last_sequence[row] = b->ring.sequence[flat];
         b->ring.frame[flat] = EMPTY;
@@ -472,8 +474,47 @@ int64_t kernel_decode(const void *table, const struct sizes *sizes, const struct
 
 /* Sending ---------------------------------------------------------------------------------------
 
-   tick.send._append_packets: headers, payloads (G711.encode for samples) and SRTP of one packet of each row, from `start` on.
-   Returns how many libsrtp refused, or -1 if the packets have no room. */
+   bank.source_feed.FrameBank.read for the sources that have a further frame: go to the frame of
+   packet `number`.  Returns how many have none, with their rows in `rest`. */
+int64_t kernel_advance(struct feeds *feeds, const int64_t *rows, int64_t count, int64_t number)
+{
+    int64_t rest = 0;
+
+    for (int64_t at = 0; at < count; at++) {
+        int64_t row = rows[at];
+        if (row < 1 || row >= feeds->rows || feeds->number[row] == number)
+            continue;
+        feeds->number[row] = number;
+        if (++feeds->frame[row] >= feeds->frames[row])
+            feeds->rest[rest++] = row;
+    }
+    return rest;
+}
+
+/* bank.source_feed.FrameBank.counts: how many rows' current frames are not whole. */
+int64_t kernel_short(const struct feeds *feeds, const int64_t *rows, int64_t count)
+{
+    int64_t found = 0;
+
+    for (int64_t at = 0; at < count; at++) {
+        int64_t row = rows[at];
+        found += row < 0 || row >= feeds->rows ||
+                 (feeds->frame[row] >= feeds->frames[row] - 1 && feeds->last[row] < feeds->samples);
+    }
+    return found;
+}
+
+/* The current frame of a feed; NULL for a row that is none, or has none. */
+static const int16_t *frame_of(const struct feeds *feeds, int64_t row)
+{
+    if (row < 0 || row >= feeds->rows || feeds->frame[row] < 0 || feeds->frame[row] >= feeds->ahead)
+        return NULL;
+    return feeds->pcm + (row * feeds->ahead + feeds->frame[row]) * feeds->samples;
+}
+
+/* tick.send._append_packets: headers, payloads (G711.encode for frames) and SRTP of one packet of
+   each row, from `start` on.  Returns how many libsrtp refused, or -1 if the packets have no
+   room. */
 int64_t kernel_send(const void *table, const struct sizes *sizes, struct packets *out,
                     int64_t start, struct outgoing *what)
 {
@@ -482,11 +523,13 @@ int64_t kernel_send(const void *table, const struct sizes *sizes, struct packets
     int64_t failed = 0;
 
     if (start < 0 || what->count < 0 || what->count > out->capacity - start || what->size < 1 ||
-        what->size > out->width - HEADER - TRAILER)
+        what->size > out->width - HEADER - TRAILER ||
+        (what->feeds && what->size != what->feeds->samples))
         return -1;
     for (int64_t at = 0; at < what->count; at++) {
         int64_t row = what->rows[at];
-        if (row < 0 || row >= sizes->rows || (what->secure && !b->srtp.send[row]))
+        if (row < 0 || row >= sizes->rows || (what->secure && !b->srtp.send[row]) ||
+            (what->feeds && !frame_of(what->feeds, what->feed[at])))
             return -1;
     }
     for (int64_t at = 0; at < what->count; at++) {
@@ -504,8 +547,8 @@ int64_t kernel_send(const void *table, const struct sizes *sizes, struct packets
         write16(data + 2, b->sender.sequence[row]++);
         write32(data + 4, ticks + b->sender.timestamp_base[row]);
         write32(data + 8, b->sender.ssrc[row]);
-        if (what->pcm) {
-            const int16_t *pcm = what->pcm + what->stride * at;
+        if (what->feeds) {
+            const int16_t *pcm = frame_of(what->feeds, what->feed[at]);
             for (int64_t sample = 0; sample < what->size; sample++)
                 data[HEADER + sample] = what->codes[(uint16_t)pcm[sample]];
         } else

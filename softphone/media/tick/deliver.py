@@ -89,14 +89,26 @@ def deliver_frames(
     `since_1970` are the seconds from 1970 to zero of the monotonic clock.  With `kernel`, `frames`
     are those that its `next_frames` has returned last.
     """
-    odd = (frames.payload_type != bank.delivery.playing_type[receiving]) & (frames.status == PLAYED)
-    if count_nonzero(odd):
-        for at in odd.nonzero()[0].tolist():
-            switch_decoder(bank, int(receiving[at]), int(frames.payload_type[at]))
-        groups = make_receive_groups(bank, receiving)
+    if kernel is None or kernel.any_odd:
+        groups = _switch_decoders(bank, receiving, groups, frames)
     for group in groups:
         decoded = _decode_ordinary(bank, group, frames, kernel)
         _write_blocks(bank, group, decoded, frame, since_1970)
+
+
+def _switch_decoders(
+    bank: StreamBank,
+    receiving: npt.NDArray[np.intp],
+    groups: Sequence[ReceiveGroup],
+    frames: PlayoutFrames,
+) -> Sequence[ReceiveGroup]:
+    """Change the decoders of rows that play another payload type; return the groups then."""
+    odd = (frames.payload_type != bank.delivery.playing_type[receiving]) & (frames.status == PLAYED)
+    if not count_nonzero(odd):
+        return groups
+    for at in odd.nonzero()[0].tolist():
+        switch_decoder(bank, int(receiving[at]), int(frames.payload_type[at]))
+    return make_receive_groups(bank, receiving)
 
 
 def _decode_ordinary(

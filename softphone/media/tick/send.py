@@ -55,8 +55,7 @@ class SendGroup:
     """k rows of one phase with the same codec and ptime, either all SRTP or all in clear.
 
     `feeds` are their sources; `which` intp[k] is the index of each row's feed.  `contexts` is empty
-    in clear, `encoders` for a stateless codec.  `lone` says that each row has a feed of its own, in
-    order.  `port` int32[k] is the key of the local socket, `address` uint8[k, 32] the destination.
+    in clear, `encoders` for a stateless codec.  `places` is where the packets go, `codes` a codec's `octet_codes`.
     `suppressing` bool[k]: the row sends nothing while its source has no samples.  `noise` uint8[k]
     is the payload type of comfort noise, or NO_TYPE.
     """
@@ -67,28 +66,27 @@ class SendGroup:
     feeds: FeedGroup
     which: npt.NDArray[np.intp]
     contexts: tuple[SendContext, ...]
-    port: npt.NDArray[np.int32]
-    address: npt.NDArray[np.uint8]
+    places: SendPlaces
     suppressing: npt.NDArray[np.bool_]
     noise: Octets
+    codes: Octets | None = None
     encoders: tuple[RowEncoder, ...] = ()
     monitored: tuple[SendMonitor, ...] = ()
-    lone: bool = False
 
     def select(self, keep: npt.NDArray[np.bool_]) -> SendGroup:
         """Return the group of the rows where `keep` bool[k] is true."""
-        kept = keep.nonzero()[0].tolist()
+        kept, rows, places = keep.nonzero()[0].tolist(), self.rows[keep], self.places
         return replace(
             self,
-            rows=self.rows[keep],
+            rows=rows,
             which=self.which[keep],
             contexts=tuple(self.contexts[at] for at in kept) if self.contexts else (),
-            port=self.port[keep],
-            address=self.address[keep],
+            places=SendPlaces(
+                rows, places.port[keep], places.address[keep], places.feed[keep]
+            ),
             suppressing=self.suppressing[keep],
             noise=self.noise[keep],
             encoders=tuple(self.encoders[at] for at in kept) if self.encoders else (),
-            lone=False,
         )
 
 
@@ -143,21 +141,23 @@ def _make_send_group(bank: StreamBank, members: list[int]) -> SendGroup:
         raise RuntimeError("an SRTP stream has no context")
     place = {identity: at for at, identity in enumerate(feeds)}
     rows = np.array(members, dtype=np.intp)
-    places = [place[identity] for identity in which]
+    which_feed = np.array([place[identity] for identity in which], dtype=np.intp)
+    group = FeedGroup(list(feeds.values()))
     return SendGroup(
         codec=codec,
         ptime_ms=spec.ptime_ms,
         rows=rows,
-        feeds=FeedGroup(list(feeds.values())),
-        which=np.array(places, dtype=np.intp),
+        feeds=group,
+        which=which_feed,
         contexts=tuple(contexts),
-        port=bank.addresses.rtp_port[rows],
-        address=bank.addresses.remote[rows],
+        places=SendPlaces(
+            rows, bank.addresses.rtp_port[rows], bank.addresses.remote[rows], group.rows[which_feed]
+        ),
         suppressing=np.array(suppressing, dtype=np.bool_),
         noise=bank.sender.noise_type[rows],
+        codes=codec.octet_codes if is_stateless(codec) else None,
         encoders=tuple(encoders),
         monitored=tuple(SendMonitor(row, place[feed], sink) for row, feed, sink in monitored),
-        lone=places == list(range(len(feeds))),
     )
 
 
@@ -184,32 +184,43 @@ def _send_packets(
     out: PacketBatch,
     kernel: BankKernel | None,
 ) -> None:
-    frames = group.feeds.read_frames(number)
+    feeds, speaking, short = group.feeds, group, True
+    if kernel is None:
+        feeds.read(number)
+    else:
+        short = kernel.advance(feeds, number)
     if group.monitored:
-        write_monitors(bank, group, frames, number)
-    keep = _note_starved(bank, group)
-    speaking = group if keep is None else group.select(keep)
+        write_monitors(bank, group, feeds.frames(), number)
+    keep = _note_starved(bank, group) if short else None
     if keep is not None:
+        speaking = group.select(keep)
         _send_noise(bank, group.select(~keep & (group.noise != NO_TYPE)), number, out)
         bank.sender.end_talkspurt(group.rows[~keep])
-    if not is_stateless(group.codec):
-        _send_encoded(bank, speaking, number, frames, out)
+    if kernel is not None and not bank.sending_digits and _send_by(kernel, speaking, number, out):
         return
-    if bank.sending_digits:
-        kernel = None
-    places = SendPlaces(speaking.rows, speaking.port, speaking.address)
-    contexts, milliseconds = speaking.contexts, group.ptime_ms * number
-    codes = group.codec.octet_codes if speaking.lone else None
-    # The kernel encodes for each row; a source that several rows share is encoded once below.
-    if kernel is not None and codes is not None:
-        if kernel.send(out, frames, places, contexts, milliseconds, codes):
-            return
-        kernel = None
-    payloads, _ = group.codec.encode(frames)
-    if not speaking.lone and len(payloads) > 1:
-        payloads = payloads[speaking.which]
-    if kernel is None or not kernel.send(out, payloads, places, contexts, milliseconds):
-        _append_packets(bank, speaking, number, payloads, out)
+    if is_stateless(group.codec):
+        _append_packets(bank, speaking, number, _payloads(speaking), out)
+    else:
+        _send_encoded(bank, speaking, number, feeds.frames(), out)
+
+
+def _send_by(kernel: BankKernel, group: SendGroup, number: int, out: PacketBatch) -> bool:
+    """Send by `kernel`; return False if it sent nothing."""
+    places, contexts, milliseconds = group.places, group.contexts, group.ptime_ms * number
+    if group.codes is not None:
+        return kernel.send_frames(out, group.feeds, places, contexts, milliseconds, group.codes)
+    if group.encoders:
+        return False
+    return kernel.send(out, _payloads(group), places, contexts, milliseconds)
+
+
+def _payloads(group: SendGroup) -> Octets:
+    """Return the encoded current frames of a stateless codec, uint8[k, size], or uint8[1, size] for
+    all rows; a source that several rows share is encoded once."""
+    if not is_stateless(group.codec):
+        raise RuntimeError(f"{group.codec.name} is not encoded in batches")
+    payloads, _ = group.codec.encode(group.feeds.frames())
+    return payloads[group.which] if len(payloads) > 1 else payloads
 
 
 def _send_encoded(
@@ -276,7 +287,7 @@ def _append_packets(
     out.data[span, HEADER_OCTETS : HEADER_OCTETS + size] = payloads[:count]
     out.length[span] = HEADER_OCTETS + (size if length is None else length[:count])
     out.row[span], out.port[span], out.address[span] = (
-        rows, group.port[:count], group.address[:count],
+        rows, group.places.port[:count], group.places.address[:count],
     )  # fmt: skip
     out.count = stop
     milliseconds = group.ptime_ms * number

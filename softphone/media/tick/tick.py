@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from softphone.fast_dataclass import fast_init
 from softphone.media.bank import FRAME, FRAME_MS, PacketBatch, StreamBank
 from softphone.media.interface import StreamTimedOut
 from softphone.media.kernel import BankKernel
@@ -23,6 +24,7 @@ TIMEOUT_FRAMES = 25
 """Frames between two checks for stream timeouts."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class TickTime:
     """The time of a tick: `frame` counts frames of 20 ms; `now` is the frame's deadline in the

@@ -15,6 +15,7 @@
 #include "kernel.c"
 
 enum { ROWS = 4, SLOTS = 8, NEAR = 160, BINS = 41, PORTS = 16, NAMES = 2, BATCH = 8, WIDTH = 256,
+       FEEDS = 3, AHEAD = 2,
        MOST = 2048, KEPT = 4096, EDGES = 1 << 16 };
 
 /* Coverage -------------------------------------------------------------------------------------- */
@@ -167,7 +168,7 @@ static void prepare(void)
     received = (struct received){calloc(ROWS, 4), calloc(BATCH, 8), calloc(BATCH, 8), calloc(BATCH, 8),
                                  calloc(BATCH, 4), 0, 0, 0, 0};
     frames = (struct frames){calloc(BATCH, 1), calloc(BATCH, 4), calloc(BATCH, 4), calloc(BATCH, 1),
-                             calloc(BATCH, 1), calloc(BATCH, 8)};
+                             calloc(BATCH, 1), calloc(BATCH, 8), calloc(ROWS, 1), 0};
     sizes.protect = (uintptr_t)transforms;
     sizes.unprotect = (uintptr_t)unprotects;
 }
@@ -198,22 +199,44 @@ static void send_some(void)
     int64_t rows[BATCH], failed[BATCH];
     int32_t ports[BATCH] = {0}, status[BATCH];
     uint8_t *payload = malloc(BATCH * 160), *address = calloc(BATCH, SOCKADDR);
-    int16_t *pcm = malloc(BATCH * 160 * 2);
     uint8_t *codes = calloc(65536, 1);
-    struct outgoing what = {rows, ports, address, payload, octet() & 1 ? pcm : NULL, codes, octet() & 1 ? 160 : 0,
-                            160, octet() % (BATCH + 2), number(), octet() & 1, failed, status};
+    int64_t feed[BATCH], dry[FEEDS];
+    int16_t *pcm = malloc(FEEDS * AHEAD * 160 * 2);
+    int64_t *numbers = malloc(FEEDS * 8);
+    int32_t *frame = malloc(FEEDS * 4), *frames_of_feed = malloc(FEEDS * 4), *last = malloc(FEEDS * 4);
+    struct feeds feeds = {pcm, numbers, frame, frames_of_feed, last, FEEDS, 160, AHEAD, dry};
+    struct outgoing what = {rows, ports, address, payload, octet() & 1 ? &feeds : NULL, feed, codes,
+                            octet() & 1 ? 160 : 0, 160, octet() % (BATCH + 2), number(), octet() & 1,
+                            failed, status};
     if (octet() == 1)
         what.size = number();
     if (what.size > 160)
         what.size = 160;
     memset(payload, octet(), BATCH * 160);
-    memset(pcm, octet(), BATCH * 160 * 2);
-    for (int64_t at = 0; at < BATCH; at++)
+    memset(pcm, octet(), FEEDS * AHEAD * 160 * 2);
+    for (int64_t at = 0; at < FEEDS; at++) {
+        numbers[at] = number();
+        frame[at] = octet() == 1 ? (int32_t)(number() % 1000) : octet() % AHEAD;
+        frames_of_feed[at] = octet() % (AHEAD + 1);
+        last[at] = octet() % 161;
+    }
+    for (int64_t at = 0; at < BATCH; at++) {
         rows[at] = octet() == 1 ? number() : octet() % ROWS;
+        feed[at] = octet() == 1 ? number() : octet() % FEEDS;
+    }
+    /* A group's feeds are distinct, so at most each of them is left. */
+    int64_t group[FEEDS] = {0, 1, octet() == 1 ? number() : 2};
+    if (kernel_advance(&feeds, group, FEEDS, number()) > FEEDS ||
+        kernel_short(&feeds, group, FEEDS) > FEEDS)
+        abort();
     if (what.count <= BATCH)
         kernel_send(&bank, &sizes, &batch, octet() % (BATCH + 1), &what);
     free(payload);
     free(pcm);
+    free(numbers);
+    free(frame);
+    free(frames_of_feed);
+    free(last);
     free(codes);
     free(address);
 }

@@ -64,7 +64,7 @@ def test_rows_are_neighbors_by_socket():
     made, handles = station(4)
     made.bank.addresses.rtp_port[[handle.row for handle in handles]] = [7, 3, 7, 3]
     (cohort,) = make_send_groups(made.bank, 0)
-    assert cohort.port.tolist() == [3, 3, 7, 7]
+    assert cohort.places.port.tolist() == [3, 3, 7, 7]
 
 
 def test_each_row_sends_its_own_source_and_a_muted_one_silence():

@@ -292,7 +292,8 @@ class FeedTable:
         self._adapt = adapt
         self._feeds: dict[tuple[int, str, int, int], SourceFeed] = {}
         self._readers: dict[int, tuple[SourceReader, int]] = {}
-        self._banks: dict[int, FrameBank] = {}
+        self.banks: dict[int, FrameBank] = {}
+        """The frames of all readers, by samples of a frame."""
         self._silent_octets: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -325,9 +326,9 @@ class FeedTable:
         return feed
 
     def _bank(self, samples: int) -> FrameBank:
-        if samples not in self._banks:
-            self._banks[samples] = FrameBank(samples)
-        return self._banks[samples]
+        if samples not in self.banks:
+            self.banks[samples] = FrameBank(samples)
+        return self.banks[samples]
 
     def silence(self, codec: AnyCodec, ptime_ms: int) -> SourceFeed:
         """Return the feed of silence in `codec`, without adding a user."""

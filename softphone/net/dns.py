@@ -8,13 +8,11 @@ choose among the answers, is decided in `softphone.sip.transport.server_location
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from softphone.errors import HostNotFound, TransportError, TransportTimeout
@@ -130,13 +128,10 @@ class DnsResolver:
 
         Raises TransportError when the servers fail, TransportTimeout when they do not answer.
         """
-        local = self._local(question)
-        if local is not None:
-            return local
+        held = self._held(question)
+        if held is not None:
+            return held
         now = self._clock()
-        kept = self._kept.get(question)
-        if kept is not None and kept.until > now:
-            return kept.records
         records, ttl = await self._query(question)
         self._kept[question] = _CachedAnswer(records, now + ttl)
         self._kept.move_to_end(question)
@@ -144,12 +139,24 @@ class DnsResolver:
             self._kept.popitem(last=False)
         return records
 
+    def _held(self, question: DnsQuestion) -> tuple[Record, ...] | None:
+        """The answer that is known without asking; None when DNS must be asked."""
+        local = self._local(question)
+        if local is not None:
+            return local
+        kept = self._kept.get(question)
+        return kept.records if kept is not None and kept.until > self._clock() else None
+
     async def _ask_all(self, questions: Sequence[DnsQuestion]) -> list[tuple[Record, ...]]:
         """The answers to all questions, asked in parallel.
 
         A question that fails counts as unanswered if another one is answered: some servers fail for
         record types that they do not know.  A failed NAPTR question is followed by SRV.
         """
+
+        held = [answer for answer in map(self._held, questions) if answer is not None]
+        if len(held) == len(questions):
+            return held
 
         async def attempt(question: DnsQuestion) -> tuple[Record, ...] | TransportError:
             try:
@@ -229,18 +236,16 @@ class DnsResolver:
             if question.name.rpartition(".")[2] != "localhost":
                 return None
             addresses = ("127.0.0.1", "::1")
-        version = 4 if question.type is RecordType.A else 6
+        wants_ipv6 = question.type is RecordType.AAAA
         return tuple(
-            AddressRecord(address)
-            for address in addresses
-            if ipaddress.ip_address(address).version == version
+            [AddressRecord(address) for address in addresses if (":" in address) == wants_ipv6]
         )
 
     def _hosts_entries(self) -> dict[str, tuple[str, ...]]:
         """The hosts file by name, read again when it has changed; {} when there is none."""
-        path = Path(self._config.hosts_file)
+        path = self._config.hosts_file
         try:
-            status = path.stat()
+            status = os.stat(path)
             stamp = (status.st_mtime_ns, status.st_size)
             if stamp != self._hosts_stamp:
                 data = read_file(path, most=MAXIMUM_HOSTS_FILE)

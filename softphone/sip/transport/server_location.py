@@ -12,6 +12,7 @@ import ipaddress
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from itertools import accumulate
 from typing import TypeAlias
 
@@ -110,6 +111,7 @@ def default_port(transport: Transport) -> int:
     return 5061 if transport is Transport.TLS else 5060
 
 
+@lru_cache(maxsize=1024)
 def is_numeric(host: str) -> bool:
     """Whether a host is an IPv4 or IPv6 address (RFC 3261 section 19.1.1)."""
     try:

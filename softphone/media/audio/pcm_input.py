@@ -128,7 +128,8 @@ class PcmInput(ConvertingSink, BatchSink):
 
         :meta private:
         """
-        return self._converter if security_generation == self._generation else None
+        fits = security_generation == self._generation and not self._closed
+        return self._converter if fits else None
 
     def _queue(self, chunk: ReceivedAudio | tuple[BlockBatch, int], samples: int) -> None:
         if self._count_events is not None:

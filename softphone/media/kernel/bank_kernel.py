@@ -269,20 +269,18 @@ class BankKernel:
         return frames
 
     def decode(
-        self, values: npt.NDArray[np.int16], rows: Index, at: Index, samples: int
-    ) -> tuple[npt.NDArray[np.int16], Index]:
-        """Do what delivery does with frames of `samples` octets, each of which stands for one of
-        `values` int16[256].
+        self, values: npt.NDArray[np.int16], rows: Index, at: Index, pcm: npt.NDArray[np.int16]
+    ) -> Index:
+        """Do what delivery does with frames whose octets each stand for one of `values` int16[256].
 
         They are those at the positions `at` of what `next_frames` has returned last, and are played
-        by distinct `rows`.  Return int16[k, samples] in memory of its own, and the positions among
+        by distinct `rows`.  Set `pcm` int16[k, samples], contiguous, and return the positions among
         `rows` that are left, whose samples are not set.
         """
-        what, bank, count = self._sound, self._bank, len(rows)
+        what, bank, (count, samples) = self._sound, self._bank, pcm.shape
         concealment = bank.concealment(samples)
-        pcm = np.empty((count, samples), dtype=np.int16)
         if concealment.joints:
-            return pcm, np.arange(count)
+            return np.arange(count)
         what.last = self._view("int16_t[]", concealment.block("_last"))
         what.gap = self._view("int64_t[]", concealment.block("_gap"))
         what.noise_floor = self._view("float[]", concealment.block("_floor"))
@@ -296,7 +294,7 @@ class BankKernel:
         if bank.playout.bursts is not None:
             done = np.delete(np.arange(count), rest)
             bank.playout.bursts.observe_energy(rows[done], self._energy[done])
-        return pcm, rest
+        return rest
 
     def advance(self, feeds: FeedGroup, number: int) -> bool:
         """Do `FeedGroup.read`; return whether there are `FeedGroup.short_feeds`."""

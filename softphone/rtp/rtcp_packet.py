@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from softphone.fast_dataclass import fast_init
 from softphone.rtp.packet import VERSION, MalformedPacket
 from softphone.rtp.rtcp_feedback import (
     FullIntraRequest,
@@ -47,6 +48,7 @@ BLOCK = struct.Struct("!IBBHIIII")
 WORD = struct.Struct("!I")
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class ReportBlock:
     """A receiver's report about one source (RFC 3550 section 6.4.1).
@@ -65,6 +67,7 @@ class ReportBlock:
     delay_since_last_sr: int = 0
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SenderReport:
     """SR (RFC 3550 section 6.4.1); `ntp` is the 64-bit NTP time."""
@@ -77,6 +80,7 @@ class SenderReport:
     reports: tuple[ReportBlock, ...] = ()
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class ReceiverReport:
     """RR (RFC 3550 section 6.4.2)."""
@@ -85,6 +89,7 @@ class ReceiverReport:
     reports: tuple[ReportBlock, ...] = ()
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SourceDescription:
     """SDES of one source (RFC 3550 section 6.5); items other than CNAME are (type, text) pairs."""

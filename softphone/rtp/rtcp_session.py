@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, replace
 from itertools import islice
 
+from softphone.fast_dataclass import fast_init
 from softphone.rtp.packet import MalformedPacket
 from softphone.rtp.rtcp_feedback import (
     BitrateLimit,
@@ -53,6 +54,7 @@ MOST_ANSWERS = 4
 """The most reference times that one report answers; two participants have one each."""
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SenderInformation:
     """Sender information of an SR: RTP timestamp of now, packets and payload octets sent."""
@@ -62,6 +64,7 @@ class SenderInformation:
     octet_count: int
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class SenderClock:
     """The clocks of an SR's sender: its `rtp_timestamp` is the instant `wall` of its wall clock,
@@ -77,7 +80,7 @@ class SenderClock:
         return self.wall + ahead / clock_rate_hz
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RemoteReport:
     """The content of one received compound packet, about us and the far end.
 
@@ -213,7 +216,7 @@ class RtcpSession:
         self._update_average_size(len(data))
         report = RemoteReport()
         for packet in packets:
-            report = self._apply_packet(packet, report, now, wall)
+            self._apply_packet(packet, report, now, wall)
         return report
 
     # Sending ------------------------------------------------------------------------------------
@@ -257,7 +260,15 @@ class RtcpSession:
         if member is None or not member.last_sr:
             return block
         delay = _delay_since(member.last_sr_arrival, now)
-        return replace(block, last_sr=member.last_sr, delay_since_last_sr=delay)
+        return ReportBlock(
+            block.ssrc,
+            block.fraction_lost,
+            block.cumulative_lost,
+            block.highest_sequence,
+            block.jitter,
+            member.last_sr,
+            delay,
+        )
 
     def _interval(self) -> float:
         """A randomized interval in seconds (6.3.1, A.7)."""
@@ -291,32 +302,31 @@ class RtcpSession:
 
     def _apply_packet(
         self, packet: RtcpPacket, report: RemoteReport, now: float, wall: float
-    ) -> RemoteReport:
+    ) -> None:
         match packet:
             case SenderReport():
-                return self._apply_sender_report(packet, report, now, wall)
+                self._apply_sender_report(packet, report, now, wall)
             case ReceiverReport(ssrc, reports):
                 member = self._member(ssrc, now)
                 if member is not None:
                     member.sender = False
-                return self._apply_report_blocks(reports, report, wall)
+                self._apply_report_blocks(reports, report, wall)
             case SourceDescription(ssrc):
                 self._member(ssrc, now)
             case RtcpBye(ssrcs, reason):
                 self._remove_members(ssrcs, now)
-                return replace(report, bye=reason)
+                report.bye = reason
             case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
-                return self._apply_extended_report(packet, report, now, wall)
+                self._apply_extended_report(packet, report, now, wall)
             case _:
-                return self._apply_feedback(packet, report, now)
-        return report
+                self._apply_feedback(packet, report, now)
 
     def _apply_extended_report(
         self, packet: ExtendedBlock, report: RemoteReport, now: float, wall: float
-    ) -> RemoteReport:
+    ) -> None:
         match packet:
             case VoipMetrics(ssrc=ssrc) if ssrc == self.ssrc:
-                return replace(report, voip_metrics=packet)
+                report.voip_metrics = packet
             case ReceiverReferenceTime(ssrc, ntp):
                 member = self._member(ssrc, now)
                 if member is not None:
@@ -324,12 +334,12 @@ class RtcpSession:
                     member.last_rr_arrival = now
             case DelaySinceLastReceiverReport(_, ssrc) if ssrc == self.ssrc:
                 trip = round_trip_time(packet, wall=wall)
-                return report if trip is None else replace(report, round_trip_time=trip)
-        return report
+                if trip is not None:
+                    report.round_trip_time = trip
 
     def _apply_sender_report(
         self, packet: SenderReport, report: RemoteReport, now: float, wall: float
-    ) -> RemoteReport:
+    ) -> None:
         ntp = packet.ntp
         member = self._member(packet.ssrc, now)
         if member is not None:
@@ -338,25 +348,24 @@ class RtcpSession:
             member.last_sr_arrival = now
         if ntp:
             clock = SenderClock(packet.ssrc, wall_from_ntp(ntp), packet.rtp_timestamp)
-            report = replace(report, sender_clock=clock)
-        return self._apply_report_blocks(packet.reports, report, wall)
+            report.sender_clock = clock
+        self._apply_report_blocks(packet.reports, report, wall)
 
-    def _apply_feedback(self, packet: RtcpPacket, report: RemoteReport, now: float) -> RemoteReport:
+    def _apply_feedback(self, packet: RtcpPacket, report: RemoteReport, now: float) -> None:
         match packet:
             case PictureLossIndication(_, media) if media == self.ssrc:
-                return replace(report, key_frame_requested=True)
+                report.key_frame_requested = True
             case FullIntraRequest():
                 if self._is_new_command(packet, now):
-                    return replace(report, key_frame_requested=True)
+                    report.key_frame_requested = True
             case Nack(_, media, lost) if media == self.ssrc:
-                return replace(report, lost=(*report.lost, *lost))
+                report.lost = (*report.lost, *lost)
             case TemporaryBitrateRequest(sender, entries):
                 ours = [entry for entry in entries if entry.ssrc == self.ssrc]
                 if ours:
-                    return replace(report, limit=replace(ours[0], ssrc=sender))
+                    report.limit = replace(ours[0], ssrc=sender)
             case TemporaryBitrateNotification(_, entries):
-                return replace(report, granted=any(entry.ssrc == self.ssrc for entry in entries))
-        return report
+                report.granted = any(entry.ssrc == self.ssrc for entry in entries)
 
     def _is_new_command(self, packet: FullIntraRequest, now: float) -> bool:
         """Whether a FIR is a new command to us; a repetition keeps its number (RFC 5104 4.3.1)."""
@@ -369,17 +378,14 @@ class RtcpSession:
 
     def _apply_report_blocks(
         self, blocks: tuple[ReportBlock, ...], report: RemoteReport, wall: float
-    ) -> RemoteReport:
+    ) -> None:
         for block in blocks:
             if block.ssrc == self.ssrc:
-                return replace(
-                    report,
-                    fraction_lost=block.fraction_lost / 256.0,
-                    cumulative_lost=block.cumulative_lost,
-                    jitter=block.jitter,
-                    round_trip_time=round_trip_time(block, wall=wall),
-                )
-        return report
+                report.fraction_lost = block.fraction_lost / 256.0
+                report.cumulative_lost = block.cumulative_lost
+                report.jitter = block.jitter
+                report.round_trip_time = round_trip_time(block, wall=wall)
+                return
 
     def _member(self, ssrc: int, now: float) -> RtcpMember | None:
         """Return or add the member with that SSRC; None for our own or a full table."""

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from softphone.fast_dataclass import fast_init
 from softphone.rtp.packet import MalformedPacket
 
 XR = 207
@@ -26,6 +27,7 @@ ENTRY = struct.Struct("!III")
 WORD = struct.Struct("!I")
 
 
+@fast_init
 @dataclass(frozen=True, slots=True)
 class VoipMetrics:
     """Block 7 (RFC 3611 section 4.7), fields as on the wire; 127 is "unavailable"."""

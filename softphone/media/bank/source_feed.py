@@ -98,14 +98,19 @@ class FrameBank:
     def fill(self, rows: npt.NDArray[np.intp]) -> None:
         """Read the sources of rows without a further frame; convert those of other rates
         together."""
-        readers = [self._readers[row] for row in rows.tolist()]
-        _convert([reader for reader in readers if reader is not None])
-        counts = np.zeros(rows.size, dtype=np.int32)
-        for at, (row, reader) in enumerate(zip(rows.tolist(), readers, strict=True)):
+        places = rows.tolist()
+        readers = [self._readers[row] for row in places]
+        _convert([reader for reader in readers if reader is not None and reader.converts])
+        samples, sizes = self.samples, []
+        for row, reader in zip(places, readers, strict=True):
             pcm = NOTHING if reader is None else reader.read()
-            line, counts[at] = self.pcm[row], pcm.size
-            line[: pcm.size] = pcm
-            line[pcm.size : max(-(-pcm.size // self.samples), 1) * self.samples] = 0
+            line, size = self.pcm[row], pcm.size
+            sizes.append(size)
+            line[:size] = pcm
+            over = size % samples
+            if over or not size:
+                line[size : size + samples - over] = 0
+        counts = np.array(sizes, dtype=np.int32)
         self.frame[rows] = 0
         self.frames[rows] = np.maximum(-(-counts // self.samples), 1)
         self.last[rows] = counts - (self.frames[rows] - 1) * self.samples
@@ -114,14 +119,17 @@ class FrameBank:
 class SourceReader:
     """The reader of one source, which has a row of `bank`."""
 
-    __slots__ = ("_ahead", "_failed", "bank", "origin", "row", "source")
+    __slots__ = ("_ahead", "_failed", "_most", "bank", "converts", "origin", "row", "source")
 
     def __init__(self, origin: Source, source: Source, bank: FrameBank) -> None:
         """Read `source`, which is `origin` converted to the rate of the stream."""
         self.origin = origin
         self.source = source
         self.bank = bank
+        self.converts = isinstance(source, ResamplingSource)
+        """Whether the source is of another rate."""
         self._ahead = as_read_ahead_source(source)
+        self._most = bank.samples if self._ahead is None else bank.samples * AHEAD
         self._failed = False
         self.row = bank.add_row(self)
 
@@ -160,9 +168,8 @@ class SourceReader:
         if self._failed:
             self._failed = False
             return NOTHING
-        most = self.bank.samples if self._ahead is None else self.bank.samples * AHEAD
         try:
-            return self.source.read(most)[:most]
+            return self.source.read(self._most)[: self._most]
         except Exception:
             self._fail()
             self._failed = False
@@ -181,6 +188,8 @@ class SourceReader:
 
 
 def _convert(readers: Sequence[SourceReader]) -> None:
+    if not readers:
+        return
     sources: list[ResamplingSource] = []
     frames: list[Pcm] = []
     for reader in readers:
@@ -283,7 +292,8 @@ class FeedTable:
         self._adapt = adapt
         self._feeds: dict[tuple[int, str, int, int], SourceFeed] = {}
         self._readers: dict[int, tuple[SourceReader, int]] = {}
-        self._banks: dict[int, FrameBank] = {}
+        self.banks: dict[int, FrameBank] = {}
+        """The frames of all readers, by samples of a frame."""
         self._silent_octets: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -316,9 +326,9 @@ class FeedTable:
         return feed
 
     def _bank(self, samples: int) -> FrameBank:
-        if samples not in self._banks:
-            self._banks[samples] = FrameBank(samples)
-        return self._banks[samples]
+        if samples not in self.banks:
+            self.banks[samples] = FrameBank(samples)
+        return self.banks[samples]
 
     def silence(self, codec: AnyCodec, ptime_ms: int) -> SourceFeed:
         """Return the feed of silence in `codec`, without adding a user."""

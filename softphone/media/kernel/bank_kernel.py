@@ -92,7 +92,6 @@ class BankKernel:
         self._playing, self._played = self._make_frames(), self._frames
         self.any_odd = False
         """Whether frames of `next_frames` may be of another type than their rows decode."""
-        self._energy = np.zeros(rows, dtype=np.float32)
         self._sound = self._make_sound()
         self._dry = np.zeros(0, dtype=np.intp)
         self._feeds: dict[int, tuple[FrameBank, npt.NDArray[np.int16], Any]] = {}
@@ -151,7 +150,6 @@ class BankKernel:
     def _make_sound(self) -> Any:
         return self._ffi.new("struct sound *", {
             "pause": self._pointer("uint8_t *", self._bank.delivery.block("pause_state")),
-            "energy": self._pointer("float *", self._energy),
             "rest": self._pointer("int64_t *", self._rest),
         })  # fmt: skip
 
@@ -286,14 +284,15 @@ class BankKernel:
         what.noise_floor = self._view("float[]", concealment.block("_floor"))
         what.rows, what.at = self._view("int64_t[]", rows), self._view("int64_t[]", at)
         what.values, what.pcm = self._view("int16_t[]", values), self._view("int16_t[]", pcm)
+        bursts = bank.playout.bursts
+        what.speech = (
+            self._ffi.NULL if bursts is None else self._view("double[]", bursts.block("speech"))
+        )
         what.count, what.positions, what.samples = count, len(self._played.status), samples
         left = self._lib.kernel_decode(self._bound, self._sizes, self._playing, what)
         rest = self._rest[:left].copy()
         self.frames_decoded += count - left
         self.frames_left += left
-        if bank.playout.bursts is not None:
-            done = np.delete(np.arange(count), rest)
-            bank.playout.bursts.observe_energy(rows[done], self._energy[done])
         return rest
 
     def advance(self, feeds: FeedGroup, number: int) -> bool:

@@ -69,8 +69,8 @@ struct sound {
     int16_t *last;         /* [rows][samples] playout.concealment */
     const int64_t *gap;    /* [rows] */
     float *noise_floor;    /* [rows] */
+    double *speech;        /* [rows] playout.loss_bursts, or NULL */
     int16_t *pcm;          /* [count][samples] */
-    float *energy;         /* [count] */
     int64_t *rest;         /* positions that are left to NumPy */
 };
 

@@ -43,6 +43,8 @@ static const double JUMP = 1.0;
 static const float NOISE_RISE = 1.02f, NOISE_STEP = 0.1f, LOUDEST_NOISE = 20.0f;
 static const float QUIET_ENERGY = 2500.0f, QUIET_SHARE = 0.1f;
 static const float KEPT_ENERGY = 0.95f, NEW_ENERGY = 0.05f;
+static const float SPEECH_ENERGY = 2500.0f;
+static const double FOLLOWING = 0.05;
 static const int64_t EMPTY = -((int64_t)1 << 62);
 
 typedef int (*transform)(void *session, void *packet, int *length);
@@ -426,7 +428,7 @@ int64_t kernel_play(const void *table, const struct sizes *sizes, const int64_t 
 /* Decoding --------------------------------------------------------------------------------------
 
    tick.deliver._decode for rows that play a whole frame after the one before: G.711, the state of
-   playout.concealment, JitterBufferBank.observe_energy.  Returns how many others there are, with
+   playout.concealment, JitterBufferBank.observe_energy, playout.loss_bursts.  Returns how many others there are, with
    their positions in `rest`; their samples are not written. */
 int64_t kernel_decode(const void *table, const struct sizes *sizes, const struct frames *frames,
                       const struct sound *what)
@@ -467,7 +469,11 @@ int64_t kernel_decode(const void *table, const struct sizes *sizes, const struct
         mean = KEPT_ENERGY * mean;
         mean = mean + NEW_ENERGY * energy;
         b->buffer.energy[row] = mean > 0.0f ? mean : 0.0f;
-        what->energy[each] = energy;
+        if (what->speech && energy > SPEECH_ENERGY) {
+            double before = what->speech[row];
+            double moved = (before > 0.0 ? FOLLOWING : 1.0) * ((double)energy - before);
+            what->speech[row] = before + moved;
+        }
     }
     return rest;
 }

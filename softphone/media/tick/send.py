@@ -55,9 +55,9 @@ class SendGroup:
     """k rows of one phase with the same codec and ptime, either all SRTP or all in clear.
 
     `feeds` are their sources; `which` intp[k] is the index of each row's feed.  `contexts` is empty
-    in clear, `encoders` for a stateless codec.  `places` is where the packets go, `codes` a codec's `octet_codes`.
-    `suppressing` bool[k]: the row sends nothing while its source has no samples.  `noise` uint8[k]
-    is the payload type of comfort noise, or NO_TYPE.
+    in clear, `encoders` for a stateless codec.  `places` is where the packets go, `codes` the
+    codec's `octet_codes`, if it has them.  `suppressing` bool[k]: the row sends nothing while its
+    source has no samples.  `noise` uint8[k] is the payload type of comfort noise, or NO_TYPE.
     """
 
     codec: AnyCodec
@@ -81,9 +81,7 @@ class SendGroup:
             rows=rows,
             which=self.which[keep],
             contexts=tuple(self.contexts[at] for at in kept) if self.contexts else (),
-            places=SendPlaces(
-                rows, places.port[keep], places.address[keep], places.feed[keep]
-            ),
+            places=SendPlaces(rows, places.port[keep], places.address[keep], places.feed[keep]),
             suppressing=self.suppressing[keep],
             noise=self.noise[keep],
             encoders=tuple(self.encoders[at] for at in kept) if self.encoders else (),

@@ -250,7 +250,7 @@ static void prepare_sound(void)
     for (int each = 0; each < 256; each++)
         values[each] = (int16_t)(each * 256 - 32768);
     sound = (struct sound){NULL, NULL, 0, BATCH, values, NEAR, calloc(ROWS, 1), calloc(ROWS * NEAR, 2),
-                           calloc(ROWS, 8), calloc(ROWS, 4), NULL, NULL, calloc(BATCH, 8)};
+                           calloc(ROWS, 8), calloc(ROWS, 4), calloc(ROWS, 8), NULL, calloc(BATCH, 8)};
 }
 
 static void decode_some(void)
@@ -279,13 +279,11 @@ static void decode_some(void)
     sound.at = at;
     sound.count = count;
     sound.pcm = malloc((size_t)(count * (sound.samples > 0 ? sound.samples : 0)) * 2);
-    sound.energy = malloc((size_t)count * 4);
     if (kernel_decode(&bank, &sizes, &frames, &sound) > count)
         abort();
     free(rows);
     free(at);
     free(sound.pcm);
-    free(sound.energy);
 }
 
 static void run(const uint8_t *octets, size_t size)

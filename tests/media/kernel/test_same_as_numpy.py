@@ -18,6 +18,7 @@ import pytest
 
 from softphone.events import Direction
 from softphone.media import SrtpKey, StreamSpec
+from softphone.media.audio import ToneSource
 from softphone.media.bank import FRAME, PacketBatch
 from softphone.media.kernel import BankKernel
 from softphone.media.tick import RemoteAddresses, stream_commands
@@ -170,6 +171,7 @@ class Side:
         self.handles = [self.station.handle]
         self.handles += [self.station.add(5000 + 2 * each) for each in range(1, STREAMS)]
         self.tapes = [Tape() for _ in far_ends]
+        self.shared = ToneSource(440.0, seconds=3.0)
         for far_end in far_ends:
             self.open(far_end, now=0.0)
             handle = self.handles[far_end.number]
@@ -208,7 +210,7 @@ class Side:
         groups = {
             "sender": bank.sender, "receiver": bank.receiver, "addresses": bank.addresses,
             "newest": bank.newest, "reception": bank.reception, "delivery": bank.delivery,
-            **bank.playout.groups,
+            **bank.playout.groups, "bursts": bank.playout.bursts,
         }  # fmt: skip
         groups |= {f"concealment {at}": each for at, each in enumerate(bank.concealments())}
         found = {
@@ -217,6 +219,9 @@ class Side:
             for label in group.columns
             if label not in ("_near", "_far")
         }
+        for samples, feeds in bank.feeds.banks.items():
+            for label in ("pcm", "number", "frame", "frames", "last"):
+                found[f"feeds {samples}.{label}"] = getattr(feeds, label).tobytes()
         out = self.outgoing
         found["out"] = b"".join(out.packet(at) for at in range(out.count))
         found["to"] = out.address[: out.count].tobytes() + out.port[: out.count].tobytes()
@@ -258,6 +263,8 @@ def command(chance: random.Random, far_ends: list[FarEnd], sides: list[Side], fr
             stream_commands.send_digits(bank, handle, "12", duration_ms=80)
         elif kind == 4:
             side.open(far_end, now=frame * FRAME, frame=frame, pcma=number % 2 == 0)
+        elif number % 2:
+            stream_commands.set_source(bank, handle, side.shared)
         else:
             stream_commands.set_source(bank, handle, Tone(200.0 + number % 900, samples=4000))
 

@@ -25,7 +25,7 @@ from softphone.media.bank import (
     payload_layout,
 )
 from softphone.media.interface import Sink
-from softphone.media.kernel import BankKernel
+from softphone.media.kernel import BankKernel, ReceivePlaces
 from softphone.media.playout import CONCEALED, PLAYED, PlayoutFrames
 from softphone.media.tick.codec_change import switch_decoder
 from softphone.media.tick.comfort_noise import fill_pauses
@@ -35,13 +35,14 @@ from softphone.media.tick.comfort_noise import fill_pauses
 class ReceiveGroup:
     """k rows of one phase with sinks and the same codec.
 
-    `at` intp[k] is their index among the receiving rows of the phase; `writer` writes to `sinks`
-    what is put into `queue`.
+    `at` intp[k] is their index among the receiving rows of the phase; `places` has both for the
+    kernel.  `writer` writes to `sinks` what is put into `queue`.
     """
 
     codec: AnyCodec
     rows: npt.NDArray[np.intp]
     at: npt.NDArray[np.intp]
+    places: ReceivePlaces
     sinks: tuple[Sink, ...]
     queue: BlockQueue
     writer: BatchWriter
@@ -73,10 +74,12 @@ def _make_receive_group(
         bank.delivery.opened_frame[rows].tolist(),
         bank.delivery.security_generation[rows].tolist(),
     )
+    at = np.array([at for at, _, _, _ in members], dtype=np.intp)
     return ReceiveGroup(
         codec=codec,
         rows=rows,
-        at=np.array([at for at, _, _, _ in members], dtype=np.intp),
+        at=at,
+        places=ReceivePlaces(rows, at, codec.clock_rate),
         sinks=sinks,
         queue=queue,
         writer=BatchWriter(sinks, codec.sample_rate, queue),
@@ -101,9 +104,7 @@ def deliver_frames(
     if kernel is None or kernel.any_odd:
         groups = _switch_decoders(bank, receiving, groups, frames)
     for group in groups:
-        page, place = group.queue.next_place()
-        _decode_ordinary(bank, group, frames, page.pcm[place], kernel)
-        _describe_blocks(bank, group, frames, since_1970, page, place)
+        _fill_frame(bank, group, frames, since_1970, kernel)
         for at in group.writer.write_next(group.queue, frame):
             _detach_sink(bank, int(group.rows[at]), group.sinks[at])
 
@@ -123,23 +124,24 @@ def _switch_decoders(
     return make_receive_groups(bank, receiving)
 
 
-def _decode_ordinary(
+def _fill_frame(
     bank: StreamBank,
     group: ReceiveGroup,
     frames: PlayoutFrames,
-    pcm: npt.NDArray[np.int16],
+    since_1970: float,
     kernel: BankKernel | None,
 ) -> None:
-    """Decode into `pcm` int16[k, samples] the rows that `kernel` can decode by it, the others by
-    NumPy."""
-    values = group.codec.octet_values if is_stateless(group.codec) else None
-    if kernel is None or values is None:
-        pcm[:] = _decode(bank, group, frames)
-        return
-    rest = kernel.decode(values, group.rows, group.at, pcm)
-    if rest.size:
+    """Put the frames of a group into its queue: by `kernel` those that it can, others by NumPy."""
+    page, place = group.queue.next_place()
+    values, rest = group.codec.octet_values if is_stateless(group.codec) else None, None
+    if kernel is not None and values is not None:
+        rest = kernel.decode(values, group.places, page, place, since_1970)
+    if rest is None:
+        page.pcm[place] = _decode(bank, group, frames)
+        _describe_blocks(bank, group, frames, since_1970, page, place)
+    elif rest.size:
         others = replace(group, rows=group.rows[rest], at=group.at[rest])
-        pcm[rest] = _decode(bank, others, frames)
+        page.pcm[place, rest] = _decode(bank, others, frames)
 
 
 def _decode(bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames) -> npt.NDArray[np.int16]:

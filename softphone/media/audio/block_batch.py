@@ -224,14 +224,14 @@ class BlockQueue:
         return page, place
 
     def _choose_size(self) -> int:
-        """Choose the frames of a page by how many wait: who reads each frame at once needs few."""
+        """Choose the frames of the next page by how many wait: who reads each at once needs few."""
         if not self.unread:
             return 1
         waiting = self.written - min(self.unread.values())
         if waiting >= self._bound:
             for reader in tuple(self.unread):
                 reader.drop_excess()
-        return min(waiting + 1, MOST_FRAMES)
+        return min(max(waiting + 1, self.page.size - 1), MOST_FRAMES)
 
     def publish(self, time: int) -> list[QueueReader]:
         """Give the frame at `next_place`, media frame `time`, to the readers; return those due."""
@@ -292,21 +292,19 @@ class QueueCursor:
         if place == page.size:
             page, place = page.later, 0
         captured, by_sender = page.captured.item(place, at), page.captured_by_sender.item(place, at)
-        begin = page.times[place]
-        parts, concealed = [], False
+        begin, samples, opened = page.times[place], queue.samples, queue.opened[at]
+        pcm, done, concealed = np.empty((frames, samples), dtype=np.int16), 0, False
         while True:
-            stop = min(place + frames, page.size)
-            parts.append(page.pcm[place:stop, at])
-            concealed = concealed or b"\1" in page.concealed[place:stop, at].tobytes()
-            frames -= stop - place
-            if not frames:
+            here = min(frames - done, page.size - place)
+            pcm[done : done + here] = page.pcm[place : place + here, at]
+            concealed |= b"\1" in page.concealed[place : place + here, at].tobytes()
+            done += here
+            if done == frames:
                 break
             page, place = page.later, 0
         self._page = page
-        samples, opened = queue.samples, queue.opened[at]
-        end = (page.times[stop - 1] + 1 - opened) * samples
-        pcm = np.concatenate(parts).reshape(-1)
-        return pcm, (begin - opened) * samples, end, captured, by_sender, concealed
+        end = (page.times[place + here - 1] + 1 - opened) * samples
+        return pcm.reshape(-1), (begin - opened) * samples, end, captured, by_sender, concealed
 
     def take_batches(self) -> list[BlockBatch]:
         """Return the frames that are left, as batches."""

@@ -233,9 +233,8 @@ class BatchWriter:
         if len(queue.unread) != len(self._reading):
             self._serve_leavers(queue)
         page, place = queue.next_place()
-        broken = False
-        for reader in queue.publish(time):
-            broken |= self._note_frames(queue, reader)
+        due = queue.publish(time)
+        broken = bool(due) and self._tell_readers(queue, due)
         if self._direct or self._others:
             broken |= self._write_blocks(queue.batch(page, place))
             self._share_queue(queue)
@@ -251,16 +250,17 @@ class BatchWriter:
             if outlet.taker is not None:
                 self._direct.append((outlet, outlet.taker))
 
-    def _note_frames(self, queue: BlockQueue, reader: QueueReader) -> bool:
-        """Tell a reader of its frames; return whether a `TeeSink` has lost it."""
-        if reader not in queue.unread:
-            return False
-        try:
-            reader.note_frames(queue)
-        except Exception:
-            reader.leave_queue()
-            return self._lose(self._reading[id(reader)])
-        return False
+    def _tell_readers(self, queue: BlockQueue, due: list[QueueReader]) -> bool:
+        """Tell those due of their frames; return whether a `TeeSink` has lost one."""
+        broken = False
+        for reader in due:
+            if reader in queue.unread:
+                try:
+                    reader.note_frames(queue)
+                except Exception:
+                    reader.leave_queue()
+                    broken |= self._lose(self._reading[id(reader)])
+        return broken
 
     def write_batch(self, batch: BlockBatch) -> list[int]:
         """Write its block of `batch` to each sink; return the indices of those that failed."""

@@ -144,7 +144,7 @@ class PcmInput(ConvertingSink, BatchSink, QueueReader):
         self.leave_queue()
         self._cursor = queue.add_reader(self, at, self._most)
         if self._wanted:
-            self._ask(queue)
+            self._ask(queue, max(self._wanted - self._waiting, 1))
         return True
 
     def note_frames(self, queue: BlockQueue) -> None:
@@ -153,15 +153,15 @@ class PcmInput(ConvertingSink, BatchSink, QueueReader):
         :meta private:
         """
         if self._wanted:
-            if self.waiting_samples >= self._wanted:
-                self._wake()
+            lacking = self._wanted - self.waiting_samples
+            if lacking > 0:
+                self._ask(queue, lacking)
             else:
-                self._ask(queue)
+                self._wake()
 
-    def _ask(self, queue: BlockQueue) -> None:
-        """Ask to be told when there is what is wanted."""
-        lacking = -(-(self._wanted - self.waiting_samples) // queue.samples)
-        queue.call_at(self, queue.written + max(lacking, 1))
+    def _ask(self, queue: BlockQueue, lacking: int) -> None:
+        """Ask to be told when there are so many samples more, one at least."""
+        queue.call_at(self, queue.written + (-(-lacking // queue.samples)))
 
     def drop_excess(self) -> None:
         """Drop the oldest blocks that are more than `seconds`.
@@ -327,11 +327,12 @@ class PcmInput(ConvertingSink, BatchSink, QueueReader):
         if samples is not None and not 0 < samples <= self._most:
             raise ConfigurationError(f"{samples} samples do not fit into {self._most}")
         wanted = 1 if samples is None else samples
-        while self.waiting_samples < wanted and not self._closed:
+        while (lacking := wanted - self.waiting_samples) > 0 and not self._closed:
             # Woken when there is enough for the reader that asked for the fewest samples.
-            self._wanted = min(self._wanted or wanted, wanted)
+            if not 0 < self._wanted <= wanted:
+                self._wanted = wanted
             if self._cursor is not None:
-                self._ask(self._cursor.queue)
+                self._ask(self._cursor.queue, lacking)
             await self._waiters.wait()
         cursor = self._cursor
         if cursor is not None:
@@ -373,7 +374,7 @@ class PcmInput(ConvertingSink, BatchSink, QueueReader):
         """Resolve a future at the next chunk or the end; it may be registered elsewhere, too."""
         self._wanted = 1
         if self._cursor is not None:
-            self._ask(self._cursor.queue)
+            self._ask(self._cursor.queue, 1)
         self._waiters.add_waiter(waiter)
 
     def remove_waiter(self, waiter: asyncio.Future[None]) -> None:

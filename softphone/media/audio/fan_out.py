@@ -6,14 +6,20 @@ A sink that raises is taken off its stream; the others go on.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from softphone.media.audio.block_batch import BatchSink, BlockBatch, as_batch_sink
+from softphone.media.audio.block_batch import (
+    BatchSink,
+    BlockBatch,
+    BlockQueue,
+    QueueReader,
+    as_batch_sink,
+)
 from softphone.media.audio.resample import (
     ConvertingSink,
     Resampler,
@@ -170,13 +176,17 @@ class BatchWriter:
     """Writes batches to the sinks of k streams, again and again, those within a `TeeSink` included.
 
     A `BatchSink` takes its row of the batch, and the rate is converted for many of them at once; a
-    block is made for the other sinks of a stream.
+    block is made for the other sinks of a stream.  Sinks that read from `queue` are only told.
     """
 
-    def __init__(self, sinks: Sequence[Sink], clock_rate_hz: int) -> None:
+    def __init__(
+        self, sinks: Sequence[Sink], clock_rate_hz: int, queue: BlockQueue | None = None
+    ) -> None:
         """Write what streams of `clock_rate_hz` deliver."""
         self._sinks = tuple(sinks)
         self._rate = clock_rate_hz
+        self.queue = queue
+        """The queue of the streams, in the order of their sinks."""
         self._failed: list[int] = []
         self._sort_outlets()
 
@@ -195,10 +205,73 @@ class BatchWriter:
         self._alone = self._others
         self._conversions: list[Conversion] = []
         self._generations: list[int] | None = None
+        seen = Counter(id(taker) for _, taker in self._direct)
+        self._taking_turns = {each for each, count in seen.items() if count > 1}
+        self._reading: dict[int, Outlet] = {}
+        if self.queue is not None:
+            self._share_queue(self.queue)
+            for reader in [each for each in self.queue.unread if id(each) not in self._reading]:
+                reader.leave_queue()
+
+    def _share_queue(self, queue: BlockQueue) -> None:
+        """Let the sinks read from the queue that can."""
+        staying: list[tuple[Outlet, BatchSink]] = []
+        for each in self._direct:
+            outlet, taker = each
+            # One sink on several streams takes their blocks in turn.
+            may = id(taker) not in self._taking_turns and outlet.at not in self._failed
+            if may and taker.read_from(queue, outlet.at):
+                self._reading[id(taker)] = outlet
+            else:
+                staying.append(each)
+        self._direct = staying
+
+    def write_next(self, queue: BlockQueue, time: int) -> list[int]:
+        """Write the frame at `next_place` of the writer's queue, media frame `time`, to each sink;
+        return the indices of those that failed."""
+        self._failed = []
+        if len(queue.unread) != len(self._reading):
+            self._serve_leavers(queue)
+        page, place = queue.next_place()
+        due = queue.publish(time)
+        broken = bool(due) and self._tell_readers(queue, due)
+        if self._direct or self._others:
+            broken |= self._write_blocks(queue.batch(page, place))
+            self._share_queue(queue)
+        if broken:
+            self._sort_outlets()
+        return self._failed
+
+    def _serve_leavers(self, queue: BlockQueue) -> None:
+        """Write again to the sinks that have stopped reading from the queue."""
+        staying = {id(reader) for reader in queue.unread}
+        for left in self._reading.keys() - staying:
+            outlet = self._reading.pop(left)
+            if outlet.taker is not None:
+                self._direct.append((outlet, outlet.taker))
+
+    def _tell_readers(self, queue: BlockQueue, due: list[QueueReader]) -> bool:
+        """Tell those due of their frames; return whether a `TeeSink` has lost one."""
+        broken = False
+        for reader in due:
+            if reader in queue.unread:
+                try:
+                    reader.note_frames(queue)
+                except Exception:
+                    reader.leave_queue()
+                    broken |= self._lose(self._reading[id(reader)])
+        return broken
 
     def write_batch(self, batch: BlockBatch) -> list[int]:
         """Write its block of `batch` to each sink; return the indices of those that failed."""
         self._failed = []
+        if self._write_blocks(batch):
+            self._sort_outlets()
+        return self._failed
+
+    def _write_blocks(self, batch: BlockBatch) -> bool:
+        """Write to the sinks that do not read from the queue; return whether a `TeeSink` has lost
+        one."""
         broken = False
         for outlet, taker in self._direct:
             try:
@@ -207,9 +280,7 @@ class BatchWriter:
                 broken |= self._lose(outlet)
         if self._others:
             broken |= self._write_others(batch)
-        if broken:
-            self._sort_outlets()
-        return self._failed
+        return broken
 
     def _write_others(self, batch: BlockBatch) -> bool:
         """Write to the outlets that convert or take blocks; return whether a `TeeSink` has lost

@@ -16,7 +16,14 @@ import numpy as np
 
 from softphone.errors import ConfigurationError
 from softphone.fast_dataclass import fast_init
-from softphone.media.audio.block_batch import BatchSink, BlockBatch, converted_time
+from softphone.media.audio.block_batch import (
+    BatchSink,
+    BlockBatch,
+    BlockQueue,
+    QueueCursor,
+    QueueReader,
+    converted_time,
+)
 from softphone.media.audio.pcm_output import check_rate
 from softphone.media.audio.resample import ConvertingSink, Resampler
 from softphone.media.audio.waiters import Waiters
@@ -63,7 +70,7 @@ class ReceivedAudio:
         return replace(self, pcm=self.pcm[:samples]), rest
 
 
-class PcmInput(ConvertingSink, BatchSink):
+class PcmInput(ConvertingSink, BatchSink, QueueReader):
     """Queues the far end's sound at `clock_rate_hz`, `seconds` at most, for an application.
 
     For one event loop.  Raises ConfigurationError for a rate other than 8,000, 16,000, 24,000 or
@@ -77,10 +84,10 @@ class PcmInput(ConvertingSink, BatchSink):
             raise ConfigurationError(f"a ring of {seconds:g} s is outside 0.1 to 600 s")
         self._most = round(seconds * clock_rate_hz)
         self._chunks: deque[ReceivedAudio | tuple[BlockBatch, int]] = deque()
-        self.waiting_samples = 0
-        """Samples that can be read without waiting."""
-        self.dropped_samples = 0
-        """Samples dropped unread: the queue was full, or their security generation was older."""
+        # Those in `_chunks`; newer ones wait behind `_cursor`.
+        self._waiting = 0
+        self._dropped = 0
+        self._cursor: QueueCursor | None = None
         self._generation = 0
         self._closed = False
         self._converter: Resampler | None = None
@@ -92,13 +99,109 @@ class PcmInput(ConvertingSink, BatchSink):
         self._waiters = Waiters()
         self._wanted = 0
 
+    @property
+    def waiting_samples(self) -> int:
+        """Samples that can be read without waiting."""
+        cursor = self._cursor
+        if cursor is None:
+            return self._waiting
+        queue = cursor.queue
+        waiting = self._waiting + (queue.written - cursor.next) * queue.samples
+        if waiting <= self._most:
+            return waiting
+        self._fetch(cursor)
+        return self._waiting
+
+    @property
+    def dropped_samples(self) -> int:
+        """Samples dropped unread: the queue was full, or their security generation was older."""
+        self.drop_excess()
+        return self._dropped
+
+    @dropped_samples.setter
+    def dropped_samples(self, samples: int) -> None:
+        self._dropped = samples
+
     # For the media loop -------------------------------------------------------------------------
+
+    def read_from(self, queue: BlockQueue, at: int) -> bool:
+        """Read stream `at` of `queue` from now on, if its blocks need only be kept.
+
+        :meta private:
+        """
+        cursor, converter = self._cursor, self._converter
+        if cursor is not None and cursor.queue is queue:
+            return cursor.at == at
+        if (
+            type(self) is not PcmInput
+            or self._closed
+            or self._count_events is not None
+            or queue.generations[at] != self._generation
+            or queue.clock_rate_hz != self.clock_rate_hz
+            or (converter is not None and not converter.passes)
+        ):
+            return False
+        self.leave_queue()
+        self._cursor = queue.add_reader(self, at, self._most)
+        if self._wanted:
+            self._ask(queue, max(self._wanted - self._waiting, 1))
+        return True
+
+    def note_frames(self, queue: BlockQueue) -> None:
+        """Wake who waits for what the queue has now.
+
+        :meta private:
+        """
+        if self._wanted:
+            lacking = self._wanted - self.waiting_samples
+            if lacking > 0:
+                self._ask(queue, lacking)
+            else:
+                self._wake()
+
+    def _ask(self, queue: BlockQueue, lacking: int) -> None:
+        """Ask to be told when there are so many samples more, one at least."""
+        queue.call_at(self, queue.written + (-(-lacking // queue.samples)))
+
+    def drop_excess(self) -> None:
+        """Drop the oldest blocks that are more than `seconds`.
+
+        :meta private:
+        """
+        if self._cursor is not None and self.waiting_samples >= self._most:
+            self._fetch(self._cursor)
+
+    def _fetch(self, cursor: QueueCursor) -> None:
+        """Keep here what waits in the shared queue."""
+        queue = cursor.queue
+        for batch in cursor.take_batches():
+            self._chunks.append((batch, cursor.at))
+            self._waiting += batch.samples
+        self._drop_to(self._most)
+        queue.unread[self] = cursor.next - self._waiting // queue.samples
+
+    def leave_queue(self) -> None:
+        """Keep here what waits in the shared queue, and take further blocks from the writer.
+
+        :meta private:
+        """
+        cursor = self._cursor
+        if cursor is None:
+            return
+        self._fetch(cursor)
+        last = cursor.last_batch
+        if last is not None:
+            self._unseen = last, cursor.at
+        cursor.queue.remove_reader(self)
+        self._cursor = None
 
     def take_block(self, batch: BlockBatch, at: int) -> None:
         """Queue block `at` of a batch, as `write` does.
 
         :meta private:
         """
+        if self._cursor is not None:
+            self.leave_queue()
         converter = self._converter
         if (
             batch.security_generation[at] != self._generation
@@ -116,10 +219,12 @@ class PcmInput(ConvertingSink, BatchSink):
 
         :meta private:
         """
+        if self._cursor is not None:
+            self.leave_queue()
         if self._closed:
             return
         if batch.security_generation[at] != self._generation:
-            self.dropped_samples += batch.samples
+            self._dropped += batch.samples
             return
         self._queue((batch, at), batch.samples)
 
@@ -128,7 +233,8 @@ class PcmInput(ConvertingSink, BatchSink):
 
         :meta private:
         """
-        return self._converter if security_generation == self._generation else None
+        fits = security_generation == self._generation and not self._closed
+        return self._converter if fits else None
 
     def _queue(self, chunk: ReceivedAudio | tuple[BlockBatch, int], samples: int) -> None:
         if self._count_events is not None:
@@ -136,10 +242,10 @@ class PcmInput(ConvertingSink, BatchSink):
             events = self._count_events() if kept is None else kept
             chunk = replace(self._made(chunk), events_before=events)
         self._chunks.append(chunk)
-        self.waiting_samples += samples
-        if self.waiting_samples > self._most:
+        self._waiting += samples
+        if self._waiting > self._most:
             self._drop_to(self._most)
-        if self._wanted and self.waiting_samples >= self._wanted:
+        if self._wanted and self._waiting >= self._wanted:
             self._wake()
 
     def _see_blocks(self) -> None:
@@ -163,11 +269,13 @@ class PcmInput(ConvertingSink, BatchSink):
 
     def prepare(self, block: PcmBlock) -> Resampler | None:
         """Return the converter for a block; None: the block is dropped."""
+        if self._cursor is not None:
+            self.leave_queue()
         if self._closed:
             return None
         self._see_blocks()
         if block.security_generation < self._generation:
-            self.dropped_samples += block.pcm.size * self.clock_rate_hz // block.clock_rate_hz
+            self._dropped += block.pcm.size * self.clock_rate_hz // block.clock_rate_hz
             return None
         if block.security_generation > self._generation:
             self._generation = block.security_generation
@@ -198,11 +306,11 @@ class PcmInput(ConvertingSink, BatchSink):
         self._queue(chunk, pcm.size)
 
     def _drop_to(self, samples: int) -> None:
-        while self.waiting_samples > samples:
+        while self._waiting > samples:
             gone = self._chunks.popleft()
             size = gone[0].samples if isinstance(gone, tuple) else len(gone)
-            self.waiting_samples -= size
-            self.dropped_samples += size
+            self._waiting -= size
+            self._dropped += size
 
     def _wake(self) -> None:
         self._wanted = 0
@@ -219,10 +327,20 @@ class PcmInput(ConvertingSink, BatchSink):
         if samples is not None and not 0 < samples <= self._most:
             raise ConfigurationError(f"{samples} samples do not fit into {self._most}")
         wanted = 1 if samples is None else samples
-        while self.waiting_samples < wanted and not self._closed:
+        while (lacking := wanted - self.waiting_samples) > 0 and not self._closed:
             # Woken when there is enough for the reader that asked for the fewest samples.
-            self._wanted = min(self._wanted or wanted, wanted)
+            if not 0 < self._wanted <= wanted:
+                self._wanted = wanted
+            if self._cursor is not None:
+                self._ask(self._cursor.queue, lacking)
             await self._waiters.wait()
+        cursor = self._cursor
+        if cursor is not None:
+            size = cursor.queue.samples
+            frames, rest = (1, 0) if samples is None else divmod(samples, size)
+            if not (self._chunks or rest):
+                return self._read_queue(cursor, frames)
+            self._fetch(cursor)
         if not self._chunks:
             return ReceivedAudio(
                 np.zeros(0, dtype=np.int16), self.clock_rate_hz, self._position, 0.0, "arrival"
@@ -235,6 +353,7 @@ class PcmInput(ConvertingSink, BatchSink):
         Chunks that are queued already come after all events so far.
         """
         if self._count_events is None:
+            self.leave_queue()
             events = count_events()
             waiting = [self._made(chunk) for chunk in self._chunks]
             self._chunks = deque(replace(chunk, events_before=events) for chunk in waiting)
@@ -243,15 +362,19 @@ class PcmInput(ConvertingSink, BatchSink):
     @property
     def next_events_before(self) -> int | None:
         """The `events_before` of the chunk that is read next; None while there is none."""
+        self.leave_queue()
         return self._made(self._chunks[0]).events_before if self._chunks else None
 
     def take_chunk(self) -> ReceivedAudio:
         """Return the next chunk without waiting.  Raises IndexError without one."""
+        self.leave_queue()
         return self._pop_chunk()
 
     def add_waiter(self, waiter: asyncio.Future[None]) -> None:
         """Resolve a future at the next chunk or the end; it may be registered elsewhere, too."""
         self._wanted = 1
+        if self._cursor is not None:
+            self._ask(self._cursor.queue, 1)
         self._waiters.add_waiter(waiter)
 
     def remove_waiter(self, waiter: asyncio.Future[None]) -> None:
@@ -271,9 +394,16 @@ class PcmInput(ConvertingSink, BatchSink):
             batch.concealed.item(at),
         )
 
+    def _read_queue(self, cursor: QueueCursor, frames: int) -> ReceivedAudio:
+        """Read so many frames of the shared queue; times are those of the first one."""
+        pcm, begin, self._position, captured, by_sender, concealed = cursor.read(frames)
+        cursor.queue.unread[self] = cursor.next
+        captured_by = "rtcp" if by_sender else "arrival"
+        return ReceivedAudio(pcm, self.clock_rate_hz, begin, captured, captured_by, concealed)
+
     def _pop_chunk(self) -> ReceivedAudio:
         heard = self._made(self._chunks.popleft())
-        self.waiting_samples -= heard.pcm.size
+        self._waiting -= heard.pcm.size
         self._position = heard.timestamp + heard.pcm.size
         return heard
 
@@ -290,7 +420,7 @@ class PcmInput(ConvertingSink, BatchSink):
                 batch, at = chunk
                 chunks.popleft()
                 pcm, hidden = batch.pcm[at], batch.concealed.item(at)
-                self.waiting_samples -= pcm.size
+                self._waiting -= pcm.size
             else:
                 last = self._pop_chunk()
                 pcm, hidden = last.pcm, last.concealed
@@ -301,7 +431,7 @@ class PcmInput(ConvertingSink, BatchSink):
             last, rest = last.cut(last.pcm.size + lacking)
             parts[-1] = last.pcm
             chunks.appendleft(rest)
-            self.waiting_samples += rest.pcm.size
+            self._waiting += rest.pcm.size
             self._position = rest.timestamp
         return ReceivedAudio(
             np.concatenate(parts),
@@ -324,5 +454,6 @@ class PcmInput(ConvertingSink, BatchSink):
 
     def close(self) -> None:
         """End the input; queued chunks can still be read."""
+        self.leave_queue()
         self._closed = True
         self._waiters.wake()

@@ -17,11 +17,11 @@ class Waiters:
     async def wait(self) -> None:
         """Wait for the next `wake`."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.add_waiter(waiter)
+        self._futures[waiter] = None
         try:
             await waiter
         finally:
-            self.remove_waiter(waiter)
+            self._futures.pop(waiter, None)
 
     def add_waiter(self, waiter: asyncio.Future[None]) -> None:
         """Resolve a future at the next `wake`; it may be registered elsewhere, too."""

@@ -13,7 +13,14 @@ RFC 3550 (RTP), RFC 3711 (SRTP, by libsrtp), RFC 5761 (RTCP on one port).
 
 from __future__ import annotations
 
-from softphone.media.kernel.bank_kernel import BankKernel, SendPlaces
+from softphone.media.kernel.bank_kernel import BankKernel, ReceivePlaces, SendPlaces
 from softphone.media.kernel.choice import KernelChoice, describe_path, load_kernel
 
-__all__ = ["BankKernel", "KernelChoice", "SendPlaces", "describe_path", "load_kernel"]
+__all__ = [
+    "BankKernel",
+    "KernelChoice",
+    "ReceivePlaces",
+    "SendPlaces",
+    "describe_path",
+    "load_kernel",
+]

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from softphone.media.audio.block_batch import BlockPage
 from softphone.media.bank import FeedGroup, FrameBank, PacketBatch, StreamBank
 from softphone.media.kernel.layout import table_of
 from softphone.media.playout import PlayoutFrames
@@ -41,6 +42,24 @@ class SendPlaces:
         self.outgoing: Any = None
 
 
+class ReceivePlaces:
+    """Where k frames come from: distinct `rows` of a bank, intp[k], their positions `at` among the
+    receiving rows of the phase, intp[k], and the clock rate of their timestamps.
+
+    The arrays are contiguous and do not change: `sound`, the kernel's pointers to them and to the
+    arrays of `page`, is made once.
+    """
+
+    __slots__ = ("at", "clock_rate_hz", "page", "rows", "sound")
+
+    def __init__(self, rows: Index, at: Index, clock_rate_hz: int) -> None:
+        self.rows = rows
+        self.at = at
+        self.clock_rate_hz = clock_rate_hz
+        self.page: BlockPage | None = None
+        self.sound: Any = None
+
+
 MOST_PACKETS: Final = 8192
 """The most packets of one batch; a larger one takes the NumPy path."""
 
@@ -65,6 +84,7 @@ class BankKernel:
             "newest": bank.newest,
             "srtp": bank.sessions,
             "reception": bank.reception,
+            "delivery": bank.delivery,
             **bank.playout.groups,
         }
         self._groups = groups
@@ -92,7 +112,6 @@ class BankKernel:
         self._playing, self._played = self._make_frames(), self._frames
         self.any_odd = False
         """Whether frames of `next_frames` may be of another type than their rows decode."""
-        self._sound = self._make_sound()
         self._dry = np.zeros(0, dtype=np.intp)
         self._feeds: dict[int, tuple[FrameBank, npt.NDArray[np.int16], Any]] = {}
         self._visited: tuple[Sequence[int], Any, Any] = ((), None, None)
@@ -144,14 +163,29 @@ class BankKernel:
             "payload_type": self._pointer("uint8_t *", frames.payload_type),
             "spliced": self._pointer("uint8_t *", frames.spliced),
             "rest": self._pointer("int64_t *", self._rest),
-            "playing": self._pointer("uint8_t *", self._bank.delivery.block("playing_type")),
         })  # fmt: skip
 
-    def _make_sound(self) -> Any:
+    def _make_sound(self, places: ReceivePlaces, values: npt.NDArray[np.int16], size: int) -> Any:
+        concealment = self._bank.concealment(size)
         return self._ffi.new("struct sound *", {
-            "pause": self._pointer("uint8_t *", self._bank.delivery.block("pause_state")),
+            "rows": self._pointer("int64_t *", places.rows),
+            "at": self._pointer("int64_t *", places.at),
+            "count": len(places.rows),
+            "values": self._pointer("int16_t *", values),
+            "samples": size,
+            "last": self._pointer("int16_t *", concealment.block("_last")),
+            "gap": self._pointer("int64_t *", concealment.block("_gap")),
+            "noise_floor": self._pointer("float *", concealment.block("_floor")),
+            "clock_rate": places.clock_rate_hz,
             "rest": self._pointer("int64_t *", self._rest),
         })  # fmt: skip
+
+    def _set_page(self, places: ReceivePlaces, page: BlockPage) -> None:
+        what, places.page = places.sound, page
+        what.pcm = self._view("int16_t[]", page.pcm)
+        what.concealed = self._view("uint8_t[]", page.concealed)
+        what.captured = self._view("double[]", page.captured)
+        what.captured_by_sender = self._view("uint8_t[]", page.captured_by_sender)
 
     def _make_outgoing(self, places: SendPlaces) -> Any:
         return self._ffi.new("struct outgoing *", {
@@ -267,35 +301,35 @@ class BankKernel:
         return frames
 
     def decode(
-        self, values: npt.NDArray[np.int16], rows: Index, at: Index, samples: int
-    ) -> tuple[npt.NDArray[np.int16], Index]:
-        """Do what delivery does with frames of `samples` octets, each of which stands for one of
-        `values` int16[256].
+        self,
+        values: npt.NDArray[np.int16],
+        places: ReceivePlaces,
+        page: BlockPage,
+        place: int,
+        since_1970: float,
+    ) -> Index | None:
+        """Do what delivery does with frames whose octets each stand for one of `values` int16[256].
 
-        They are those at the positions `at` of what `next_frames` has returned last, and are played
-        by distinct `rows`.  Return int16[k, samples] in memory of its own, and the positions among
-        `rows` that are left, whose samples are not set.
+        They are those that `next_frames` has returned last.  Fill frame `place` of `page`; return
+        the positions among `places` that are left, whose samples are not set, or None if nothing is
+        done.
         """
-        what, bank, count = self._sound, self._bank, len(rows)
-        concealment = bank.concealment(samples)
-        pcm = np.empty((count, samples), dtype=np.int16)
-        if concealment.joints:
-            return pcm, np.arange(count)
-        what.last = self._view("int16_t[]", concealment.block("_last"))
-        what.gap = self._view("int64_t[]", concealment.block("_gap"))
-        what.noise_floor = self._view("float[]", concealment.block("_floor"))
-        what.rows, what.at = self._view("int64_t[]", rows), self._view("int64_t[]", at)
-        what.values, what.pcm = self._view("int16_t[]", values), self._view("int16_t[]", pcm)
-        bursts = bank.playout.bursts
+        bank, (_, count, samples) = self._bank, page.pcm.shape
+        if bank.concealment(samples).joints:
+            return None
+        if places.sound is None:
+            places.sound = self._make_sound(places, values, samples)
+        if places.page is not page:
+            self._set_page(places, page)
+        what, bursts = places.sound, bank.playout.bursts
         what.speech = (
             self._ffi.NULL if bursts is None else self._view("double[]", bursts.block("speech"))
         )
-        what.count, what.positions, what.samples = count, len(self._played.status), samples
+        what.positions, what.place, what.since_1970 = len(self._played.status), place, since_1970
         left = self._lib.kernel_decode(self._bound, self._sizes, self._playing, what)
-        rest = self._rest[:left].copy()
         self.frames_decoded += count - left
         self.frames_left += left
-        return pcm, rest
+        return self._rest[:left].copy()
 
     def advance(self, feeds: FeedGroup, number: int) -> bool:
         """Do `FeedGroup.read`; return whether there are `FeedGroup.short_feeds`."""

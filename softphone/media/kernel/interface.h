@@ -53,8 +53,7 @@ struct frames {
     uint8_t *payload_type;
     uint8_t *spliced;
     int64_t *rest; /* positions that are left to NumPy */
-    const uint8_t *playing; /* [rows] the payload type that bank.delivery decodes */
-    int64_t odd; /* frames of another type, of those that are not left */
+    int64_t odd; /* frames of a type that bank.delivery does not decode, of those not left */
 };
 
 /* k frames of a G.711 codec to decode. */
@@ -65,12 +64,17 @@ struct sound {
     int64_t positions;     /* in struct frames */
     const int16_t *values; /* [256] of the codec's octets */
     int64_t samples;       /* of a frame */
-    const uint8_t *pause;  /* [rows] bank.delivery */
     int16_t *last;         /* [rows][samples] playout.concealment */
     const int64_t *gap;    /* [rows] */
     float *noise_floor;    /* [rows] */
     double *speech;        /* [rows] playout.loss_bursts, or NULL */
-    int16_t *pcm;          /* [count][samples] */
+    int64_t clock_rate;    /* of their timestamps */
+    double since_1970;     /* seconds to zero of the clock of `now` */
+    int64_t place;         /* in the arrays of audio.block_batch.BlockPage: */
+    int16_t *pcm;          /* [...][count][samples] */
+    uint8_t *concealed;    /* [...][count] */
+    double *captured;
+    uint8_t *captured_by_sender;
     int64_t *rest;         /* positions that are left to NumPy */
 };
 

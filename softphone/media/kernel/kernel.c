@@ -45,7 +45,7 @@ static const float QUIET_ENERGY = 2500.0f, QUIET_SHARE = 0.1f;
 static const float KEPT_ENERGY = 0.95f, NEW_ENERGY = 0.05f;
 static const float SPEECH_ENERGY = 2500.0f;
 static const double FOLLOWING = 0.05;
-static const int64_t EMPTY = -((int64_t)1 << 62);
+static const int64_t EMPTY = -((int64_t)1 << 62), HALF = (int64_t)1 << 31;
 
 typedef int (*transform)(void *session, void *packet, int *length);
 
@@ -413,7 +413,7 @@ int64_t kernel_play(const void *table, const struct sizes *sizes, const int64_t 
         out->slot[at] = (int32_t)slot;
         out->length[at] = b->ring.length[flat];
         out->payload_type[at] = b->ring.payload_type[flat];
-        out->odd += out->payload_type[at] != out->playing[row];
+        out->odd += out->payload_type[at] != b->delivery.playing_type[row];
         out->spliced[at] = b->buffer.spliced[row];
         b->buffer.last_sequence[row] = b->ring.sequence[flat];
         b->ring.frame[flat] = EMPTY;
@@ -427,14 +427,39 @@ int64_t kernel_play(const void *table, const struct sizes *sizes, const int64_t 
 
 /* Decoding --------------------------------------------------------------------------------------
 
-   tick.deliver._decode for rows that play a whole frame after the one before: G.711, the state of
-   playout.concealment, JitterBufferBank.observe_energy, playout.loss_bursts.  Returns how many others there are, with
-   their positions in `rest`; their samples are not written. */
+   tick.deliver._describe_blocks: whether the frame just played is concealed, when the far end
+   captured it, and whether that is by its own clock. */
+static void describe(const struct bank *b, const struct sound *what, int64_t row, int64_t to,
+                     uint8_t status)
+{
+    int64_t frame = b->buffer.head[row] - 1, ticks = frame * b->line.frame_ticks[row];
+    int known = b->delivery.clock_ssrc[row] == (int64_t)b->line.ssrc[row];
+    double captured;
+
+    if (known) {
+        int64_t timestamp = (b->line.frame_origin[row] + ticks) & 0xFFFFFFFF;
+        int64_t ahead = timestamp - b->delivery.clock_timestamp[row] + HALF;
+        ahead = (ahead & 0xFFFFFFFF) - HALF;
+        captured = b->delivery.clock_wall[row] + (double)ahead / (double)what->clock_rate;
+    } else {
+        int64_t shift = b->line.frame_origin[row] - b->line.clock_origin[row];
+        captured = b->delay.baseline[row] + (double)(ticks + shift) / b->line.rate[row];
+        captured = captured + what->since_1970;
+    }
+    what->concealed[to] = status == 2;
+    what->captured[to] = b->receiver.heard[row] ? captured : 0.0;
+    what->captured_by_sender[to] = known && b->receiver.heard[row];
+}
+
+/* tick.deliver._decode for rows that play a whole frame after the one before: G.711, the state of
+   playout.concealment, JitterBufferBank.observe_energy, playout.loss_bursts.  Returns how many
+   others there are, with their positions in `rest`; they are described, too, but their samples are
+   not written. */
 int64_t kernel_decode(const void *table, const struct sizes *sizes, const struct frames *frames,
                       const struct sound *what)
 {
     const struct bank *b = table;
-    int64_t rest = 0, samples = what->samples;
+    int64_t rest = 0, samples = what->samples, first = what->place * what->count;
     int fits = samples > 0 && samples <= sizes->near_octets;
 
     for (int64_t each = 0; each < what->count; each++) {
@@ -443,15 +468,19 @@ int64_t kernel_decode(const void *table, const struct sizes *sizes, const struct
         int16_t *pcm;
         float energy, root, rise, mean;
 
-        if (!fits || row < 0 || row >= sizes->rows || at < 0 || at >= what->positions ||
-            frames->status[at] != 1 || frames->spliced[at] || frames->length[at] != samples ||
-            frames->slot[at] < 0 || frames->slot[at] >= sizes->slots || what->pause[row] ||
-            what->gap[row]) {
+        if (row < 0 || row >= sizes->rows || at < 0 || at >= what->positions) {
+            what->rest[rest++] = each;
+            continue;
+        }
+        describe(b, what, row, first + each, frames->status[at]);
+        if (!fits || frames->status[at] != 1 || frames->spliced[at] ||
+            frames->length[at] != samples || frames->slot[at] < 0 ||
+            frames->slot[at] >= sizes->slots || b->delivery.pause_state[row] || what->gap[row]) {
             what->rest[rest++] = each;
             continue;
         }
         octets = b->ring.near + (row * sizes->slots + frames->slot[at]) * sizes->near_octets;
-        pcm = what->pcm + each * samples;
+        pcm = what->pcm + (first + each) * samples;
         for (int64_t sample = 0; sample < samples; sample++) {
             int16_t value = what->values[octets[sample]];
             pcm[sample] = value;

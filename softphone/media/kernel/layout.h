@@ -79,6 +79,16 @@ struct reception {
     int64_t *received_prior;
 };
 
+struct delivery {
+    uint8_t *playing_type;
+    uint8_t *pause_state;
+    int64_t *opened_frame;
+    int64_t *security_generation;
+    int64_t *clock_ssrc;
+    int64_t *clock_timestamp;
+    double *clock_wall;
+};
+
 struct buffer {
     int64_t *played;
     int64_t *concealed;
@@ -152,6 +162,7 @@ struct bank {
     struct newest newest;
     struct srtp srtp;
     struct reception reception;
+    struct delivery delivery;
     struct buffer buffer;
     struct line line;
     struct delay delay;
@@ -220,6 +231,13 @@ struct bank {
     X(reception, wild, 1) \
     X(reception, expected_prior, 1) \
     X(reception, received_prior, 1) \
+    X(delivery, playing_type, 1) \
+    X(delivery, pause_state, 1) \
+    X(delivery, opened_frame, 1) \
+    X(delivery, security_generation, 1) \
+    X(delivery, clock_ssrc, 1) \
+    X(delivery, clock_timestamp, 1) \
+    X(delivery, clock_wall, 1) \
     X(buffer, played, 1) \
     X(buffer, concealed, 1) \
     X(buffer, late, 1) \
@@ -275,4 +293,4 @@ struct bank {
     X(ring, far, WIDTH_slots * WIDTH_far) \
     X(ring, silence, 1)
 
-#define LAYOUT "5e07ebe201e338e8d1fe73991b361b33"
+#define LAYOUT "518c2dcdb45e3d36ba479675ae82b382"

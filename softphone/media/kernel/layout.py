@@ -15,6 +15,7 @@ import numpy as np
 
 from softphone.media.arrays import ArrayGroup
 from softphone.media.bank.address import AddressBank
+from softphone.media.bank.delivery import DeliveryBank
 from softphone.media.bank.newest_packets import NewestPackets
 from softphone.media.bank.receiver import ReceiverBank
 from softphone.media.bank.reception import ReceptionBank
@@ -32,6 +33,7 @@ GROUPS: Final[Mapping[str, type[ArrayGroup]]] = {
     "newest": NewestPackets,
     "srtp": SrtpSessions,
     "reception": ReceptionBank,
+    "delivery": DeliveryBank,
     "buffer": JitterBufferBank,
     "line": RtpTimelineBank,
     "delay": TargetDelayBank,

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from softphone.media.arrays import count_nonzero
-from softphone.media.audio.block_batch import BlockBatch
+from softphone.media.audio.block_batch import BlockPage, BlockQueue
 from softphone.media.audio.fan_out import BatchWriter
 from softphone.media.bank import (
     FRAME_MS,
@@ -26,26 +25,26 @@ from softphone.media.bank import (
     payload_layout,
 )
 from softphone.media.interface import Sink
-from softphone.media.kernel import BankKernel
+from softphone.media.kernel import BankKernel, ReceivePlaces
 from softphone.media.playout import CONCEALED, PLAYED, PlayoutFrames
 from softphone.media.tick.codec_change import switch_decoder
 from softphone.media.tick.comfort_noise import fill_pauses
-
-DecodedFrames: TypeAlias = tuple[npt.NDArray[np.int16], npt.NDArray[np.uint8]]
-"""The frames of a group, int16[k, samples], and their `FrameStatus`, uint8[k]."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceiveGroup:
     """k rows of one phase with sinks and the same codec.
 
-    `at` intp[k] is their index among the receiving rows of the phase; `writer` writes to `sinks`.
+    `at` intp[k] is their index among the receiving rows of the phase; `places` has both for the
+    kernel.  `writer` writes to `sinks` what is put into `queue`.
     """
 
     codec: AnyCodec
     rows: npt.NDArray[np.intp]
     at: npt.NDArray[np.intp]
+    places: ReceivePlaces
     sinks: tuple[Sink, ...]
+    queue: BlockQueue
     writer: BatchWriter
 
 
@@ -60,17 +59,30 @@ def make_receive_groups(
             continue
         key = stream.receive_codec.name, stream.receive_codec.clock_rate
         groups[key].append((at, row, stream.receive_codec, stream.sink))
-    return tuple(_make_receive_group(members) for members in groups.values())
+    return tuple(_make_receive_group(bank, members) for members in groups.values())
 
 
-def _make_receive_group(members: list[tuple[int, int, AnyCodec, Sink]]) -> ReceiveGroup:
+def _make_receive_group(
+    bank: StreamBank, members: list[tuple[int, int, AnyCodec, Sink]]
+) -> ReceiveGroup:
     codec, sinks = members[0][2], tuple(sink for _, _, _, sink in members)
+    rows = np.array([row for _, row, _, _ in members], dtype=np.intp)
+    # Commands that change a row's opening or generation have the groups made anew.
+    queue = BlockQueue(
+        codec.sample_rate,
+        codec.sample_rate * FRAME_MS // 1000,
+        bank.delivery.opened_frame[rows].tolist(),
+        bank.delivery.security_generation[rows].tolist(),
+    )
+    at = np.array([at for at, _, _, _ in members], dtype=np.intp)
     return ReceiveGroup(
         codec=codec,
-        rows=np.array([row for _, row, _, _ in members], dtype=np.intp),
-        at=np.array([at for at, _, _, _ in members], dtype=np.intp),
+        rows=rows,
+        at=at,
+        places=ReceivePlaces(rows, at, codec.clock_rate),
         sinks=sinks,
-        writer=BatchWriter(sinks, codec.sample_rate),
+        queue=queue,
+        writer=BatchWriter(sinks, codec.sample_rate, queue),
     )
 
 
@@ -92,8 +104,9 @@ def deliver_frames(
     if kernel is None or kernel.any_odd:
         groups = _switch_decoders(bank, receiving, groups, frames)
     for group in groups:
-        decoded = _decode_ordinary(bank, group, frames, kernel)
-        _write_blocks(bank, group, decoded, frame, since_1970)
+        _fill_frame(bank, group, frames, since_1970, kernel)
+        for at in group.writer.write_next(group.queue, frame):
+            _detach_sink(bank, int(group.rows[at]), group.sinks[at])
 
 
 def _switch_decoders(
@@ -111,22 +124,27 @@ def _switch_decoders(
     return make_receive_groups(bank, receiving)
 
 
-def _decode_ordinary(
-    bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames, kernel: BankKernel | None
-) -> DecodedFrames:
-    """Decode the rows that `kernel` can decode by it, the others by NumPy."""
-    values = group.codec.octet_values if is_stateless(group.codec) else None
-    if kernel is None or values is None:
-        return _decode(bank, group, frames)
-    samples = group.codec.sample_rate * FRAME_MS // 1000
-    pcm, rest = kernel.decode(values, group.rows, group.at, samples)
-    if rest.size:
+def _fill_frame(
+    bank: StreamBank,
+    group: ReceiveGroup,
+    frames: PlayoutFrames,
+    since_1970: float,
+    kernel: BankKernel | None,
+) -> None:
+    """Put the frames of a group into its queue: by `kernel` those that it can, others by NumPy."""
+    page, place = group.queue.next_place()
+    values, rest = group.codec.octet_values if is_stateless(group.codec) else None, None
+    if kernel is not None and values is not None:
+        rest = kernel.decode(values, group.places, page, place, since_1970)
+    if rest is None:
+        page.pcm[place] = _decode(bank, group, frames)
+        _describe_blocks(bank, group, frames, since_1970, page, place)
+    elif rest.size:
         others = replace(group, rows=group.rows[rest], at=group.at[rest])
-        pcm[rest], _ = _decode(bank, others, frames)
-    return pcm, frames.status[group.at]
+        page.pcm[place, rest] = _decode(bank, others, frames)
 
 
-def _decode(bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames) -> DecodedFrames:
+def _decode(bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames) -> npt.NDArray[np.int16]:
     codec, at = group.codec, group.at
     samples = codec.sample_rate * FRAME_MS // 1000
     status, spliced = frames.status[at], frames.spliced[at]
@@ -143,7 +161,7 @@ def _decode(bank: StreamBank, group: ReceiveGroup, frames: PlayoutFrames) -> Dec
     known = np.where(filled, PLAYED, status)
     energy = bank.concealment(samples).apply(group.rows, pcm, known, spliced)
     bank.playout.observe_energy(group.rows, energy)
-    return pcm, status
+    return pcm
 
 
 def _decode_each(
@@ -214,35 +232,25 @@ def _decode_batch(
     return pcm
 
 
-def _write_blocks(
-    bank: StreamBank, group: ReceiveGroup, decoded: DecodedFrames, frame: int, since_1970: float
+def _describe_blocks(
+    bank: StreamBank,
+    group: ReceiveGroup,
+    frames: PlayoutFrames,
+    since_1970: float,
+    page: BlockPage,
+    place: int,
 ) -> None:
-    (frames, status), rows = decoded, group.rows
-    timestamp = (frame - bank.delivery.opened_frame[rows]) * frames.shape[1]
-    batch = BlockBatch(
-        frames,
-        group.codec.sample_rate,
-        timestamp.tolist(),
-        bank.delivery.security_generation[rows].tolist(),
-        status == CONCEALED,
-        *_capture_times(bank, group, since_1970),
-    )
-    for at in group.writer.write_batch(batch):
-        _detach_sink(bank, int(rows[at]), group.sinks[at])
-
-
-def _capture_times(
-    bank: StreamBank, group: ReceiveGroup, since_1970: float
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """Return when the far ends captured the frames just played, in seconds since 1970 (0.0:
-    unknown), and whether that is by their own clocks (RTCP)."""
+    """Note which of the frames just played are concealed, when the far ends captured them, in
+    seconds since 1970 (0.0: unknown), and whether that is by their own clocks (RTCP)."""
     playout, rows = bank.playout, group.rows
     heard = bank.receiver.heard[rows]
     by_sender, known = bank.delivery.capture_times(
         rows, playout.ssrc[rows], playout.timestamps(rows), group.codec.clock_rate
     )
     captured = np.where(known, by_sender, playout.earliest_arrival(rows) + since_1970)
-    return np.where(heard, captured, 0.0), known & heard
+    page.captured[place] = np.where(heard, captured, 0.0)
+    page.captured_by_sender[place] = known & heard
+    page.concealed[place] = frames.status[group.at] == CONCEALED
 
 
 def _detach_sink(bank: StreamBank, row: int, sink: Sink) -> None:

@@ -216,6 +216,16 @@ async def test_one_that_hears_several_streams_hears_them_in_turn():
     assert np.array_equal((await both.read(2000)).pcm, (await alone.read(2000)).pcm)
 
 
+def test_closed_sinks_are_written_to_at_another_rate():
+    sinks = [PcmInput(8000) for _ in range(3)]
+    noise = np.random.default_rng(2)
+    for sink in sinks:
+        sink.write(batch_of(noise, 8000, [0], [0]).block(0))
+        sink.close()
+    assert BatchWriter(sinks, 16000).write_batch(batch_of(noise, 16000, [0] * 3, [0] * 3)) == []
+    assert [sink.waiting_samples for sink in sinks] == [160] * 3
+
+
 def test_an_applications_subclass_is_written_to_in_its_own_way():
     class Counting(PcmInput):
         def write_converted(self, block: PcmBlock, pcm: np.ndarray) -> None:

@@ -168,7 +168,7 @@ static void prepare(void)
     received = (struct received){calloc(ROWS, 4), calloc(BATCH, 8), calloc(BATCH, 8), calloc(BATCH, 8),
                                  calloc(BATCH, 4), 0, 0, 0, 0};
     frames = (struct frames){calloc(BATCH, 1), calloc(BATCH, 4), calloc(BATCH, 4), calloc(BATCH, 1),
-                             calloc(BATCH, 1), calloc(BATCH, 8), calloc(ROWS, 1), 0};
+                             calloc(BATCH, 1), calloc(BATCH, 8), 0};
     sizes.protect = (uintptr_t)transforms;
     sizes.unprotect = (uintptr_t)unprotects;
 }
@@ -249,8 +249,10 @@ static void prepare_sound(void)
     int16_t *values = calloc(256, sizeof *values);
     for (int each = 0; each < 256; each++)
         values[each] = (int16_t)(each * 256 - 32768);
-    sound = (struct sound){NULL, NULL, 0, BATCH, values, NEAR, calloc(ROWS, 1), calloc(ROWS * NEAR, 2),
-                           calloc(ROWS, 8), calloc(ROWS, 4), calloc(ROWS, 8), NULL, calloc(BATCH, 8)};
+    sound = (struct sound){.positions = BATCH, .values = values, .last = calloc(ROWS * NEAR, 2),
+                           .gap = calloc(ROWS, 8), .noise_floor = calloc(ROWS, 4),
+                           .speech = calloc(ROWS, 8), .clock_rate = 8000,
+                           .rest = calloc(BATCH, 8)};
 }
 
 static void decode_some(void)
@@ -258,7 +260,10 @@ static void decode_some(void)
     int64_t count = octet() % (BATCH + 1), *rows = malloc(8 * (size_t)count), *at = malloc(8 * (size_t)count);
     uint8_t row = octet() % ROWS;
 
-    ((uint8_t *)sound.pause)[row] = octet() == 1;
+    bank.delivery.pause_state[row] = octet() == 1;
+    bank.delivery.clock_ssrc[row] = octet() % 3;
+    bank.delivery.clock_timestamp[row] = number();
+    bank.delivery.clock_wall[row] = seconds();
     ((int64_t *)sound.gap)[row] = octet() == 1;
     sound.noise_floor[row] = octet() == 1 ? (float)seconds() : 3.0f;
     bank.buffer.energy[row] = octet() == 1 ? (float)seconds() : 9e6f;
@@ -278,12 +283,21 @@ static void decode_some(void)
     sound.rows = rows;
     sound.at = at;
     sound.count = count;
-    sound.pcm = malloc((size_t)(count * (sound.samples > 0 ? sound.samples : 0)) * 2);
+    sound.place = octet() % 3;
+    sound.since_1970 = seconds();
+    int64_t described = (sound.place + 1) * count;
+    sound.pcm = malloc((size_t)(described * (sound.samples > 0 ? sound.samples : 0)) * 2);
+    sound.concealed = malloc((size_t)described);
+    sound.captured = malloc((size_t)described * 8);
+    sound.captured_by_sender = malloc((size_t)described);
     if (kernel_decode(&bank, &sizes, &frames, &sound) > count)
         abort();
     free(rows);
     free(at);
     free(sound.pcm);
+    free(sound.concealed);
+    free(sound.captured);
+    free(sound.captured_by_sender);
 }
 
 static void run(const uint8_t *octets, size_t size)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
-from typing import Self, TypeAlias
+from typing import NamedTuple, Self, TypeAlias
 
 from softphone.fast_dataclass import fast_init
 from softphone.security import IdentityAssurance, SecurityState, Shortfall
@@ -48,6 +48,7 @@ __all__ = [
     "MessageWaiting",
     "MusicOnHoldFailed",
     "NodeChanged",
+    "PacketCounts",
     "PeerChanged",
     "PeerNamed",
     "Presence",
@@ -221,6 +222,14 @@ class StreamStatistics:
     remote_quality: VoiceQuality | None = None
     lateness_bounds_ms: tuple[float, ...] = ()
     lateness: tuple[int, ...] = ()
+
+
+class PacketCounts(NamedTuple):
+    """The RTP packets of one stream so far, as in `StreamStatistics`: sent, received, lost."""
+
+    sent: int = 0
+    received: int = 0
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,7 +36,7 @@ from softphone.load.result import LoadResult
 from softphone.load.run.arrival_pacer import ArrivalPacer
 from softphone.load.run.audio_check import AudioSources
 from softphone.load.run.bottleneck import BottleneckDetector
-from softphone.load.run.call_tracker import CallTracker
+from softphone.load.run.call_tracker import LOOK_EVERY, CallTracker
 from softphone.load.run.fault import ImpairedMediaBackend
 from softphone.load.run.preflight import check_resources
 from softphone.load.run.resource_gauge import ResourceGauge
@@ -343,7 +343,7 @@ class BotTestRunner:
 
     async def _poll_calls(self) -> None:
         while True:
-            await asyncio.sleep(self._calls.poll_interval)
+            await asyncio.sleep(LOOK_EVERY)
             self._calls.poll_some_calls()
 
     def _add_second(self) -> None:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.errors import ConfigurationError, LocalProtocolError
-from softphone.events import Direction, StreamStatistics
+from softphone.events import Direction, PacketCounts, StreamStatistics
 from softphone.fast_dataclass import fast_init
 from softphone.sans_io import Address
 from softphone.security import CryptoSuite, KeyMaterial
@@ -557,3 +557,6 @@ class MediaBackend(Protocol):
 
     def freeze_statistics(self, handle: StreamHandle) -> Callable[[], StreamStatistics]:
         """Return a function that makes the snapshot of now, whenever it is called."""
+
+    def packet_counts(self, handle: StreamHandle) -> PacketCounts:
+        """Return the packets counted in the stream's statistics, at a twentieth of their cost."""

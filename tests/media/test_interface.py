@@ -70,7 +70,7 @@ def test_the_engine_has_every_command_of_the_port():
     assert commands == {
         "allocate_stream", "open_stream", "rekey", "set_remote", "set_direction", "expect_packets",
         "play", "record", "monitor", "send_digits", "mute", "close_stream", "statistics",
-        "freeze_statistics", "pause", "rebind_stream", "find_public_addresses",
+        "freeze_statistics", "packet_counts", "pause", "rebind_stream", "find_public_addresses",
     }  # fmt: skip
     assert commands <= set(dir(MediaEngine))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from softphone.errors import NoPortFree
-from softphone.events import StreamStatistics
+from softphone.events import PacketCounts, StreamStatistics
 from softphone.media import (
     AllocatedStream,
     StreamHandle,
@@ -77,6 +77,9 @@ class RecordingPort:
 
     def freeze_statistics(self, handle):
         return StreamStatistics
+
+    def packet_counts(self, handle):
+        return PacketCounts()
 
     @property
     def specs(self):

@@ -70,6 +70,7 @@ from softphone.events import (
     HoldChanged,
     InfoReceived,
     MediaLost,
+    PacketCounts,
     PeerChanged,
     PeerNamed,
     SecurityChanged,
@@ -1376,6 +1377,17 @@ class CallLeg:
             return self._freeze_statistics()()
         self.final_statistics = self._last_statistics()
         return self.final_statistics
+
+    @property
+    def packet_counts(self) -> PacketCounts:
+        """The packets counted in `statistics`."""
+        audio = self.negotiation.audio
+        if self.final_statistics is not None or self._last_statistics is not None:
+            last = self.statistics
+            return PacketCounts(last.packets_sent, last.packets_received, last.cumulative_lost)
+        if audio is None or self.negotiation.spec is None:
+            return PacketCounts()
+        return self.setup.media.backend.packet_counts(audio.handle)
 
     def _freeze_statistics(self) -> Callable[[], StreamStatistics]:
         """Return a function that makes the audio stream's statistics as they are now."""

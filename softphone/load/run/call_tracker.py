@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.errors import LocalProtocolError, NoPortFree, SoftphoneError
-from softphone.events import CallState, EndedBy, StreamStatistics
+from softphone.events import CallState, EndedBy, PacketCounts, StreamStatistics
 from softphone.load.measure import (
     BYE_UNANSWERED,
     CONNECTION_LOST,
@@ -30,12 +30,13 @@ from softphone.load.plan import CLEAR, HoldingTime
 from softphone.load.run.audio_check import AudioCheckSink, AudioSources
 from softphone.media.kernel import describe_path
 
-SAMPLED = 4
-"""Calls that one poll reads; further calls take their turn in later polls."""
-LOOK_EVERY = 0.02
-"""The least seconds between two polls.  Reading many calls in one would make their media late."""
-SELDOM = 0.25
-"""The most seconds between two polls."""
+LOOK_EVERY = 0.1
+"""Seconds between two polls."""
+COUNTED = 25
+"""Calls whose packets one poll counts; further ones take their turn in later polls, because
+reading many calls at once would make their media late."""
+SAMPLED = 7
+"""Every so many of them, all statistics of a call are read, which costs twenty times as much."""
 CHECK_AFTER = 0.5
 """Seconds into a call at which its audio is checked."""
 END_PATIENCE = 5.0
@@ -49,7 +50,8 @@ SILENT_PACKETS = 50
 
 @dataclass(slots=True)
 class TrackedCall:
-    """A call that is up, with its statistics at the last poll; `ending`: we are ending it.
+    """A call that is up, with its packets at the last poll, and its statistics when they were last
+    read; `ending`: we are ending it.
 
     `heard` is when a poll last found new packets, or that none were to come; `stopped`: none had
     come for STOPPED_AFTER at the last poll of the confirmed call.  `dropped`: it has been counted.
@@ -61,6 +63,7 @@ class TrackedCall:
     since: float
     caller: bool = True
     last: StreamStatistics = field(default_factory=StreamStatistics)
+    counts: PacketCounts = field(default_factory=PacketCounts)
     ending: bool = False
     heard: float = field(init=False)
     stopped: bool = False
@@ -134,6 +137,7 @@ class CallTracker:
         self._answer_timeout = answer_timeout
         self._live: dict[Call, TrackedCall] = {}
         self._poll_order: Iterator[TrackedCall] = iter(())
+        self._polled = 0
         self._looked: dict[Call, StreamStatistics] = {}
         self._seconds_from = clock()
         self._up = self._peak = 0
@@ -295,18 +299,22 @@ class CallTracker:
 
     def _count(self, live: TrackedCall) -> StreamStatistics:
         """Count the packets since the last poll; returns the current statistics."""
-        now, before = live.call.audio.statistics, live.last
+        now = live.last = live.call.audio.statistics
+        counts = PacketCounts(now.packets_sent, now.packets_received, now.cumulative_lost)
+        self._count_packets(live, counts)
+        return now
+
+    def _count_packets(self, live: TrackedCall, now: PacketCounts) -> None:
+        before, live.counts = live.counts, now
         tally = self.tally
-        tally.sent += now.packets_sent - before.packets_sent
-        tally.received += now.packets_received - before.packets_received
-        tally.lost += now.cumulative_lost - before.cumulative_lost
-        live.last = now
+        tally.sent += now.sent - before.sent
+        tally.received += now.received - before.received
+        tally.lost += now.lost - before.lost
         if live.call.state is CallState.CONFIRMED and not live.ending:
             at = self.clock()
-            if now.packets_received > before.packets_received or not live.call.expects_media:
+            if now.received > before.received or not live.call.expects_media:
                 live.heard = at
-            live.stopped = now.packets_received > 0 and at - live.heard > STOPPED_AFTER
-        return now
+            live.stopped = now.received > 0 and at - live.heard > STOPPED_AFTER
 
     def _count_quality(self, live: TrackedCall) -> None:
         """Count a whole call's quality; a call that received nothing counts as failed instead."""
@@ -320,19 +328,20 @@ class CallTracker:
             self.tally.failed[cause] += 1
             self._failed(live.call.id, cause)
 
-    @property
-    def poll_interval(self) -> float:
-        """Seconds to the next poll: those in which each call is read about once a second."""
-        return min(SELDOM, max(LOOK_EVERY, SAMPLED / max(1, len(self._live))))
-
-    def poll_some_calls(self, most: int = SAMPLED) -> None:
-        """Count the packets of at most `most` calls, in rotation."""
+    def poll_some_calls(self, most: int = COUNTED) -> None:
+        """Count the packets of at most `most` calls, in rotation, and read a sample of them."""
         for _ in range(min(most, len(self._live))):
             live = next(self._poll_order, None)
             if live is None:
                 self._poll_order = iter(tuple(self._live.values()))
                 live = next(self._poll_order, None)
-            if live is not None and live.call in self._live:
+                self._polled += 1  # another sample in each rotation
+            if live is None or live.call not in self._live:
+                continue
+            self._polled += 1
+            if self._polled % SAMPLED:
+                self._count_packets(live, live.call.audio.packet_counts)
+            else:
                 self._looked[live.call] = self._count(live)
 
     def add_current_quality(self, mos: Histogram, jitter: Histogram) -> None:

@@ -206,6 +206,7 @@ class ImpairedMediaBackend:
         self.send_digits, self.mute, self.pause = backend.send_digits, backend.mute, backend.pause
         self.statistics = backend.statistics
         self.freeze_statistics = backend.freeze_statistics
+        self.packet_counts = backend.packet_counts
         self.find_public_addresses = backend.find_public_addresses
         self.rebind_stream = backend.rebind_stream
 

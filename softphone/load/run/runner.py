@@ -30,7 +30,7 @@ from softphone.load.run.arrival_pacer import ArrivalPacer
 from softphone.load.run.audio_check import AudioSources
 from softphone.load.run.bottleneck import BottleneckDetector
 from softphone.load.run.builtin_scenarios import BUILTIN_SCENARIOS
-from softphone.load.run.call_tracker import CallTracker
+from softphone.load.run.call_tracker import LOOK_EVERY, CallTracker
 from softphone.load.run.failure_trace import FailureTrace
 from softphone.load.run.fault import ImpairedMediaBackend, injected_users
 from softphone.load.run.preflight import check_resources
@@ -382,7 +382,7 @@ class Runner:
 
     async def _poll_calls(self) -> None:
         while True:
-            await asyncio.sleep(self._calls.poll_interval)
+            await asyncio.sleep(LOOK_EVERY)
             self._calls.poll_some_calls()
 
     def _report_second(self) -> None:

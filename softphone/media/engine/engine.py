@@ -26,7 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.errors import LocalProtocolError, MediaError, TransportError
-from softphone.events import Direction, StreamStatistics
+from softphone.events import Direction, PacketCounts, StreamStatistics
 from softphone.media.audio import at_rate
 from softphone.media.bank import (
     FEW_STREAMS,
@@ -50,7 +50,7 @@ from softphone.media.interface import (
     StreamSpec,
 )
 from softphone.media.kernel import BankKernel, load_kernel
-from softphone.media.quality import freeze_statistics, stream_statistics
+from softphone.media.quality import freeze_statistics, packet_counts, stream_statistics
 from softphone.media.tick import (
     LatenessHistogram,
     LatenessNotice,
@@ -305,6 +305,10 @@ class MediaEngine:
     def freeze_statistics(self, handle: StreamHandle) -> Callable[[], StreamStatistics]:
         """Return a function that makes the statistics of now; see `MediaBackend`."""
         return freeze_statistics(self._bank, handle)
+
+    def packet_counts(self, handle: StreamHandle) -> PacketCounts:
+        """Return how many packets were sent, received and lost; see `MediaBackend`."""
+        return packet_counts(self._bank, handle)
 
     # The clock ----------------------------------------------------------------------------------
 

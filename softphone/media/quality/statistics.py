@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from softphone.events import StreamStatistics, VoiceQuality
+from softphone.events import PacketCounts, StreamStatistics, VoiceQuality
 from softphone.media.arrays import count_nonzero
 from softphone.media.bank import (
     FRAME,
@@ -221,6 +221,21 @@ def freeze_statistics(bank: StreamBank, handle: StreamHandle) -> Callable[[], St
     numbers = _row_numbers(bank, handle.row)
     fill_reports(bank, stream, numbers)
     return partial(_statistics, numbers)
+
+
+def packet_counts(bank: StreamBank, handle: StreamHandle) -> PacketCounts:
+    """Return the packet counts of a stream's statistics now.  Raises StaleHandle."""
+    row = bank.find_stream(handle).handle.row
+    received = bank.receiver.packets_received.item(row)
+    lost = max(bank.reception.row_numbers(row)[1], 0) if received else 0
+    return PacketCounts(bank.sender.packets_sent.item(row), received, lost)
+
+
+def read_packet_counts(values: Table) -> PacketCounts:
+    """Return the packet counts in a row of statistics, float64[COLUMNS]."""
+    received = int(values[Column.PACKETS_RECEIVED])
+    lost = int(values[Column.LOST]) if received else 0
+    return PacketCounts(int(values[Column.PACKETS_SENT]), received, lost)
 
 
 def read_statistics(values: Table) -> StreamStatistics:

@@ -28,7 +28,7 @@ from softphone.errors import (
     NoPortFree,
     SoftphoneError,
 )
-from softphone.events import Direction, StreamStatistics
+from softphone.events import Direction, PacketCounts, StreamStatistics
 from softphone.media.audio import Resampler
 from softphone.media.bank import find_codec
 from softphone.media.engine import encode_remote
@@ -47,7 +47,7 @@ from softphone.media.interface import (
     StreamHandle,
     StreamSpec,
 )
-from softphone.media.quality import Column, read_statistics
+from softphone.media.quality import Column, read_packet_counts, read_statistics
 from softphone.media.tick import BINS, LatenessHistogram
 from softphone.media.worker.audio_pump import AudioPump, PumpedSink, PumpedSource, send_descriptor
 from softphone.media.worker.process_link import MediaWorkerProcess
@@ -423,6 +423,13 @@ class RemoteEngine:
         """Return a function that gives the snapshot of now; see `MediaBackend`."""
         seen = self.statistics(handle)
         return lambda: seen
+
+    def packet_counts(self, handle: StreamHandle) -> PacketCounts:
+        """Return the counts of some frames ago; see `MediaBackend`."""
+        far = self._stream(handle)
+        if far.link.statistics is None:
+            return PacketCounts()
+        return read_packet_counts(far.link.statistics.rows[far.place.row])
 
     def _stream(self, handle: StreamHandle) -> WorkerStream:
         far = self._streams.get(handle)

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import pytest
 
 from softphone.errors import Busy, CallError, NoAnswer, NoPortFree
-from softphone.events import CallEnded, CallState, EndedBy, StreamStatistics
+from softphone.events import CallEnded, CallState, EndedBy, PacketCounts, StreamStatistics
 from softphone.load.measure import Histogram
 from softphone.load.plan import parse_holding_time
 from softphone.load.run.audio_check import AudioSources
-from softphone.load.run.call_tracker import CallTracker, RunEnd
+from softphone.load.run.call_tracker import SAMPLED, CallTracker, RunEnd
 from softphone.security import (
     CryptoSuite,
     MediaSecurity,
@@ -28,6 +28,11 @@ class Audio:
     def __init__(self):
         self.statistics = StreamStatistics()
         self.played = None
+
+    @property
+    def packet_counts(self):
+        now = self.statistics
+        return PacketCounts(now.packets_sent, now.packets_received, now.cumulative_lost)
 
     def play(self, source):
         self.played = source
@@ -224,6 +229,9 @@ async def test_many_calls_are_looked_at_in_turn(world):
         world.stage.poll_some_calls(2)
         sent.append(world.stage.take_tally().sent)
     assert sent == [100, 100, 50, 0]
+    # All statistics are read of one in seven, of others in each rotation.
+    for _ in range(3 * SAMPLED):
+        world.stage.poll_some_calls(2)
     mos, jitter = Histogram(0.001), Histogram(0.01)
     world.stage.add_current_quality(mos, jitter)
     assert mos.total == jitter.total == 5

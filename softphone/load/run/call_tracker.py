@@ -137,7 +137,7 @@ class CallTracker:
         self._answer_timeout = answer_timeout
         self._live: dict[Call, TrackedCall] = {}
         self._poll_order: Iterator[TrackedCall] = iter(())
-        self._polled = 0
+        self._rotations = self._polled = 0
         self._looked: dict[Call, StreamStatistics] = {}
         self._seconds_from = clock()
         self._up = self._peak = 0
@@ -329,13 +329,16 @@ class CallTracker:
             self._failed(live.call.id, cause)
 
     def poll_some_calls(self, most: int = COUNTED) -> None:
-        """Count the packets of at most `most` calls, in rotation, and read a sample of them."""
-        for _ in range(min(most, len(self._live))):
+        """Count the packets of at most `most` calls, in rotation, each about once a second, and
+        read a sample of them."""
+        each_second = -(-len(self._live) // round(1.0 / LOOK_EVERY))
+        for _ in range(min(most, each_second)):
             live = next(self._poll_order, None)
             if live is None:
                 self._poll_order = iter(tuple(self._live.values()))
                 live = next(self._poll_order, None)
-                self._polled += 1  # another sample in each rotation
+                self._rotations += 1
+                self._polled = self._rotations  # so that each call's turn comes
             if live is None or live.call not in self._live:
                 continue
             self._polled += 1

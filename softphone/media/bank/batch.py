@@ -6,6 +6,8 @@ packets are read, written, protected and unprotected in place.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -22,12 +24,13 @@ class PacketBatch:
     `data` uint8[capacity, width]; `length` int32[capacity], octets used; `port` int32[capacity],
     the key of the socket; `address` uint8[capacity, 32], the far end as a padded socket address;
     `arrival` float64[capacity], seconds; `row` intp[capacity], the stream's row or -1.
-    `media` counts the leading packets that are RTP in a batch to be sent; RTCP follows.
+    `media` counts the leading packets that are RTP in a batch to be sent; RTCP follows.  `pointers`
+    is what the kernel keeps of the arrays.
     """
 
     __slots__ = (
-        "_cipher", "address", "arrival", "capacity", "count", "data", "length", "media", "port",
-        "row",
+        "_cipher", "address", "arrival", "capacity", "count", "data", "length", "media", "pointers",
+        "port", "row",
     )  # fmt: skip
 
     def __init__(
@@ -47,6 +50,7 @@ class PacketBatch:
         self.row = np.full(self.capacity, -1, dtype=np.intp)
         self.count = 0
         self.media = 0
+        self.pointers: Any = None
         self._cipher: SrtpBatch | None = None
 
     @classmethod

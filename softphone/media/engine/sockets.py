@@ -99,6 +99,8 @@ class MediaSockets:
         self._open: list[SocketPair] = []
         self._aside: set[int] = set()
         self._visits: dict[int, Visits] = {}
+        nothing = Visits([], [], [])
+        self._besides: tuple[Visits, list[DatagramPort], Visits] = (nothing, [], nothing)
         self._visited = [-math.inf] * VISITS
         self._closed_overflows = 0
         self._received = DatagramBatch(min(INCOMING, 64 * config.capacity))
@@ -254,14 +256,23 @@ class MediaSockets:
             visits = self._visits[phase] = self._plan_visits(phase)
         watched = self._ports.readable()
         if watched:
-            if self._aside:
-                watched = [port for port in watched if port.key not in self._aside]
-            is_control = self._bank.demultiplexer.control
-            watched.sort(key=lambda port: bool(is_control[port.key]))
-            visits = Visits.of([*visits.ports, *watched])
+            visits = self._visit_besides(visits, watched)
         if visits.ports:
             self.incoming.count = self._receive(visits, now=now, wall=wall)
         return self.incoming.count
+
+    def _visit_besides(self, visits: Visits, watched: list[DatagramPort]) -> Visits:
+        """Return `visits` and after them `watched`, RTCP last."""
+        before, others, both = self._besides
+        # A shared socket is readable at nearly every tick, and so it is most often the same ports.
+        if before is visits and others == watched:
+            return both
+        is_control = self._bank.demultiplexer.control
+        chosen = [port for port in watched if port.key not in self._aside]
+        chosen.sort(key=lambda port: bool(is_control[port.key]))
+        both = Visits.of([*visits.ports, *chosen])
+        self._besides = visits, watched, both
+        return both
 
     def _receive(self, visits: Visits, *, now: float, wall: float) -> int:
         if self._kernel is None:

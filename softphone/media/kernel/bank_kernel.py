@@ -91,7 +91,6 @@ class BankKernel:
         self._table = table_of(groups)
         self._bound = self._pointer("void *", self._table)
         self._sizes = self._make_sizes()
-        self._batches: dict[int, tuple[PacketBatch, Any]] = {}
         self._lookup = kernel.ffi.new("struct lookup *")
         self._tables: tuple[Any, ...] = ()
         self._seen = np.zeros(bank.capacity, dtype=np.int32)
@@ -221,23 +220,20 @@ class BankKernel:
         self._feeds[bank.samples] = bank, bank.pcm, made
         return made
 
-    def packets(self, batch: PacketBatch) -> Any:
+    def _packets(self, batch: PacketBatch) -> Any:
         """Return the `struct packets` of a batch, made once."""
-        known = self._batches.get(id(batch))
-        if known is not None:
-            return known[1]
-        made = self._ffi.new("struct packets *", {
-            "data": self._pointer("uint8_t *", batch.data),
-            "length": self._pointer("int32_t *", batch.length),
-            "port": self._pointer("int32_t *", batch.port),
-            "address": self._pointer("uint8_t *", batch.address),
-            "arrival": self._pointer("double *", batch.arrival),
-            "row": self._pointer("int64_t *", batch.row),
-            "capacity": batch.capacity,
-            "width": batch.data.shape[1],
-        })  # fmt: skip
-        self._batches[id(batch)] = batch, made
-        return made
+        if batch.pointers is None:
+            batch.pointers = self._ffi.new("struct packets *", {
+                "data": self._pointer("uint8_t *", batch.data),
+                "length": self._pointer("int32_t *", batch.length),
+                "port": self._pointer("int32_t *", batch.port),
+                "address": self._pointer("uint8_t *", batch.address),
+                "arrival": self._pointer("double *", batch.arrival),
+                "row": self._pointer("int64_t *", batch.row),
+                "capacity": batch.capacity,
+                "width": batch.data.shape[1],
+            })  # fmt: skip
+        return batch.pointers
 
     def _update_lookup(self) -> None:
         tables = self._bank.demultiplexer.tables
@@ -260,7 +256,13 @@ class BankKernel:
         bank, result = self._bank, self._received
         self._update_lookup()
         self._lib.kernel_receive(
-            self._bound, self._sizes, self.packets(batch), batch.count, self._lookup, result, now
+            self._bound,
+            self._sizes,
+            batch.pointers or self._packets(batch),
+            batch.count,
+            self._lookup,
+            result,
+            now,
         )
         bank.unclaimed += result.unclaimed
         for at in range(result.failed_count):
@@ -383,7 +385,9 @@ class BankKernel:
     ) -> bool:
         start = batch.count
         what.secure, what.milliseconds = bool(contexts), milliseconds
-        refused = self._lib.kernel_send(self._bound, self._sizes, self.packets(batch), start, what)
+        refused = self._lib.kernel_send(
+            self._bound, self._sizes, batch.pointers or self._packets(batch), start, what
+        )
         if refused < 0:
             return False
         batch.count = start + what.count
@@ -410,7 +414,9 @@ class BankKernel:
             descriptor, burst = make("int32_t[]", descriptors), make("int32_t[]", bursts)
             ports.descriptor, ports.burst, ports.count = descriptor, burst, len(descriptors)
             self._visited = descriptors, descriptor, burst
-        used = self._lib.kernel_receive_datagrams(self.packets(batch), ports, now, wall)
+        used = self._lib.kernel_receive_datagrams(
+            batch.pointers or self._packets(batch), ports, now, wall
+        )
         if not ports.drops_seen:
             return used, {}
         at = (self._drops[:used] >= 0).nonzero()[0]
@@ -419,5 +425,7 @@ class BankKernel:
 
     def send_datagrams(self, batch: PacketBatch, start: int, stop: int) -> int:
         """Do `DatagramBatch.send_datagrams`."""
-        sent: int = self._lib.kernel_send_datagrams(self.packets(batch), start, stop)
+        sent: int = self._lib.kernel_send_datagrams(
+            batch.pointers or self._packets(batch), start, stop
+        )
         return sent

@@ -216,7 +216,7 @@ async def test_a_callee_that_hears_nothing_is_told_apart(world):
 
 
 async def test_many_calls_are_looked_at_in_turn(world):
-    calls = [Call() for _ in range(5)]
+    calls = [Call() for _ in range(20)]
     entered = [
         world.stage.track_outgoing(Outgoing(world.clock, call), n) for n, call in enumerate(calls)
     ]
@@ -225,16 +225,16 @@ async def test_many_calls_are_looked_at_in_turn(world):
     for call in calls:
         call.audio.statistics = StreamStatistics(packets_sent=50, packets_received=50, mos=4.0)
     sent = []
-    for _ in range(4):
-        world.stage.poll_some_calls(2)
+    for _ in range(11):
+        world.stage.poll_some_calls()
         sent.append(world.stage.take_tally().sent)
-    assert sent == [100, 100, 50, 0]
+    assert sent == [100] * 10 + [0]
     # All statistics are read of one in seven, of others in each rotation.
-    for _ in range(3 * SAMPLED):
-        world.stage.poll_some_calls(2)
+    for _ in range(10 * SAMPLED):
+        world.stage.poll_some_calls()
     mos, jitter = Histogram(0.001), Histogram(0.01)
     world.stage.add_current_quality(mos, jitter)
-    assert mos.total == jitter.total == 5
+    assert mos.total == jitter.total == 20
     for each in entered:
         await each.__aexit__(None, None, None)
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from softphone.media.audio.resample import Resampler
 from softphone.media.interface import PcmBlock, Sink
 
-MOST_FRAMES: Final = 10
+MOST_FRAMES: Final = 5
 """The most frames of a page."""
 
 

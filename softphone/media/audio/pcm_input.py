@@ -397,7 +397,7 @@ class PcmInput(ConvertingSink, BatchSink, QueueReader):
     def _read_queue(self, cursor: QueueCursor, frames: int) -> ReceivedAudio:
         """Read so many frames of the shared queue; times are those of the first one."""
         pcm, begin, self._position, captured, by_sender, concealed = cursor.read(frames)
-        cursor.queue.unread[self] = cursor.next
+        cursor.queue.unread[self], self._unseen = cursor.next, None
         captured_by = "rtcp" if by_sender else "arrival"
         return ReceivedAudio(pcm, self.clock_rate_hz, begin, captured, captured_by, concealed)
 

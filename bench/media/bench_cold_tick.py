@@ -4,9 +4,11 @@ A phone sleeps between two ticks, and meanwhile the processor's caches are fille
 same work then takes longer than in a loop.  One engine with `--calls` streams, in pairs that send
 to each other over loopback, SRTP AES_CM_128_HMAC_SHA1_80 and G.711, runs its frames by a clock of
 our own: one after another, and with 20 ms of sleep before each.  What counts is the processor time
-of the thread.  Three workloads, as in bench/load/equal_workloads.py: *load* plays one of eight tones
-and decodes nothing, with shared sockets; *play* has a tone and a pair of sockets for each stream;
-*full* decodes besides, and an application reads 200 ms at a time.
+of the thread.
+
+Three workloads, as in bench/load/equal_workloads.py: *load* plays one of eight tones and decodes
+nothing, with shared sockets; *play* has a tone and a pair of sockets for each stream; *full*
+decodes besides, and an application reads 200 ms at a time.
 
 The rounds alternate; a figure is the median and the range.  Results go to results/cold_tick.json.
 """

@@ -8,6 +8,7 @@ decides when to send.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -44,7 +45,7 @@ MOST_ITEMS = 16
 
 HEADER = struct.Struct("!BBH")
 SENDER = struct.Struct("!IQIII")
-BLOCK = struct.Struct("!IBBHIIII")
+BLOCK = struct.Struct("!IIIIII")
 WORD = struct.Struct("!I")
 
 
@@ -144,27 +145,28 @@ def parse_compound(data: bytes, *, reduced_size: bool = False) -> tuple[RtcpPack
     5506), padding in the last packet only, lengths that add up.  More than `MOST_PACKETS` packets
     are malformed: this bounds the cost of a datagram.  Raises MalformedPacket.
     """
-    if len(data) < 8:
-        raise MalformedPacket(f"{len(data)} octets are too few for RTCP")
+    size = len(data)
+    if size < 8:
+        raise MalformedPacket(f"{size} octets are too few for RTCP")
     if not reduced_size and data[1] not in (SR, RR):
         raise MalformedPacket("a compound packet begins with SR or RR")
     found: list[RtcpPacket] = []
     at = seen = 0
-    while at < len(data):
+    while at < size:
         seen += 1
         if seen > MOST_PACKETS:
             raise MalformedPacket(f"a compound packet holds more than {MOST_PACKETS} packets")
-        if at + HEADER.size > len(data):
+        if at + HEADER.size > size:
             raise MalformedPacket("an RTCP header is cut off")
         first, kind, words = HEADER.unpack_from(data, at)
         end = at + 4 * (words + 1)
         if first >> 6 != VERSION:
             raise MalformedPacket(f"RTCP version {first >> 6} is not {VERSION}")
-        if end > len(data):
+        if end > size:
             raise MalformedPacket("an RTCP packet runs beyond the datagram")
         body = bytes(data[at + HEADER.size : end])
         if first & 0x20:
-            body = strip_padding(body, last=end == len(data))
+            body = strip_padding(body, last=end == size)
         found += parse_body(kind, first & 0x1F, body)
         at = end
     return tuple(found)
@@ -179,61 +181,57 @@ def strip_padding(body: bytes, *, last: bool) -> bytes:
     return body[: len(body) - body[-1]]
 
 
-def parse_body(kind: int, count: int, body: bytes) -> list[RtcpPacket]:
+def parse_body(kind: int, count: int, body: bytes) -> Sequence[RtcpPacket]:
     """The packets in one RTCP packet of type `kind`.  Raises MalformedPacket."""
     try:
         match kind:
             case 200:
-                return [parse_sender_report(count, body)]
+                ssrc, ntp, timestamp, packets, octets = SENDER.unpack_from(body)
+                blocks = parse_blocks(count, body, SENDER.size)
+                return (SenderReport(ssrc, ntp, timestamp, packets, octets, blocks),)
             case 201:
-                return [ReceiverReport(WORD.unpack_from(body)[0], parse_blocks(count, body, 4))]
+                (ssrc,) = WORD.unpack_from(body)
+                return (ReceiverReport(ssrc, parse_blocks(count, body, WORD.size)),)
             case 202:
-                return list(parse_source_descriptions(count, body))
+                return parse_source_descriptions(count, body)
             case 203:
-                return [parse_bye(count, body)]
+                return (parse_bye(count, body),)
             case 204:
                 ssrc, name = struct.unpack_from("!I4s", body)
-                return [RtcpApp(ssrc, count, name, body[8:])]
+                return (RtcpApp(ssrc, count, name, body[8:]),)
             case 205 | 206:
                 feedback = parse_feedback(kind, count, body)
-                return [] if feedback is None else [feedback]
+                return () if feedback is None else (feedback,)
             case 207:
-                return list(parse_extended_report(body))
+                return parse_extended_report(body)
     except struct.error as error:
         raise MalformedPacket(f"an RTCP packet of type {kind} is too short") from error
-    return []
-
-
-def parse_sender_report(count: int, body: bytes) -> SenderReport:
-    """Read the body of an SR.  Raises MalformedPacket and struct.error."""
-    ssrc, ntp, rtp_timestamp, packets, octets = SENDER.unpack_from(body)
-    blocks = parse_blocks(count, body, SENDER.size)
-    return SenderReport(ssrc, ntp, rtp_timestamp, packets, octets, blocks)
+    return ()
 
 
 def parse_blocks(count: int, body: bytes, at: int) -> tuple[ReportBlock, ...]:
     """Read `count` report blocks.  Raises MalformedPacket when `body` holds fewer."""
     if at + count * BLOCK.size > len(body):
         raise MalformedPacket(f"{count} report blocks do not fit into the report")
-    blocks = []
-    for n in range(count):
-        ssrc, fraction, high, low, *rest = BLOCK.unpack_from(body, at + n * BLOCK.size)
-        lost = high << 16 | low
-        blocks.append(ReportBlock(ssrc, fraction, lost - (lost >> 23 << 24), *rest))
-    return tuple(blocks)
+    blocks: tuple[ReportBlock, ...] = ()
+    for begin in range(at, at + count * BLOCK.size, BLOCK.size):
+        ssrc, loss, highest, jitter, last_sr, delay = BLOCK.unpack_from(body, begin)
+        lost = (loss + 0x800000 & 0xFFFFFF) - 0x800000
+        blocks += (ReportBlock(ssrc, loss >> 24, lost, highest, jitter, last_sr, delay),)
+    return blocks
 
 
-def parse_source_descriptions(count: int, body: bytes) -> tuple[SourceDescription, ...]:
+def parse_source_descriptions(count: int, body: bytes) -> list[SourceDescription]:
     """Read the chunks of an SDES packet.  Raises MalformedPacket and struct.error."""
     chunks = []
-    at = 0
+    at, size = 0, len(body)
     for _ in range(count):
         (ssrc,) = WORD.unpack_from(body, at)
         at += WORD.size
         cname = ""
         items = []
         seen = 0
-        while at < len(body) and body[at]:
+        while at < size and body[at]:
             seen += 1
             if seen > MOST_ITEMS:
                 raise MalformedPacket(f"an SDES chunk has more than {MOST_ITEMS} items")
@@ -243,12 +241,12 @@ def parse_source_descriptions(count: int, body: bytes) -> tuple[SourceDescriptio
                 cname = text
             else:
                 items.append((kind, text))
-        if at >= len(body):
+        if at >= size:
             raise MalformedPacket("an SDES chunk has no end")
         # The list ends with a zero octet and zeros up to the next word.
         at = (at // 4 + 1) * 4
         chunks.append(SourceDescription(ssrc, cname, tuple(items)))
-    return tuple(chunks)
+    return chunks
 
 
 def parse_text(body: bytes, at: int) -> tuple[str, int]:
@@ -298,10 +296,8 @@ def print_packet(packet: RtcpPacket) -> bytes:
     """One packet with its header.  Raises ValueError and struct.error."""
     match packet:
         case SenderReport(ssrc, ntp, rtp_timestamp, packet_count, octet_count, reports):
-            fixed = SENDER.pack(
-                ssrc, ntp, rtp_timestamp, packet_count & 0xFFFFFFFF, octet_count & 0xFFFFFFFF
-            )
-            return with_header(SR, len(reports), fixed + print_blocks(reports))
+            body = print_sender(ssrc, ntp, rtp_timestamp, packet_count, octet_count)
+            return with_header(SR, len(reports), body + print_blocks(reports))
         case ReceiverReport(ssrc, reports):
             return with_header(RR, len(reports), WORD.pack(ssrc) + print_blocks(reports))
         case SourceDescription():
@@ -333,22 +329,25 @@ def padded(body: bytes) -> bytes:
     return body + bytes(-len(body) % 4)
 
 
+def print_sender(ssrc: int, ntp: int, rtp_timestamp: int, packets: int, octets: int) -> bytes:
+    """The sender information of an SR, whose counts wrap.  Raises struct.error."""
+    return SENDER.pack(ssrc, ntp, rtp_timestamp, packets & 0xFFFFFFFF, octets & 0xFFFFFFFF)
+
+
 def print_blocks(blocks: tuple[ReportBlock, ...]) -> bytes:
     """Report blocks.  Raises struct.error."""
-    if not blocks:
-        return b""
-    return b"".join(
-        BLOCK.pack(
-            block.ssrc,
-            block.fraction_lost,
-            (block.cumulative_lost & 0xFFFFFF) >> 16,
-            block.cumulative_lost & 0xFFFF,
-            block.highest_sequence,
-            block.jitter,
-            block.last_sr,
-            block.delay_since_last_sr,
-        )
-        for block in blocks
+    return b"".join([print_block(b, b.last_sr, b.delay_since_last_sr) for b in blocks])
+
+
+def print_block(block: ReportBlock, last_sr: int, delay_since_last_sr: int) -> bytes:
+    """A report block with its last two fields as given.  Raises struct.error."""
+    return BLOCK.pack(
+        block.ssrc,
+        block.fraction_lost << 24 | block.cumulative_lost & 0xFFFFFF,
+        block.highest_sequence,
+        block.jitter,
+        last_sr,
+        delay_since_last_sr,
     )
 
 

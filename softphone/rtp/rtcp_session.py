@@ -8,8 +8,9 @@ sent and received when a report is due.  At most `MOST_MEMBERS` SSRCs are rememb
 from __future__ import annotations
 
 import math
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from softphone.fast_dataclass import fast_init
 from softphone.rtp.packet import MalformedPacket
@@ -22,6 +23,9 @@ from softphone.rtp.rtcp_feedback import (
     TemporaryBitrateRequest,
 )
 from softphone.rtp.rtcp_packet import (
+    RR,
+    SR,
+    WORD,
     ReceiverReport,
     ReportBlock,
     RtcpBye,
@@ -30,15 +34,21 @@ from softphone.rtp.rtcp_packet import (
     SourceDescription,
     ntp_from_wall,
     parse_compound,
+    print_block,
     print_compound,
+    print_packet,
+    print_sender,
     round_trip_time,
     wall_from_ntp,
+    with_header,
 )
 from softphone.rtp.rtcp_xr import (
+    XR,
     DelaySinceLastReceiverReport,
     ExtendedBlock,
     ReceiverReferenceTime,
     VoipMetrics,
+    print_extended_report,
 )
 from softphone.sans_io import Entropy, random_share
 
@@ -136,6 +146,7 @@ class RtcpSession:
         self.ssrc = ssrc
         self.malformed = 0
         self._cname = cname
+        self._described, self._description = -1, b""
         self._entropy = entropy
         self._bandwidth = bandwidth
         self._minimum = minimum_interval
@@ -183,13 +194,13 @@ class RtcpSession:
         reference times by DLRR, and has our own beside an RR (RFC 3611 4.4, 4.5).
         Raises ValueError for a field that does not fit.
         """
-        packets = self._compound(now, wall, sent, received)
+        blocks: list[ExtendedBlock] = []
         if receiver_rtt:
-            packets += self._reference_times(now, None if sent is not None else wall)
+            blocks = self._reference_times(now, None if sent is not None else wall)
         if metrics is not None:
-            packets = (*packets, metrics)
-        data = print_compound(packets)
-        self._update_average_size(len(data))
+            blocks += (metrics,)
+        data = self._print(now, wall, sent, received, blocks)
+        self._average_size += (len(data) + LOWER_LAYERS - self._average_size) / 16.0
         self._sending = sent is not None
         self._initial = False
         self._previous = now
@@ -203,8 +214,8 @@ class RtcpSession:
 
         It is sent at once: the back-off of 6.3.7 is for sessions of more than 50 members.
         """
-        packets = (*self._compound(now, wall, sent, ()), RtcpBye((self.ssrc,), reason))
-        return print_compound(packets)
+        bye = print_compound((RtcpBye((self.ssrc,), reason),), reduced_size=True)
+        return self._print(now, wall, sent) + bye
 
     def receive_compound(self, data: bytes, *, now: float, wall: float) -> RemoteReport | None:
         """Process a compound packet; None for a malformed one, which `malformed` counts."""
@@ -213,68 +224,65 @@ class RtcpSession:
         except MalformedPacket:
             self.malformed += 1
             return None
-        self._update_average_size(len(data))
+        self._average_size += (len(data) + LOWER_LAYERS - self._average_size) / 16.0
         report = RemoteReport()
-        for packet in packets:
-            self._apply_packet(packet, report, now, wall)
+        self._apply_packets(packets, report, now, wall)
         return report
 
     # Sending ------------------------------------------------------------------------------------
 
-    def _compound(
+    def _print(
         self,
         now: float,
         wall: float,
         sent: SenderInformation | None,
-        received: tuple[ReportBlock, ...],
-    ) -> tuple[RtcpPacket, ...]:
-        blocks = tuple([self._with_last_sr(block, now) for block in received]) if received else ()
-        first: SenderReport | ReceiverReport
-        if sent is None:
-            first = ReceiverReport(self.ssrc, blocks)
-        else:
-            first = SenderReport(
-                self.ssrc,
-                ntp_from_wall(wall),
-                sent.rtp_timestamp & 0xFFFFFFFF,
-                sent.packet_count,
-                sent.octet_count,
-                blocks,
-            )
-        return (first, SourceDescription(self.ssrc, self._cname))
+        received: tuple[ReportBlock, ...] = (),
+        extended: Sequence[ExtendedBlock] = (),
+    ) -> bytes:
+        """SR or RR, SDES, and XR with the blocks of `extended`, which are ours.
 
-    def _reference_times(self, now: float, wall: float | None) -> tuple[RtcpPacket, ...]:
+        Prints what `print_compound` would of these packets, without making them.
+        """
+        ssrc = self.ssrc
+        try:
+            if sent is None:
+                kind, body = RR, WORD.pack(ssrc)
+            else:
+                kind, timestamp = SR, sent.rtp_timestamp & 0xFFFFFFFF
+                counts = sent.packet_count, sent.octet_count
+                body = print_sender(ssrc, ntp_from_wall(wall), timestamp, *counts)
+            for block in received:
+                last_sr, delay = block.last_sr, block.delay_since_last_sr
+                member = self._members.get(block.ssrc)
+                if member is not None and member.last_sr:
+                    last_sr, delay = member.last_sr, _delay_since(member.last_sr_arrival, now)
+                body += print_block(block, last_sr, delay)
+            data = with_header(kind, len(received), body)
+            if self._described != ssrc:
+                self._description = print_packet(SourceDescription(ssrc, self._cname))
+                self._described = ssrc
+            data += self._description
+            return data + with_header(XR, 0, print_extended_report(extended)) if extended else data
+        except struct.error as error:
+            raise ValueError(f"a field of an RTCP packet is out of range: {error}") from error
+
+    def _reference_times(self, now: float, wall: float | None) -> list[ExtendedBlock]:
         """Our reference time at `wall` (None: omit it), and DLRR for the others' times."""
         own = () if wall is None else (ReceiverReferenceTime(self.ssrc, ntp_from_wall(wall)),)
-        answers = (
+        answers = [
             DelaySinceLastReceiverReport(
                 self.ssrc, ssrc, member.last_rr, _delay_since(member.last_rr_arrival, now)
             )
             for ssrc, member in self._members.items()
             if member.last_rr
-        )
-        return (*own, *islice(answers, MOST_ANSWERS))
-
-    def _with_last_sr(self, block: ReportBlock, now: float) -> ReportBlock:
-        member = self._members.get(block.ssrc)
-        if member is None or not member.last_sr:
-            return block
-        delay = _delay_since(member.last_sr_arrival, now)
-        return ReportBlock(
-            block.ssrc,
-            block.fraction_lost,
-            block.cumulative_lost,
-            block.highest_sequence,
-            block.jitter,
-            member.last_sr,
-            delay,
-        )
+        ]
+        return [*own, *answers[:MOST_ANSWERS]]
 
     def _interval(self) -> float:
         """A randomized interval in seconds (6.3.1, A.7)."""
-        members = self._members
-        senders = sum([member.sender for member in members.values()]) if members else 0
-        senders += self._sending
+        members, senders = self._members, int(self._sending)
+        for member in members.values():
+            senders += member.sender
         sharing, bandwidth = 1 + len(members), self._bandwidth
         if senders <= sharing * SENDER_SHARE:
             if self._sending:
@@ -286,47 +294,50 @@ class RtcpSession:
         share = random_share(self._entropy)
         return interval * (share + 0.5) / COMPENSATION
 
-    def _update_average_size(self, octets: int) -> None:
-        self._average_size += (octets + LOWER_LAYERS - self._average_size) / 16.0
-
     def _time_out(self, now: float) -> None:
         """Remove members that were silent for five intervals (6.3.5)."""
-        horizon = now - TIMEOUT_INTERVALS * max(
-            self._average_size * self.members / self._bandwidth, self._minimum
-        )
-        silent = [ssrc for ssrc, member in self._members.items() if member.last_heard < horizon]
-        for ssrc in silent:
-            del self._members[ssrc]
+        members = self._members
+        interval = max(self._average_size * (1 + len(members)) / self._bandwidth, self._minimum)
+        horizon = now - TIMEOUT_INTERVALS * interval
+        for ssrc, member in tuple(members.items()):
+            if member.last_heard < horizon:
+                del members[ssrc]
 
     # Receiving ----------------------------------------------------------------------------------
 
-    def _apply_packet(
-        self, packet: RtcpPacket, report: RemoteReport, now: float, wall: float
+    def _apply_packets(
+        self, packets: tuple[RtcpPacket, ...], report: RemoteReport, now: float, wall: float
     ) -> None:
-        match packet:
-            case SenderReport():
-                self._apply_sender_report(packet, report, now, wall)
-            case ReceiverReport(ssrc, reports):
-                member = self._member(ssrc, now)
-                if member is not None:
-                    member.sender = False
-                self._apply_report_blocks(reports, report, wall)
-            case SourceDescription(ssrc):
-                self._member(ssrc, now)
-            case RtcpBye(ssrcs, reason):
-                self._remove_members(ssrcs, now)
-                report.bye = reason
-            case VoipMetrics() | ReceiverReferenceTime() | DelaySinceLastReceiverReport():
-                self._apply_extended_report(packet, report, now, wall)
-            case _:
-                self._apply_feedback(packet, report, now)
+        for packet in packets:
+            match packet:
+                case SenderReport():
+                    self._apply_sender_report(packet, report, now, wall)
+                case ReceiverReport(ssrc, reports):
+                    member = self._member(ssrc, now)
+                    if member is not None:
+                        member.sender = False
+                    self._apply_report_blocks(reports, report, wall)
+                case SourceDescription(ssrc):
+                    self._member(ssrc, now)
+                case VoipMetrics():
+                    if packet.ssrc == self.ssrc:
+                        report.voip_metrics = packet
+                case RtcpBye(ssrcs, reason):
+                    self._remove_members(ssrcs, now)
+                    report.bye = reason
+                case ReceiverReferenceTime() | DelaySinceLastReceiverReport():
+                    self._apply_reference_time(packet, report, now, wall)
+                case _:
+                    self._apply_feedback(packet, report, now)
 
-    def _apply_extended_report(
-        self, packet: ExtendedBlock, report: RemoteReport, now: float, wall: float
+    def _apply_reference_time(
+        self,
+        packet: ReceiverReferenceTime | DelaySinceLastReceiverReport,
+        report: RemoteReport,
+        now: float,
+        wall: float,
     ) -> None:
         match packet:
-            case VoipMetrics(ssrc=ssrc) if ssrc == self.ssrc:
-                report.voip_metrics = packet
             case ReceiverReferenceTime(ssrc, ntp):
                 member = self._member(ssrc, now)
                 if member is not None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TypeAlias
 
 from softphone.fast_dataclass import fast_init
@@ -54,6 +55,10 @@ class VoipMetrics:
     jitter_buffer_nominal_ms: int = 0
     jitter_buffer_maximum_ms: int = 0
     jitter_buffer_absolute_maximum_ms: int = 0
+
+
+METRICS_FIELDS = attrgetter(*VoipMetrics.__slots__[1:])
+"""Gives the fields of `METRICS` as a tuple."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,16 +120,14 @@ def parse_block(sender: int, kind: int, content: bytes) -> list[ExtendedBlock]:
 
 def print_extended_report(blocks: Sequence[ExtendedBlock]) -> bytes:
     """The body of an XR with `blocks` of one sender, in order.  Raises struct.error."""
-    printed = (print_block(block) for block in blocks)
-    return WORD.pack(blocks[0].sender_ssrc) + b"".join(printed)
+    return WORD.pack(blocks[0].sender_ssrc) + b"".join(map(print_block, blocks))
 
 
 def print_block(block: ExtendedBlock) -> bytes:
     """One block with its header."""
     match block:
         case VoipMetrics():
-            fields = [getattr(block, name) for name in VoipMetrics.__slots__[1:]]
-            kind, content = VOIP_METRICS_BLOCK, METRICS.pack(*fields)
+            kind, content = VOIP_METRICS_BLOCK, METRICS.pack(*METRICS_FIELDS(block))
         case ReceiverReferenceTime(_, ntp):
             kind, content = REFERENCE_TIME_BLOCK, TIME.pack(ntp)
         case DelaySinceLastReceiverReport(_, ssrc, last_rr, delay):

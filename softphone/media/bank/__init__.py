@@ -11,7 +11,7 @@ change of the clock rate), RFC 3711 section 3.3.1 (the first sequence number).
 
 from __future__ import annotations
 
-from softphone.media.bank.address import print_address, same_host, same_source
+from softphone.media.bank.address import is_same_source, print_address, same_host, same_source
 from softphone.media.bank.batch import PacketBatch
 from softphone.media.bank.codec_lookup import (
     AnyCodec,
@@ -46,6 +46,7 @@ __all__ = [
     "StreamBank",
     "StreamObjects",
     "find_codec",
+    "is_same_source",
     "is_stateful",
     "is_stateless",
     "payload_layout",

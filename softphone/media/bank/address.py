@@ -42,6 +42,12 @@ def same_source(one: Addresses, other: Addresses) -> npt.NDArray[np.bool_]:
     return same
 
 
+def is_same_source(one: Addresses, other: Addresses) -> bool:
+    """Compare two uint8[32] as `same_source` does; for a single address, it takes a tenth of the
+    calls."""
+    return one[:24].tobytes() == other[:24].tobytes()
+
+
 class AddressBank(ArrayGroup):
     """The addresses of `capacity` rows, padded.
 

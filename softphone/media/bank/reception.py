@@ -214,20 +214,20 @@ class ReceptionBank(ArrayGroup):
     def report_block(self, row: int) -> ReportBlock | None:
         """Return the report block of a row, or None before its first packet; begin the row's next
         reporting interval (A.3)."""
-        received = int(self._counted[row])
+        received = self._counted.item(row)
         if not received:
             return None
-        highest = int(self._highest[row])
-        expected = highest - int(self._base[row]) + 1
-        expected_interval = expected - int(self._expected_prior[row])
-        lost_interval = expected_interval - (received - int(self._received_prior[row]))
+        highest = self._highest.item(row)
+        expected = highest - self._base.item(row) + 1
+        expected_interval = expected - self._expected_prior.item(row)
+        lost_interval = expected_interval - (received - self._received_prior.item(row))
         self._expected_prior[row] = expected
         self._received_prior[row] = received
         lossy = expected_interval > 0 and lost_interval > 0
         return ReportBlock(
-            ssrc=int(self.ssrc[row]),
+            ssrc=self.ssrc.item(row),
             fraction_lost=min(255, (lost_interval << 8) // expected_interval) if lossy else 0,
             cumulative_lost=max(LEAST_LOST, min(MOST_LOST, expected - received)),
             highest_sequence=highest & 0xFFFFFFFF,
-            jitter=int(self.jitter[row]),
+            jitter=int(self.jitter.item(row)),
         )

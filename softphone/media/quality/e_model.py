@@ -53,10 +53,10 @@ def delay_impairment(one_way_delay: float) -> float:
 
 def mos_from_r(r: float) -> float:
     """The mean opinion score of a rating, 1.0 to 4.5 (G.107 Annex B)."""
-    rating = min(max(r, 0.0), 100.0)
-    score = 1.0 + 0.035 * rating + rating * (rating - 60.0) * (100.0 - rating) * 7e-6
-    # Between 0 and 6.5 the polynomial dips below 1, which no score does.
-    return min(max(score, 1.0), 4.5)
+    if r >= 100.0:
+        return 4.5
+    # Below 6.5 the polynomial dips below 1, which no score does.
+    return max(1.0 + 0.035 * r + r * (r - 60.0) * (100.0 - r) * 7e-6, 1.0) if r > 0.0 else 1.0
 
 
 def mean_opinion_score(one_way_delay: float, loss: float, burst_ratio: float = 1.0) -> float:

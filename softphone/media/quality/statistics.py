@@ -28,12 +28,7 @@ from softphone.media.bank import (
 from softphone.media.interface import StreamHandle
 from softphone.media.playout import JitterBufferConfig
 from softphone.media.quality.e_model import mean_opinion_score
-from softphone.media.quality.voip_metrics import (
-    LossBurstCounts,
-    QualityMeasurement,
-    quality_of,
-    voice_quality,
-)
+from softphone.media.quality.voip_metrics import quality_of, voice_quality
 from softphone.rtp import VoipMetrics
 
 Table = npt.NDArray[np.float64]
@@ -188,7 +183,7 @@ def fill_reports(bank: StreamBank, stream: StreamObjects, values: Table | list[f
     ]
 
 
-def _heard(bank: StreamBank, stream: StreamObjects) -> tuple[float, float, float]:
+def _heard(bank: StreamBank, stream: StreamObjects) -> tuple[float, bool, float]:
     """Return the noise energy, whether the codec conceals losses, and the packet time."""
     floor, enhanced, codec = math.nan, False, stream.receive_codec
     if codec is not None and stream.sink is not None:
@@ -204,12 +199,30 @@ def stream_statistics(bank: StreamBank, handle: StreamHandle) -> StreamStatistic
     return freeze_statistics(bank, handle)()
 
 
-def stream_quality(bank: StreamBank, handle: StreamHandle) -> VoiceQuality | None:
-    """Return the `quality` of a stream's statistics, alone.  Raises StaleHandle."""
-    stream = bank.find_stream(handle)
-    numbers = _row_numbers(bank, handle.row)
-    fill_reports(bank, stream, numbers)
-    return _quality(numbers, _remote_quality(numbers[REPORTED:LATENESS]))
+def stream_quality(bank: StreamBank, stream: StreamObjects) -> VoiceQuality | None:
+    """Return the `quality` of a stream's statistics, alone: without what else they have."""
+    row, playout, bursts = stream.handle.row, bank.playout, bank.playout.bursts
+    if bursts is None or not bursts.measured[row] or not bank.receiver.packets_received[row]:
+        return None
+    expected, lost = bank.reception.row_numbers(row)
+    playout_delay, target_delay = playout.row_delays(row)
+    noise, enhanced, packet_time = _heard(bank, stream)
+    far = stream.remote_metrics
+    return voice_quality(
+        bursts.row_numbers(row, playout.played.item(row)),
+        expected=expected,
+        lost=lost,
+        late=playout.late.item(row),
+        round_trip=stream.round_trip_time,
+        far_delay=None if far is None else far.end_system_delay_ms / 1e3,
+        playout_delay=playout_delay,
+        target_delay=target_delay,
+        maximum_delay=_MAXIMUM_DELAY,
+        packet_time=packet_time,
+        energy=bursts.speech.item(row),
+        noise=_none_if_nan(noise),
+        enhanced=enhanced,
+    )
 
 
 def freeze_statistics(bank: StreamBank, handle: StreamHandle) -> Callable[[], StreamStatistics]:
@@ -291,23 +304,20 @@ def _quality(numbers: Sequence[float], remote: VoiceQuality | None) -> VoiceQual
     """Return the voice quality of a row; None if it is not measured or has received nothing."""
     if math.isnan(numbers[Column.FRAMES]) or not numbers[Column.PACKETS_RECEIVED]:
         return None
-    counted = LossBurstCounts(*map(int, numbers[Column.FRAMES : Column.IN_BURST + 1]))
     return voice_quality(
-        QualityMeasurement(
-            int(numbers[Column.EXPECTED]),
-            int(numbers[Column.LOST]),
-            int(numbers[Column.LATE]),
-            counted,
-            round_trip=_none_if_nan(numbers[Column.ROUND_TRIP_TIME]),
-            far_delay=None if remote is None else remote.end_system_delay_ms / 1e3,
-            playout_delay=numbers[Column.PLAYOUT_DELAY],
-            target_delay=numbers[Column.TARGET_DELAY],
-            maximum_delay=_MAXIMUM_DELAY,
-            packet_time=numbers[Column.PACKET_TIME],
-            energy=numbers[Column.SPEECH],
-            noise=_none_if_nan(numbers[Column.NOISE]),
-            enhanced=bool(numbers[Column.ENHANCED]),
-        )
+        [int(count) for count in numbers[Column.FRAMES : Column.IN_BURST + 1]],
+        expected=int(numbers[Column.EXPECTED]),
+        lost=int(numbers[Column.LOST]),
+        late=int(numbers[Column.LATE]),
+        round_trip=_none_if_nan(numbers[Column.ROUND_TRIP_TIME]),
+        far_delay=None if remote is None else remote.end_system_delay_ms / 1e3,
+        playout_delay=numbers[Column.PLAYOUT_DELAY],
+        target_delay=numbers[Column.TARGET_DELAY],
+        maximum_delay=_MAXIMUM_DELAY,
+        packet_time=numbers[Column.PACKET_TIME],
+        energy=numbers[Column.SPEECH],
+        noise=_none_if_nan(numbers[Column.NOISE]),
+        enhanced=bool(numbers[Column.ENHANCED]),
     )
 
 

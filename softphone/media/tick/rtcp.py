@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.media.bank import PacketBatch, StreamBank, StreamObjects
-from softphone.media.interface import RtcpByeReceived
+from softphone.media.interface import RtcpByeReceived, StreamSpec
 from softphone.media.quality import stream_quality, voip_metrics
 from softphone.media.tick.symmetric_rtp import accept_rtcp_source
-from softphone.rtp import RemoteReport, RtcpSession, SenderInformation, VoipMetrics
+from softphone.rtp import RemoteReport, RtcpSession, SenderInformation
 
 LEAST_EXPECTED = 5
 """Minimum expected packet loss given to an encoder, in percent."""
@@ -51,74 +51,66 @@ def send_rtcp(
         if row is None:
             return
         stream = bank.streams[row]
-        if stream is None or stream.rtcp is None:
+        if stream is None or stream.rtcp is None or stream.spec is None:
             continue
         if stream.rtcp.report_due(now=now):
-            data = _report(bank, stream, stream.rtcp, frame_ms, now=now, wall=wall)
-            if data is not None and not _withheld(stream):
-                port, address = bank.addresses.rtcp_place(row)
-                out.append_packet(row, port, address, data)
+            data = _report(bank, stream, stream.spec, stream.rtcp, frame_ms, now=now, wall=wall)
+            if data is not None and not stream.spec.withheld:
+                out.append_packet(row, *bank.addresses.rtcp_place(row), data)
         bank.reports.set(row, stream.rtcp.next_timer())
-
-
-def _withheld(stream: StreamObjects) -> bool:
-    return stream.spec is not None and stream.spec.withheld
 
 
 def _report(
     bank: StreamBank,
     stream: StreamObjects,
+    spec: StreamSpec,
     session: RtcpSession,
     frame_ms: int,
     *,
     now: float,
     wall: float,
 ) -> bytes | None:
-    row = stream.handle.row
+    row, wanted = stream.handle.row, spec.extended_reports
     sent = _sent(bank, stream, frame_ms)
-    stream.reported_packets = int(bank.sender.packets_sent[row])
+    stream.reported_packets = bank.sender.packets_sent.item(row)
     block = bank.reception.report_block(row)
-    wanted = () if stream.spec is None else stream.spec.extended_reports
+    metrics = None
+    if block is not None and "voip-metrics" in wanted:
+        quality = stream_quality(bank, stream)
+        if quality is not None:
+            metrics = voip_metrics(quality, sender_ssrc=session.ssrc, ssrc=block.ssrc)
     report = session.build_report(
         now=now,
         wall=wall,
         sent=sent,
         received=() if block is None else (block,),
-        metrics=_metrics(bank, stream) if block is not None and "voip-metrics" in wanted else None,
+        metrics=metrics,
         receiver_rtt="rcvr-rtt" in wanted,
     )
-    return _protect(bank, stream, report)
-
-
-def _metrics(bank: StreamBank, stream: StreamObjects) -> VoipMetrics | None:
-    """Return the VoIP metrics of the received source for an XR (RFC 3611 section 4.7)."""
-    row = stream.handle.row
-    quality = stream_quality(bank, stream.handle)
-    if quality is None:
-        return None
-    heard = int(bank.reception.ssrc[row])
-    return voip_metrics(quality, sender_ssrc=int(bank.sender.ssrc[row]), ssrc=heard)
+    return _protect(bank, stream, spec, report)
 
 
 def _sent(bank: StreamBank, stream: StreamObjects, frame_ms: int) -> SenderInformation | None:
     """Return the sender information for an SR; None when nothing was sent since the last report
     (RFC 3550 section 6.4)."""
-    row = stream.handle.row
-    packets = int(bank.sender.packets_sent[row])
+    row, sender = stream.handle.row, bank.sender
+    packets = sender.packets_sent.item(row)
     if packets == stream.reported_packets:
         return None
-    position = frame_ms * int(bank.sender.clock_rate[row]) // 1000
-    timestamp = (int(bank.sender.timestamp_base[row]) + position) & 0xFFFFFFFF
-    octets = int(bank.sender.octets_sent[row]) - stream.octets_before
+    position = frame_ms * sender.clock_rate.item(row) // 1000
+    timestamp = (sender.timestamp_base.item(row) + position) & 0xFFFFFFFF
+    octets = sender.octets_sent.item(row) - stream.octets_before
     return SenderInformation(timestamp, packets - stream.packets_before, octets)
 
 
-def _protect(bank: StreamBank, stream: StreamObjects, data: bytes) -> bytes | None:
+def _protect(
+    bank: StreamBank, stream: StreamObjects, spec: StreamSpec, data: bytes
+) -> bytes | None:
     """Protect RTCP on an SRTP stream, and pass it on unchanged in clear; None if refused."""
-    if bank.on_clear_packet is not None and not _withheld(stream):
+    if bank.on_clear_packet is not None and not spec.withheld:
         port, address = bank.addresses.rtcp_place(stream.handle.row)
         bank.on_clear_packet(data, port, address, True)
-    if stream.spec is None or not stream.spec.secure:
+    if not spec.secure:
         return data
     return None if stream.send_context is None else stream.send_context.protect_rtcp(data)
 
@@ -130,11 +122,13 @@ def make_bye(
 
     None, too, for a withheld stream.
     """
-    sent_packets = int(bank.sender.packets_sent[stream.handle.row])
-    if stream.rtcp is None or sent_packets == stream.packets_before or _withheld(stream):
+    spec, sent_packets = stream.spec, int(bank.sender.packets_sent[stream.handle.row])
+    if stream.rtcp is None or spec is None or spec.withheld:
+        return None
+    if sent_packets == stream.packets_before:
         return None
     sent = _sent(bank, stream, frame_ms)
-    return _protect(bank, stream, stream.rtcp.build_bye(now=now, wall=wall, sent=sent))
+    return _protect(bank, stream, spec, stream.rtcp.build_bye(now=now, wall=wall, sent=sent))
 
 
 def receive_rtcp(
@@ -147,7 +141,7 @@ def receive_rtcp(
 ) -> None:
     """Process the RTCP datagrams `index` of a batch; count malformed ones."""
     for at in index.tolist():
-        row = int(packets.row[at])
+        row = packets.row.item(at)
         stream = bank.streams[row]
         if stream is None or stream.rtcp is None:
             continue
@@ -161,7 +155,7 @@ def receive_rtcp(
             continue
         if bank.on_clear_packet is not None:
             bank.on_clear_packet(data, int(packets.port[at]), packets.address[at], False)
-        age = now - float(packets.arrival[at])
+        age = now - packets.arrival.item(at)
         report = stream.rtcp.receive_compound(data, now=now, wall=wall - age)
         if report is None:
             bank.receiver.count_malformed(row)
@@ -170,7 +164,8 @@ def receive_rtcp(
         _store_report(bank, stream, report)
         if report.bye is not None:
             bank.emit(RtcpByeReceived(stream.handle, report.bye))
-        bank.reports.set(row, stream.rtcp.next_timer())
+            # One that leaves brings the next report forward; nothing else that is received does.
+            bank.reports.set(row, stream.rtcp.next_timer())
 
 
 def _expect_loss(stream: StreamObjects, fraction: float) -> None:

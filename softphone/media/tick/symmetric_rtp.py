@@ -20,6 +20,7 @@ from softphone.media.bank import (
     PacketBatch,
     StreamBank,
     StreamObjects,
+    is_same_source,
     print_address,
     same_host,
     same_source,
@@ -60,7 +61,7 @@ def _adopt(
     if stream is None or stream.spec is None or stream.clear_latching is None:
         return False
     if bank.addresses.adopted[row]:
-        return bool(same_source(address[None], bank.addresses.remote[row][None])[0])
+        return is_same_source(address, bank.addresses.remote[row])
     count = int(bank.receiver.packets_received[row])
     if stream.clear_latching.is_over(now=now, packets_received=count):
         stream.clear_latching = None
@@ -130,16 +131,16 @@ def accept_rtcp_source(
     only within the host that RTP goes to.  `newer` is the result of the receive context's
     `note_rtcp`.
     """
-    address, addresses = packets.address[index][None], bank.addresses
-    if same_source(address, addresses.remote_rtcp[row][None])[0]:
+    address, addresses = packets.address[index], bank.addresses
+    if is_same_source(address, addresses.remote_rtcp[row]):
         return True
     if bank.receiver.secure[row]:
         follows = newer
-    elif same_host(address, addresses.remote[row][None])[0]:
+    elif same_host(address[None], addresses.remote[row][None])[0]:
         follows = not addresses.rtcp_latched[row]
     else:
         bank.receiver.count_wrong_source(row)
         return False
     if addresses.symmetric[row] and follows:
-        addresses.move_rtcp(row, address[0])
+        addresses.move_rtcp(row, address)
     return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import pytest
 from hypothesis import given
@@ -14,20 +14,24 @@ from softphone.media.quality.voip_metrics import (
     ADAPTIVE,
     ENHANCED,
     STANDARD,
-    LossBurstCounts,
-    QualityMeasurement,
     level_dbm0,
     quality_of,
     voice_quality,
 )
 from softphone.rtp import ReceiverReport, VoipMetrics, parse_compound, print_compound
 
-GOOD = QualityMeasurement(1000, 0, 0, LossBurstCounts(1000), playout_delay=0.02, target_delay=0.02,
-                   maximum_delay=0.2)  # fmt: skip
+GOOD: dict[str, float] = {"expected": 1000, "lost": 0, "late": 0, "playout_delay": 0.02,
+                          "target_delay": 0.02, "maximum_delay": 0.2}  # fmt: skip
+ALL_PLAYED = (1000, 0, 0, 0, 0, 0, 0)
+
+
+def quality_with(counted: tuple[int, ...] = ALL_PLAYED, **changed: float) -> VoiceQuality:
+    """The quality of a good stream, but for what is `changed`."""
+    return voice_quality(counted, **GOOD | changed)  # type: ignore[arg-type]
 
 
 def test_a_clean_stream_is_as_good_as_the_model_allows() -> None:
-    quality = voice_quality(GOOD)
+    quality = quality_with()
     assert (quality.loss_rate, quality.discard_rate) == (0.0, 0.0)
     assert (quality.burst_density, quality.burst_duration_ms, quality.gap_density) == (0, 0, 0)
     assert quality.gap_duration_ms == 20_000.0
@@ -41,29 +45,27 @@ def test_a_clean_stream_is_as_good_as_the_model_allows() -> None:
 
 def test_bursts_and_gaps_are_shares_and_means() -> None:
     # Two bursts of 10 frames with 4 losses each, and 2 losses alone.
-    counted = LossBurstCounts(1000, 10, 5, 2, 8, 20, 0)
-    quality = voice_quality(replace(GOOD, lost=10, late=5, counted=counted))
+    quality = quality_with((1000, 10, 5, 2, 8, 20, 0), lost=10, late=5)
     assert quality.loss_rate == 0.01
     assert quality.discard_rate == 0.005
     assert quality.burst_density == pytest.approx(0.4)
     assert quality.burst_duration_ms == 200.0
     assert quality.gap_density == pytest.approx(2 / 980)
     assert quality.gap_duration_ms == pytest.approx(20 * 980 / 3)
-    still = voice_quality(replace(GOOD, counted=replace(counted, in_burst=1)))
+    still = quality_with((1000, 10, 5, 2, 8, 20, 1))
     assert still.gap_duration_ms == pytest.approx(20 * 980 / 2)
 
 
 def test_losses_in_a_row_count_more_than_scattered_ones() -> None:
-    scattered = replace(GOOD, lost=50, counted=LossBurstCounts(1000, 50, 50))
-    together = replace(GOOD, lost=50, counted=LossBurstCounts(1000, 50, 10))
-    one, other = voice_quality(scattered).r_factor, voice_quality(together).r_factor
+    one = quality_with((1000, 50, 50, 0, 0, 0, 0), lost=50).r_factor
+    other = quality_with((1000, 50, 10, 0, 0, 0, 0), lost=50).r_factor
     assert one is not None
     assert other is not None
     assert other < one - 2.0
 
 
 def test_delay_is_that_of_both_ends_and_no_matter_of_listening() -> None:
-    far = voice_quality(replace(GOOD, round_trip=0.4, far_delay=0.2))
+    far = quality_with(round_trip=0.4, far_delay=0.2)
     assert far.round_trip_ms == 400.0
     assert far.mos_listening is not None
     assert far.mos_conversational is not None
@@ -76,14 +78,14 @@ def test_levels_are_of_a_digital_sine() -> None:
     assert level_dbm0(32768.0**2 / 2) == pytest.approx(3.14)
     assert level_dbm0(2500.0) == pytest.approx(-50.2, abs=0.1)
     assert level_dbm0(0.0) is None
-    heard = voice_quality(replace(GOOD, energy=1e6, noise=9.0, enhanced=True))
+    heard = quality_with(energy=1e6, noise=9.0, enhanced=True)
     assert heard.signal_level_dbm0 == pytest.approx(-24.2, abs=0.1)
     assert heard.noise_level_dbm0 == pytest.approx(-74.6, abs=0.1)
     assert heard.concealment == ENHANCED
 
 
 def test_what_is_not_measured_is_unavailable_on_the_wire() -> None:
-    block = voip_metrics(voice_quality(GOOD), sender_ssrc=1, ssrc=2)
+    block = voip_metrics(quality_with(), sender_ssrc=1, ssrc=2)
     assert (block.sender_ssrc, block.ssrc, block.gap_threshold) == (1, 2, 16)
     assert block.residual_echo_return_loss_db == block.external_r_factor == 127
     assert block.signal_level_dbm == block.noise_level_dbm == 127

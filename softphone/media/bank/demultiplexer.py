@@ -28,11 +28,13 @@ class Demultiplexer:
         self.control = np.zeros(1024, dtype=np.bool_)
         self._shared: dict[tuple[int, int], int] = {}
         self._names: dict[int, list[tuple[int, int]]] = {}
-        # The names of `_shared` again, sorted, and their rows.  Inserted and deleted one by one,
-        # because calls come and go while thousands of others are looked up; by slices, because
-        # `np.insert` and `np.delete` take four times as long.
-        self._order = np.zeros(0, dtype=np.uint64)
-        self._owners = np.zeros(0, dtype=np.intp)
+        # The names of `_shared` again, sorted, and their rows: the first `names` of each array.
+        # Inserted and deleted in place, because calls come and go while thousands of others are
+        # looked up.
+        self._order = np.zeros(64, dtype=np.uint64)
+        self._owners = np.zeros(64, dtype=np.intp)
+        self.names = 0
+        """The number of far ends on shared sockets."""
 
     def _grow(self, key: int) -> None:
         size = len(self._row)
@@ -60,23 +62,33 @@ class Demultiplexer:
         held = self._names.setdefault(row, [])
         if name not in held:
             held.append(name)
-            mixed = np.uint64(_mix(*name))
-            at = int(np.searchsorted(self._order, mixed))
-            order, owners = self._order, self._owners
-            self._order = np.concatenate((order[:at], [mixed], order[at:]))
-            self._owners = np.concatenate((owners[:at], [row], owners[at:]))
+            self._insert(_mix(*name), row)
         return True
+
+    def _insert(self, mixed: np.uint64, row: int) -> None:
+        count = self.names
+        if count == len(self._order):
+            self._order = np.resize(self._order, 2 * count)
+            self._owners = np.resize(self._owners, 2 * count)
+        order, owners = self._order, self._owners
+        at = int(order[:count].searchsorted(mixed))
+        order[at + 1 : count + 1], owners[at + 1 : count + 1] = order[at:count], owners[at:count]
+        order[at], owners[at] = mixed, row
+        self.names = count + 1
 
     def remove_row(self, row: int) -> None:
         """Forget the far ends of `row` on shared sockets."""
         for name in self._names.pop(row, ()):
             del self._shared[name]
-            at = int(np.searchsorted(self._order, np.uint64(_mix(*name))))
-            while self._owners[at] != row:
+            order, owners, count = self._order, self._owners, self.names
+            at = int(order[:count].searchsorted(_mix(*name)))
+            while owners[at] != row:
                 at += 1  # a socket whose key differs above KEY_BITS only
-            order, owners = self._order, self._owners
-            self._order = np.concatenate((order[:at], order[at + 1 :]))
-            self._owners = np.concatenate((owners[:at], owners[at + 1 :]))
+            order[at : count - 1], owners[at : count - 1] = (
+                order[at + 1 : count],
+                owners[at + 1 : count],
+            )
+            self.names = count - 1
 
     @property
     def tables(
@@ -88,7 +100,7 @@ class Demultiplexer:
         npt.NDArray[np.intp],
     ]:
         """The rows and `control` by socket key, and the ascending names of far ends on shared
-        sockets with their rows; they are replaced as sockets and streams come and go."""
+        sockets with their rows, `names` each; they are replaced when they are full."""
         return self._row, self.control, self._order, self._owners
 
     def assign(self, packets: PacketBatch) -> None:
@@ -109,11 +121,12 @@ class Demultiplexer:
     ) -> npt.NDArray[np.intp]:
         asked = packets.address.view(np.uint64)[at, 0] & ADDRESS_BITS
         asked |= packets.port[at].astype(np.uint64) & KEY_BITS
-        if not len(self._order):
+        if not self.names:
             return np.full(len(asked), NOBODY, dtype=np.intp)
-        found = np.searchsorted(self._order, asked)
-        rows = self._owners.take(found, mode="clip")
-        rows[self._order.take(found, mode="clip") != asked] = NOBODY
+        order = self._order[: self.names]
+        found = order.searchsorted(asked)
+        rows = self._owners[: self.names].take(found, mode="clip")
+        rows[order.take(found, mode="clip") != asked] = NOBODY
         return rows
 
 
@@ -122,5 +135,5 @@ ADDRESS_BITS = np.uint64(0xFFFFFFFFFFFF0000)
 """The bits of port and IPv4 address; the 16 bits of the family below them hold the socket's key."""
 
 
-def _mix(key: int, word: int) -> int:
-    return word & int(ADDRESS_BITS) | key & int(KEY_BITS)
+def _mix(key: int, word: int) -> np.uint64:
+    return np.uint64(word) & ADDRESS_BITS | np.uint64(key) & KEY_BITS

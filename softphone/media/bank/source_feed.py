@@ -205,7 +205,7 @@ def _convert(readers: Sequence[SourceReader]) -> None:
 class SourceFeed:
     """The frames of a reader (None: silence), to be encoded with one codec."""
 
-    __slots__ = ("bank", "codec", "key", "reader", "users")
+    __slots__ = ("bank", "codec", "key", "reader", "row", "users")
 
     def __init__(
         self,
@@ -219,11 +219,8 @@ class SourceFeed:
         self.key = key
         self.codec = codec
         self.users = 0
-
-    @property
-    def row(self) -> int:
+        self.row = 0 if reader is None else reader.row
         """The row of its frames in `bank`."""
-        return 0 if self.reader is None else self.reader.row
 
 
 class FeedGroup:

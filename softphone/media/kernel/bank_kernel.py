@@ -236,7 +236,8 @@ class BankKernel:
         return batch.pointers
 
     def _update_lookup(self) -> None:
-        tables = self._bank.demultiplexer.tables
+        demultiplexer = self._bank.demultiplexer
+        tables, self._lookup.names = demultiplexer.tables, demultiplexer.names
         if self._tables and all(map(operator.is_, tables, self._tables)):
             return
         self._tables = tables
@@ -246,7 +247,7 @@ class BankKernel:
         lookup.control = self._pointer("uint8_t *", control)
         lookup.name = self._pointer("uint64_t *", names)
         lookup.owner = self._pointer("int64_t *", owners)
-        lookup.ports, lookup.names = len(row), len(names)
+        lookup.ports = len(row)
 
     # The calls ----------------------------------------------------------------------------------
 

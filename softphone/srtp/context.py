@@ -7,7 +7,6 @@ raise.  A context must not be shared between threads.
 
 from __future__ import annotations
 
-import struct
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,7 +33,6 @@ MAXIMUM_SOURCES = 64
 
 _SSRC_STEP = 1 << 16
 
-_WORD = struct.Struct("!I")
 _RTP_HEADER = 12
 _RTCP_HEADER = 8
 _SRTCP_INDEX = 4
@@ -114,6 +112,10 @@ def _transform(
     return libsrtp_backend.make_transform(suite, key.reveal(), sending=sending)
 
 
+def _source(packet: bytes, at: int) -> int:
+    return int.from_bytes(packet[at : at + 4], "big")
+
+
 class SendContext:
     """Protects what we send under one key.  Packets are RTP or RTCP (RFC 3550).
 
@@ -149,10 +151,12 @@ class SendContext:
 
     def process_packet(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         """Protect an RTP packet; return the verdict and the SRTP.  Counts a failure."""
-        status, result = self._transform.protect(packet)
-        if status:
-            self.failures.count_status(status)
-        return status, result
+        return self._counted(self._transform.protect(packet))
+
+    def _counted(self, outcome: tuple[SrtpStatus, bytes]) -> tuple[SrtpStatus, bytes]:
+        if outcome[0]:
+            self.failures.count_status(outcome[0])
+        return outcome
 
     def protect(self, packet: bytes) -> bytes | None:
         """The SRTP of an RTP packet; None when refused (a repeated index, an expired key)."""
@@ -161,11 +165,8 @@ class SendContext:
 
     def protect_rtcp(self, packet: bytes) -> bytes | None:
         """The SRTCP of a compound RTCP packet; None when it was refused."""
-        status, result = self._transform.protect_rtcp(packet)
-        if status:
-            self.failures.count_status(status)
-            return None
-        return result
+        status, result = self._counted(self._transform.protect_rtcp(packet))
+        return None if status else result
 
     def roc(self, ssrc: int) -> int | None:
         """The rollover counter of a source that has sent; None if the backend cannot read it."""
@@ -257,7 +258,7 @@ class ReceiveContext:
     def _unprotect(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         if len(packet) < _RTP_HEADER + len(self._mki) + self.suite.rtp_tag_length:
             return SrtpStatus.MALFORMED, b""
-        (ssrc,) = _WORD.unpack_from(packet, 8)
+        ssrc = _source(packet, 8)
         if ssrc in self._candidates:
             status, result = self._try_rollover_counters(ssrc, packet)
         elif self._full(ssrc):
@@ -295,18 +296,14 @@ class ReceiveContext:
     def unprotect_rtcp(self, packet: bytes) -> bytes | None:
         """The RTCP packet, or None after counting the cause in `failures`.  Never raises."""
         status, result = self._unprotect_rtcp(packet)
-        if status:
-            self.failures.count_status(status)
-            return None
-        return result
+        self.failures.count_status(status)
+        return None if status else result
 
     def _unprotect_rtcp(self, packet: bytes) -> tuple[SrtpStatus, bytes]:
         shortest = _RTCP_HEADER + _SRTCP_INDEX + len(self._mki) + self.suite.rtcp_tag_length
         if len(packet) < shortest:
             return SrtpStatus.MALFORMED, b""
-        (ssrc,) = _WORD.unpack_from(packet, 4)
-        if ssrc in self._known_sources:
-            return self._transform.unprotect_rtcp(packet)
+        ssrc = _source(packet, 4)
         if self._full(ssrc):
             return SrtpStatus.TOO_MANY_SOURCES, b""
         status, result = self._transform.unprotect_rtcp(packet)
@@ -330,9 +327,9 @@ class ReceiveContext:
     def note_rtcp(self, packet: bytes) -> bool:
         """Do the same for an SRTCP packet as received, by its own index (RFC 3711 section 3.4)."""
         tag = 0 if self.suite.aead else self.suite.rtcp_tag_length
-        at = len(packet) - tag - len(self._mki) - _SRTCP_INDEX
-        index = _WORD.unpack_from(packet, at)[0] & 0x7FFF_FFFF
-        (ssrc,) = _WORD.unpack_from(packet, 4)
+        end = len(packet) - tag - len(self._mki)
+        index = int.from_bytes(packet[end - _SRTCP_INDEX : end], "big") & 0x7FFF_FFFF
+        ssrc = _source(packet, 4)
         newest = self._newest_rtcp.get(ssrc)
         if newest is not None and index <= newest:
             return False

@@ -36,7 +36,8 @@ COUNTED = 25
 """Calls whose packets one poll counts; further ones take their turn in later polls, because
 reading many calls at once would make their media late."""
 SAMPLED = 7
-"""Every so many of them, all statistics of a call are read, which costs twenty times as much."""
+"""Of more calls than those, all statistics of every so many are read, because that costs twenty
+times as much."""
 CHECK_AFTER = 0.5
 """Seconds into a call at which its audio is checked."""
 END_PATIENCE = 5.0
@@ -342,7 +343,7 @@ class CallTracker:
             if live is None or live.call not in self._live:
                 continue
             self._polled += 1
-            if self._polled % SAMPLED:
+            if self._polled % SAMPLED and len(self._live) > COUNTED:
                 self._count_packets(live, live.call.audio.packet_counts)
             else:
                 self._looked[live.call] = self._count(live)

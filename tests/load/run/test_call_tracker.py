@@ -13,7 +13,7 @@ from softphone.events import CallEnded, CallState, EndedBy, PacketCounts, Stream
 from softphone.load.measure import Histogram
 from softphone.load.plan import parse_holding_time
 from softphone.load.run.audio_check import AudioSources
-from softphone.load.run.call_tracker import SAMPLED, CallTracker, RunEnd
+from softphone.load.run.call_tracker import COUNTED, SAMPLED, CallTracker, RunEnd
 from softphone.security import (
     CryptoSuite,
     MediaSecurity,
@@ -216,7 +216,7 @@ async def test_a_callee_that_hears_nothing_is_told_apart(world):
 
 
 async def test_many_calls_are_looked_at_in_turn(world):
-    calls = [Call() for _ in range(20)]
+    calls = [Call() for _ in range(COUNTED + 5)]
     entered = [
         world.stage.track_outgoing(Outgoing(world.clock, call), n) for n, call in enumerate(calls)
     ]
@@ -228,13 +228,16 @@ async def test_many_calls_are_looked_at_in_turn(world):
     for _ in range(11):
         world.stage.poll_some_calls()
         sent.append(world.stage.take_tally().sent)
-    assert sent == [100] * 10 + [0]
+    assert sent == [150] * 10 + [0]
+    mos, jitter = Histogram(0.001), Histogram(0.01)
+    world.stage.add_current_quality(mos, jitter)
+    assert 0 < mos.total < COUNTED
     # All statistics are read of one in seven, of others in each rotation.
     for _ in range(10 * SAMPLED):
         world.stage.poll_some_calls()
     mos, jitter = Histogram(0.001), Histogram(0.01)
     world.stage.add_current_quality(mos, jitter)
-    assert mos.total == jitter.total == 20
+    assert mos.total == jitter.total == COUNTED + 5
     for each in entered:
         await each.__aexit__(None, None, None)
 

@@ -98,6 +98,12 @@ async def test_hold_rekey_mute_and_digits_work_and_playback_ends():
         await until(lambda: engine.lateness.total > 20)
         assert engine.processor_seconds >= 0.0
         assert sum(engine.statistics(one.handle).lateness) > 10
+        counts, seen = engine.packet_counts(one.handle), engine.statistics(one.handle)
+        assert 0 < counts.sent <= seen.packets_sent
+        assert 0 < counts.received <= seen.packets_received
+        link = engine._stream(one.handle).link
+        link.statistics = None
+        assert engine.packet_counts(one.handle) == (0, 0, 0)
 
 
 async def test_mistakes_are_told_at_once_and_nothing_is_sent():

@@ -6,7 +6,10 @@ import mmap
 
 import numpy as np
 
-from softphone.media.quality import read_statistics, stream_statistics
+from softphone.media.quality import (
+    read_statistics,
+    stream_statistics,
+)
 from softphone.media.worker.shared_statistics import (
     FEW,
     INTERVAL,

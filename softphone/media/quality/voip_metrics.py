@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from softphone.events import VoiceQuality
 from softphone.media.bank import FRAME_MS
@@ -35,6 +36,11 @@ UNAVAILABLE = 127
 FULL_SCALE_DBM0 = 3.14
 """The level of a sine of full scale (ITU-T G.711)."""
 FULL_SCALE_ENERGY = 32768.0**2 / 2.0
+
+
+_measured = partial(
+    VoiceQuality, gap_threshold=GMIN, adaptation=ADAPTIVE, adjustment_rate=ADJUSTMENT_RATE
+)
 
 
 def level_dbm0(energy: float) -> float | None:
@@ -72,36 +78,41 @@ def voice_quality(
     own = playout_delay + packet_time
     # RFC 3611 section 4.7.3: half of the sum of round trip and both end system delays.
     one_way = ((round_trip or 0.0) + own + (own if far_delay is None else far_delay)) / 2.0
-    # BurstR (G.107 clause 7.5): mean length of loss bursts, divided by that of random loss.
-    burst_ratio = missed / stretches * (1.0 - missed / frames) if stretches and frames else 1.0
-    share = min(loss + discard, 1.0)
-    rating = r_factor(one_way, share, burst_ratio)
-    listening = conversational = mos_from_r(rating)
-    if 1e3 * one_way > NOTICEABLE_DELAY:
-        listening = mos_from_r(r_factor(0.0, share, burst_ratio))
+    burst_ratio = _burst_ratio(frames, missed, stretches)
+    rating, listening = _ratings(one_way, min(loss + discard, 1.0), burst_ratio)
     gap_frames, gaps = frames - burst_frames, bursts + 1 - in_burst
-    return VoiceQuality(
+    return _measured(
         loss_rate=loss,
         discard_rate=discard,
         burst_density=burst_missed / burst_frames if burst_frames else 0.0,
         gap_density=(missed - burst_missed) / gap_frames if gap_frames > 0 else 0.0,
         burst_duration_ms=FRAME_MS * burst_frames / bursts if bursts else 0.0,
         gap_duration_ms=FRAME_MS * max(gap_frames, 0) / gaps if gaps else 0.0,
-        gap_threshold=GMIN,
         round_trip_ms=None if round_trip is None else 1e3 * round_trip,
         end_system_delay_ms=1e3 * own,
         signal_level_dbm0=level_dbm0(energy),
         noise_level_dbm0=None if noise is None else level_dbm0(noise),
         r_factor=rating,
-        mos_listening=listening,
-        mos_conversational=conversational,
+        mos_listening=mos_from_r(listening),
+        mos_conversational=mos_from_r(rating),
         concealment=ENHANCED if enhanced else STANDARD,
-        adaptation=ADAPTIVE,
-        adjustment_rate=ADJUSTMENT_RATE,
         jitter_buffer_nominal_ms=1e3 * target_delay,
         jitter_buffer_maximum_ms=1e3 * maximum_delay,
         jitter_buffer_absolute_maximum_ms=1e3 * maximum_delay,
     )
+
+
+def _burst_ratio(frames: int, missed: int, stretches: int) -> float:
+    """BurstR (G.107 clause 7.5): mean length of loss bursts, divided by that of random loss."""
+    return missed / stretches * (1.0 - missed / frames) if stretches and frames else 1.0
+
+
+def _ratings(one_way: float, missing: float, burst_ratio: float) -> tuple[float, float]:
+    """Return R, and R without the delay."""
+    rating = r_factor(one_way, missing, burst_ratio)
+    if 1e3 * one_way <= NOTICEABLE_DELAY:
+        return rating, rating
+    return rating, r_factor(0.0, missing, burst_ratio)
 
 
 # The wire ---------------------------------------------------------------------------------------

@@ -98,11 +98,18 @@ async def test_hold_rekey_mute_and_digits_work_and_playback_ends():
         await until(lambda: engine.lateness.total > 20)
         assert engine.processor_seconds >= 0.0
         assert sum(engine.statistics(one.handle).lateness) > 10
+
+
+async def test_packets_are_counted_as_in_the_statistics():
+    async with RemoteEngine(config()) as engine:
+        one, two = engine.allocate_stream(), engine.allocate_stream()
+        for here, spec in zip((one, two), specs(one, two), strict=True):
+            engine.open_stream(here.handle, spec)
+        await until(lambda: engine.packet_counts(one.handle).received > 3)
         counts, seen = engine.packet_counts(one.handle), engine.statistics(one.handle)
         assert 0 < counts.sent <= seen.packets_sent
         assert 0 < counts.received <= seen.packets_received
-        link = engine._stream(one.handle).link
-        link.statistics = None
+        engine._stream(one.handle).link.statistics = None
         assert engine.packet_counts(one.handle) == (0, 0, 0)
 
 

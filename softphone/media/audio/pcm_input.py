@@ -419,7 +419,7 @@ class PcmInput(ConvertingSink, BatchSink, QueueReader):
         chunks = self._chunks
         while lacking > 0 and chunks:
             chunk = chunks[0]
-            if isinstance(chunk, tuple) and chunk[0].samples < lacking:
+            if isinstance(chunk, tuple) and len(chunks) > 1 and chunk[0].samples < lacking:
                 # Of inner chunks, which are most, only the samples matter: no `ReceivedAudio` is
                 # made.
                 batch, at = chunk

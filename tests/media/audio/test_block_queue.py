@@ -279,3 +279,11 @@ async def test_a_closed_reader_that_was_read_to_the_end_keeps_no_frames_of_other
     sink.close()
     del queue, writer
     assert kept() is None
+
+
+async def test_the_end_of_the_call_has_the_media_time_after_its_last_sample():
+    sink = PcmInput(8000)
+    filled([sink], 3)
+    sink.close()
+    assert len(await sink.read(800)) == 480
+    assert (await sink.read()).timestamp == 480

@@ -319,8 +319,7 @@ class QueueCursor:
 
     @property
     def last_batch(self) -> BlockBatch | None:
-        """The frame written last; None before the first that the reader could read."""
-        queue = self.queue
-        if queue.written == self._begun:
+        """The frame read last; None before the first."""
+        if self.next == self._begun:
             return None
-        return queue.batch(queue.page, queue.written - 1 - queue.page.first)
+        return self.queue.batch(self._page, self.next - 1 - self._page.first)

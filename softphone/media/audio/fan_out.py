@@ -183,12 +183,19 @@ class BatchWriter:
         self, sinks: Sequence[Sink], clock_rate_hz: int, queue: BlockQueue | None = None
     ) -> None:
         """Write what streams of `clock_rate_hz` deliver."""
-        self._sinks = tuple(sinks)
-        self._rate = clock_rate_hz
         self.queue = queue
         """The queue of the streams, in the order of their sinks."""
+        self._sinks = tuple(sinks)
+        self._rate = clock_rate_hz
         self._failed: list[int] = []
         self._sort_outlets()
+
+    def __del__(self) -> None:
+        # A queue and its readers refer to each other.  Nobody writes to this queue any more: a
+        # reader that is dropped is to go at once, with the frames of many streams that it keeps.
+        if self.queue is not None:
+            for reader in tuple(self.queue.unread):
+                reader.leave_queue()
 
     def _sort_outlets(self) -> None:
         self._direct: list[tuple[Outlet, BatchSink]] = []

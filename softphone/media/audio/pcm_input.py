@@ -71,7 +71,8 @@ class ReceivedAudio:
 
 
 class PcmInput(ConvertingSink, BatchSink, QueueReader):
-    """Queues the far end's sound at `clock_rate_hz`, `seconds` at most, for an application.
+    """Queues the far end's sound at `clock_rate_hz` for an application: the last `seconds`, in
+    whole blocks.
 
     For one event loop.  Raises ConfigurationError for a rate other than 8,000, 16,000, 24,000 or
     48,000 Hz, or `seconds` outside 0.1 to 600.
@@ -306,9 +307,13 @@ class PcmInput(ConvertingSink, BatchSink, QueueReader):
         self._queue(chunk, pcm.size)
 
     def _drop_to(self, samples: int) -> None:
-        while self._waiting > samples:
-            gone = self._chunks.popleft()
-            size = gone[0].samples if isinstance(gone, tuple) else len(gone)
+        """Drop the oldest chunks, as long as `samples` are left."""
+        while self._chunks:
+            oldest = self._chunks[0]
+            size = oldest[0].samples if isinstance(oldest, tuple) else len(oldest)
+            if self._waiting - size < samples:
+                break
+            self._chunks.popleft()
             self._waiting -= size
             self._dropped += size
 
@@ -414,7 +419,7 @@ class PcmInput(ConvertingSink, BatchSink, QueueReader):
         chunks = self._chunks
         while lacking > 0 and chunks:
             chunk = chunks[0]
-            if isinstance(chunk, tuple) and chunk[0].samples < lacking:
+            if isinstance(chunk, tuple) and len(chunks) > 1 and chunk[0].samples < lacking:
                 # Of inner chunks, which are most, only the samples matter: no `ReceivedAudio` is
                 # made.
                 batch, at = chunk
@@ -455,5 +460,6 @@ class PcmInput(ConvertingSink, BatchSink, QueueReader):
     def close(self) -> None:
         """End the input; queued chunks can still be read."""
         self.leave_queue()
-        self._closed = True
+        # Nothing continues the last block, which keeps the frames of many streams in memory.
+        self._closed, self._unseen = True, None
         self._waiters.wake()

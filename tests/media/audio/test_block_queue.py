@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
+import weakref
 from typing import Final
 
 import numpy as np
@@ -243,3 +245,45 @@ async def test_what_is_read_is_the_readers_own():
     heard = await sink.read(160)
     heard.pcm[:] = 7
     assert not queue.page.pcm.any()
+
+
+async def test_a_reader_leaves_whatever_became_of_the_frame_after_its_last():
+    sink = PcmInput(8000)
+    queue, writer = filled([sink], 1)
+    queue.next_place()
+    # Here decoding raises, and so nothing is written.
+    sink.close()
+    assert len(await sink.read(160)) == 160
+    assert write_silence(queue, writer, 2) == []
+    assert not len(await sink.read())
+
+
+def test_a_reader_that_nobody_writes_to_and_nobody_reads_is_freed_at_once():
+    sink, other = PcmInput(8000), PcmInput(8000)
+    queue, writer = filled([sink, other], 8)
+    left = weakref.ref(sink)
+    gc.disable()
+    try:
+        del sink, queue, writer
+        assert left() is None
+    finally:
+        gc.enable()
+    assert other.waiting_samples == 8 * 160
+
+
+async def test_a_closed_reader_that_was_read_to_the_end_keeps_no_frames_of_others():
+    sink = PcmInput(8000)
+    queue, writer = filled([sink], 4)
+    kept = weakref.ref(queue.page.pcm)
+    assert len(await sink.read(640)) == 640
+    sink.close()
+    del queue, writer
+    assert kept() is None
+
+
+async def test_the_end_of_the_call_has_the_media_time_after_its_last_sample():
+    sink = PcmInput(8000)
+    filled([sink], 3)
+    sink.close()
+    assert len(await sink.read(800)) == 480
+    assert (await sink.read()).timestamp == 480

@@ -53,6 +53,16 @@ async def test_who_does_not_read_loses_the_oldest_and_sees_the_gap():
     assert (await heard.read()).timestamp == 800
 
 
+async def test_all_that_fits_can_be_read_though_it_is_no_whole_number_of_blocks():
+    heard = PcmInput(8000, seconds=0.15)
+    reading = asyncio.ensure_future(heard.read(1200))
+    await asyncio.sleep(0)
+    for number in range(9):
+        heard.write(block(number))
+    assert (heard.waiting_samples, heard.dropped_samples) == (1280, 160)
+    assert (await reading).timestamp == 160
+
+
 async def test_media_time_goes_on_over_a_gap():
     heard = PcmInput(16000)
     for number in (0, 1, 2, 50, 51):

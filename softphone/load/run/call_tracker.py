@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.errors import LocalProtocolError, NoPortFree, SoftphoneError
@@ -103,6 +104,46 @@ class RunEnd(asyncio.Event):
                     self._pauses.discard(pause)
 
 
+class FollowedCall:
+    """A call of a load run as a block: entered once the call is up, left once it has ended."""
+
+    def __init__(
+        self,
+        calls: CallTracker,
+        begin: Callable[[], Awaitable[TrackedCall]],
+        outgoing: OutgoingCall | None = None,
+    ) -> None:
+        """`begin` dials or answers; `outgoing` is the attempt, which is given up on leaving.
+
+        :meta private:
+        """
+        self._calls = calls
+        self._begin = begin
+        self._outgoing = outgoing
+
+    async def __aenter__(self) -> Call:
+        try:
+            live = self._live = await self._begin()
+            self._calls.begin_following(live)
+        except BaseException:
+            await self._leave()
+            raise
+        return live.call
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        try:
+            await self._calls.end_following(self._live, error)
+        finally:
+            await self._leave()
+
+    async def _leave(self) -> None:
+        if self._outgoing is not None:
+            # Cancels or hangs up; entering it would have sent the INVITE.
+            await self._outgoing.__aexit__(None, None, None)
+
+
 class CallTracker:
     """Measures the calls of all scenario runs of a load run.
 
@@ -167,49 +208,52 @@ class CallTracker:
 
     # Calls --------------------------------------------------------------------------------------
 
-    @asynccontextmanager
-    async def track_outgoing(
+    def track_outgoing(
         self,
         outgoing: OutgoingCall,
         says: int | None,
         hears: int | None = None,
         *,
         due: float | None = None,
-    ) -> AsyncIterator[Call]:
+    ) -> FollowedCall:
         """Place a call and measure it, from when it was `due`, too.
 
-        Counts a failure and raises it.
+        Entering it counts a failure and raises it.
         """
+        return FollowedCall(self, partial(self._dial, outgoing, says, hears, due), outgoing)
+
+    async def _dial(
+        self, outgoing: OutgoingCall, says: int | None, hears: int | None, due: float | None
+    ) -> TrackedCall:
         self.tally.attempted += 1
         begun = self.clock()
-        async with _leaving(outgoing):
-            try:
-                call = await outgoing.answered(self._answer_timeout)
-            except SoftphoneError as error:
-                self._fail(error, outgoing.id)
-                raise
-            except asyncio.CancelledError:
-                self.tally.failed["given up at the end of the run"] += 1
-                raise
-            tally = self.tally
-            tally.answered += 1
-            answered = self.clock()
-            tally.setup_ms.record_value((answered - begun) * 1e3)
-            tally.arrival_ms.record_value((answered - (begun if due is None else due)) * 1e3)
-            media = call.security.media
-            suite = media[0].suite if media else None
-            tally.suites[CLEAR if suite is None else suite.value] += 1
-            async with self._followed(TrackedCall(call, says, hears, self.clock())):
-                yield call
+        try:
+            call = await outgoing.answered(self._answer_timeout)
+        except SoftphoneError as error:
+            self._fail(error, outgoing.id)
+            raise
+        except asyncio.CancelledError:
+            self.tally.failed["given up at the end of the run"] += 1
+            raise
+        tally = self.tally
+        tally.answered += 1
+        answered = self.clock()
+        tally.setup_ms.record_value((answered - begun) * 1e3)
+        tally.arrival_ms.record_value((answered - (begun if due is None else due)) * 1e3)
+        media = call.security.media
+        suite = media[0].suite if media else None
+        tally.suites[CLEAR if suite is None else suite.value] += 1
+        return TrackedCall(call, says, hears, answered)
 
-    @asynccontextmanager
-    async def track_incoming(
+    def track_incoming(
         self, incoming: IncomingCall, says: int, hears: int | None = None
-    ) -> AsyncIterator[Call]:
+    ) -> FollowedCall:
         """Answer a call and count its packets; the caller's side counts its set-up."""
+        return FollowedCall(self, partial(self._answer, incoming, says, hears))
+
+    async def _answer(self, incoming: IncomingCall, says: int, hears: int | None) -> TrackedCall:
         call = await incoming.answer()
-        async with self._followed(TrackedCall(call, says, hears, self.clock(), caller=False)):
-            yield call
+        return TrackedCall(call, says, hears, self.clock(), caller=False)
 
     def _fail(self, error: SoftphoneError, call_id: str) -> None:
         cause = failure_cause(error)
@@ -220,34 +264,30 @@ class CallTracker:
         elif isinstance(error.__cause__, OSError) and error.__cause__.errno == 24:
             self._starved("file descriptors: raise the limit (ulimit -n)")
 
-    @asynccontextmanager
-    async def _followed(self, live: TrackedCall) -> AsyncIterator[None]:
+    def begin_following(self, live: TrackedCall) -> None:
+        """Count a call from now on, and play what it says."""
         call = live.call
         self._live[call] = live
         self._up += live.caller
         self._peak = max(self._peak, self._up)
         if live.says is not None:
             call.audio.play(self._sounds.source_for_call(live.says))
-        try:
-            yield
-        except SoftphoneError as error:
-            if not live.ending and call.state is CallState.CONFIRMED:
-                self._drop(call, f"in the call: {failure_cause(error)}")
-                live.ending = live.dropped = True
-            raise
-        finally:
-            await self._finish(live)
 
-    async def _finish(self, live: TrackedCall) -> None:
+    async def end_following(self, live: TrackedCall, error: BaseException | None) -> None:
+        """Hang up, and count how the call ended; `error` is what left its block."""
         call = live.call
+        if (
+            isinstance(error, SoftphoneError)
+            and not live.ending
+            and call.state is CallState.CONFIRMED
+        ):
+            self._drop(call, f"in the call: {failure_cause(error)}")
+            live.ending = live.dropped = True
         ours = live.ending or call.state is CallState.CONFIRMED
-        self._count(live)
+        self._count_packets(live, call.audio.packet_counts)
         call.hangup()
         try:
-            async with asyncio.timeout(END_PATIENCE):
-                ended = end_cause(await call.ended())
-        except TimeoutError:
-            ended = "never confirmed"
+            ended = await self._await_end(call)
         finally:
             del self._live[call]
             self._up -= live.caller
@@ -263,6 +303,15 @@ class CallTracker:
         elif live.stopped and lost in ("", MEDIA_STOPPED):
             # A lost connection, or a BYE without an answer, is counted by the caller's side.
             self._drop(call, f"{MEDIA_STOPPED} at the callee")
+
+    async def _await_end(self, call: Call) -> str:
+        """Wait for the end, which is immediate for a call that was up; return its cause."""
+        patience = None if call.state is CallState.TERMINATED else END_PATIENCE
+        try:
+            async with asyncio.timeout(patience):
+                return end_cause(await call.ended())
+        except TimeoutError:
+            return "never confirmed"
 
     def _drop(self, call: Call, cause: str) -> None:
         self.tally.dropped[cause] += 1
@@ -281,7 +330,7 @@ class CallTracker:
         """Note that the scenario itself ends this call, so that it does not count as dropped."""
         live = self._live.get(call)
         if live is not None:
-            self._count(live)
+            self._count_packets(live, live.call.audio.packet_counts)
             live.ending = True
 
     def end_newest(self, count: int) -> None:
@@ -396,12 +445,3 @@ class CallTracker:
 
 def _patient(seconds: float | None) -> bool:
     return seconds is None or seconds > CHECK_AFTER + 1.2
-
-
-@asynccontextmanager
-async def _leaving(outgoing: OutgoingCall) -> AsyncIterator[None]:
-    """Cancel or hang up on leaving; unlike `async with outgoing`, does not send the INVITE."""
-    try:
-        yield
-    finally:
-        await outgoing.__aexit__(None, None, None)

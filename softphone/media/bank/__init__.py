@@ -20,8 +20,9 @@ from softphone.media.bank.codec_lookup import (
     is_stateless,
     payload_layout,
 )
+from softphone.media.bank.send_grouping import SendFormat, SendGroupingBank
 from softphone.media.bank.sender import LATENESS_BOUNDS_MS, NO_TYPE
-from softphone.media.bank.source_feed import FeedGroup, FrameBank, SourceFeed
+from softphone.media.bank.source_feed import FeedGroup, FrameBank, SourceFeed, SourceReader
 from softphone.media.bank.stateful_decoder import StatefulDecoder
 from softphone.media.bank.stream_bank import (
     FEW_STREAMS,
@@ -41,7 +42,10 @@ __all__ = [
     "FeedGroup",
     "FrameBank",
     "PacketBatch",
+    "SendFormat",
+    "SendGroupingBank",
     "SourceFeed",
+    "SourceReader",
     "StatefulDecoder",
     "StreamBank",
     "StreamObjects",

@@ -8,7 +8,7 @@ different phases send the same octets, and a `FeedGroup` gathers those of its fe
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
@@ -65,6 +65,13 @@ class FrameBank:
         """Free the row of a reader."""
         self._readers[row] = None
         self._free.append(row)
+
+    def reader(self, row: int) -> SourceReader:
+        """Return the reader of a row in use, other than row 0."""
+        reader = self._readers[row]
+        if reader is None:
+            raise RuntimeError(f"row {row} has no reader")
+        return reader
 
     def counts(self, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
         """Return how many samples of the rows' current frames their sources gave, int32[k]."""
@@ -224,20 +231,14 @@ class SourceFeed:
 
 
 class FeedGroup:
-    """Feeds of one codec and frame length, which are read together."""
+    """Readers of one frame length, which are read together: `rows` intp[len(self)] of `bank`."""
 
-    def __init__(self, feeds: Sequence[SourceFeed]) -> None:
-        self._feeds = tuple(feeds)
-        self.bank = self._feeds[0].bank
-        """The bank that has the frames of all of them."""
-        self.rows = np.array([feed.row for feed in self._feeds], dtype=np.intp)
-        """The feeds' rows in it, intp[len(self)]."""
+    def __init__(self, bank: FrameBank, rows: npt.NDArray[np.intp]) -> None:
+        self.bank = bank
+        self.rows = rows
 
     def __len__(self) -> int:
-        return len(self._feeds)
-
-    def __iter__(self) -> Iterator[SourceFeed]:
-        return iter(self._feeds)
+        return self.rows.size
 
     def read(self, number: int) -> None:
         """Go to the frames of packet `number`.
@@ -250,12 +251,12 @@ class FeedGroup:
         """Return the current frames, int16[len(self), samples]."""
         return self.bank.gather(self.rows)
 
-    def short_feeds(self) -> list[tuple[int, SourceFeed, int]]:
-        """Return the feeds whose sources did not fill the current frame, their places before them,
-        and how many samples they gave after them."""
+    def short_readers(self) -> list[tuple[int, SourceReader, int]]:
+        """Return the readers whose sources did not fill the current frame, their places before
+        them, and how many samples they gave after them."""
         counts = self.bank.counts(self.rows)
         short = (counts < self.bank.samples).nonzero()[0].tolist()
-        return [(at, self._feeds[at], counts.item(at)) for at in short]
+        return [(at, self.bank.reader(self.rows.item(at)), counts.item(at)) for at in short]
 
 
 def same_rate(source: Source, clock_rate_hz: int) -> Source:
@@ -326,12 +327,6 @@ class FeedTable:
         if samples not in self.banks:
             self.banks[samples] = FrameBank(samples)
         return self.banks[samples]
-
-    def silence(self, codec: AnyCodec, ptime_ms: int) -> SourceFeed:
-        """Return the feed of silence in `codec`, without adding a user."""
-        feed = self.acquire_feed(None, codec, ptime_ms)
-        feed.users -= 1
-        return feed
 
     def silent_octet(self, codec: AnyCodec) -> int:
         """Return the octet of silence that fills gaps between cut packets; 0 for a stateful

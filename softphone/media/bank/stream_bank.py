@@ -26,6 +26,7 @@ from softphone.media.bank.demultiplexer import Demultiplexer
 from softphone.media.bank.newest_packets import NewestPackets
 from softphone.media.bank.receiver import ReceiverBank
 from softphone.media.bank.reception import ReceptionBank
+from softphone.media.bank.send_grouping import SendGroupingBank
 from softphone.media.bank.sender import SenderBank
 from softphone.media.bank.source_feed import FeedTable, SourceFeed, same_rate
 from softphone.media.bank.srtp_sessions import SrtpSessions
@@ -133,10 +134,10 @@ class StreamBank:
     """The state of `capacity` streams in `phases` phases of `phase_rows` rows each.
 
     `capacity` is rounded up to whole phases.  Each group of arrays is written by its owner only:
-    `sender`, `receiver`, `addresses`, `delivery`, `newest` (the newest SRTP packets), `reception`
-    (loss and jitter, for RTCP) and `playout` (jitter buffers).  `offsets` are the seconds from the
-    beginning of a frame to that of each phase.  `unclaimed` counts packets without an open row,
-    `events_lost` events dropped because the queue was full.
+    `sender`, `grouping` (what is sent together), `receiver`, `addresses`, `delivery`, `newest` (the
+    newest SRTP packets), `reception` (loss and jitter, for RTCP) and `playout` (jitter buffers).
+    `offsets` are the seconds from the beginning of a frame to that of each phase.  `unclaimed`
+    counts packets without an open row, `events_lost` events dropped because the queue was full.
     """
 
     def __init__(
@@ -157,6 +158,7 @@ class StreamBank:
         self.streams: list[StreamObjects | None] = [None] * capacity
         self._generations = [0] * capacity
         self.sender = SenderBank(capacity)
+        self.grouping = SendGroupingBank(capacity)
         self.receiver = ReceiverBank(capacity)
         self.addresses = AddressBank(capacity)
         self.delivery = DeliveryBank(capacity)
@@ -174,6 +176,8 @@ class StreamBank:
         self.events_lost = 0
         self.unclaimed = 0
         self.plans: list[object | None] = [None] * self.phases
+        self.changed_rows: set[int] = set()
+        """The rows whose plan has been discarded and not been made again."""
         self.on_clear_packet: ClearPacketCallback | None = None
         self._concealment: dict[int, Concealment] = {}
         self._noise: dict[int, ComfortNoiseGenerator] = {}
@@ -221,7 +225,7 @@ class StreamBank:
         row = self._free[phase].pop()
         self._used[phase] += 1
         self.sender.begin_row(row, self.entropy)
-        for group in (self.receiver, self.addresses, self.delivery):
+        for group in (self.grouping, self.receiver, self.addresses, self.delivery):
             group.reset_row(row)
         stream = StreamObjects(StreamHandle(row, self._generations[row]))
         self.streams[row] = stream
@@ -291,6 +295,7 @@ class StreamBank:
     def invalidate_plan(self, row: int) -> None:
         """Discard the plan of the row's phase, because what it sends or its sink has changed."""
         self.plans[row // self.phase_rows] = None
+        self.changed_rows.add(row)
 
     def flagged_rows(self, phase: int, flag: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
         """Return the rows of `phase` where `flag` bool[capacity] is set, intp[k]."""

@@ -121,7 +121,7 @@ class MediaSockets:
             pair = self._bind_pair(host, shared=shared)
         pair.users += 1
         self._rows[row] = pair
-        self._visits.clear()
+        self._forget_visits(row, pair)
         self._bank.addresses.set_ports(row, pair.rtp.key, pair.rtcp.key)
         owner = None if shared else row
         self._bank.demultiplexer.bind(pair.rtp.key, owner, control=False)
@@ -135,7 +135,7 @@ class MediaSockets:
         """
         before = self._rows[row]
         bound = self.bind(row, host)
-        self._release(before)
+        self._release(row, before)
         return bound
 
     def _find_shared(self, host: str) -> SocketPair | None:
@@ -168,10 +168,17 @@ class MediaSockets:
 
     def unbind(self, row: int) -> None:
         """Release the sockets of `row`; they are closed with their last user."""
-        self._release(self._rows.pop(row))
+        self._release(row, self._rows.pop(row))
 
-    def _release(self, pair: SocketPair) -> None:
-        self._visits.clear()
+    def _forget_visits(self, row: int, pair: SocketPair) -> None:
+        """Plan the visits anew that serve `row`; those to shared sockets are not planned."""
+        if not pair.shared:
+            phase = self._bank.phase_of(row)
+            self._visits.pop(phase, None)
+            self._visits.pop(phase % VISITS, None)
+
+    def _release(self, row: int, pair: SocketPair) -> None:
+        self._forget_visits(row, pair)
         pair.users -= 1
         if pair.users:
             return
@@ -198,7 +205,8 @@ class MediaSockets:
             yield pair
         finally:
             self._aside -= keys
-            self._release(pair)
+            self._visits.clear()
+            self._release(row, pair)
 
     def drain(self, row: int) -> None:
         """Discard datagrams received before the stream was opened; not on a shared socket."""

@@ -13,7 +13,7 @@ from softphone.media.audio.block_batch import BlockPage
 from softphone.media.bank import FeedGroup, FrameBank, PacketBatch, StreamBank
 from softphone.media.kernel.layout import table_of
 from softphone.media.playout import PlayoutFrames
-from softphone.srtp import SendContext, status_of, transform_addresses
+from softphone.srtp import status_of, transform_addresses
 
 Index: TypeAlias = npt.NDArray[np.intp]
 
@@ -21,12 +21,12 @@ Index: TypeAlias = npt.NDArray[np.intp]
 class SendPlaces:
     """Where k packets go: distinct `rows` of a bank, intp[k], the keys of their sockets, `port`
     int32[k], their destinations, `address` uint8[k, 32], and the rows of their feeds in a
-    `FrameBank`, `feed` intp[k].
+    `FrameBank`, `feed` intp[k].  `secure`: under SRTP.
 
     All are contiguous and do not change: `outgoing`, the kernel's pointers to them, is made once.
     """
 
-    __slots__ = ("address", "feed", "outgoing", "port", "rows")
+    __slots__ = ("address", "feed", "outgoing", "port", "rows", "secure")
 
     def __init__(
         self,
@@ -34,8 +34,11 @@ class SendPlaces:
         port: npt.NDArray[np.int32],
         address: npt.NDArray[np.uint8],
         feed: Index,
+        *,
+        secure: bool,
     ) -> None:
         self.rows = rows
+        self.secure = secure
         self.port = port
         self.address = address
         self.feed = feed
@@ -188,13 +191,14 @@ class BankKernel:
 
     def _make_outgoing(self, places: SendPlaces) -> Any:
         return self._ffi.new("struct outgoing *", {
-            "rows": self._pointer("int64_t *", places.rows),
-            "port": self._pointer("int32_t *", places.port),
-            "address": self._pointer("uint8_t *", places.address),
-            "feed": self._pointer("int64_t *", places.feed),
+            "rows": self._view("int64_t[]", places.rows),
+            "port": self._view("int32_t[]", places.port),
+            "address": self._view("uint8_t[]", places.address),
+            "feed": self._view("int64_t[]", places.feed),
             "count": len(places.rows),
-            "failed": self._pointer("int64_t *", self._failed),
-            "status": self._pointer("int32_t *", self._status),
+            "secure": places.secure,
+            "failed": self._view("int64_t[]", self._failed),
+            "status": self._view("int32_t[]", self._status),
         })  # fmt: skip
 
     def _feeds_of(self, bank: FrameBank) -> Any:
@@ -335,7 +339,7 @@ class BankKernel:
         return self._rest[:left].copy()
 
     def advance(self, feeds: FeedGroup, number: int) -> bool:
-        """Do `FeedGroup.read`; return whether there are `FeedGroup.short_feeds`."""
+        """Do `FeedGroup.read`; return whether there are `FeedGroup.short_readers`."""
         bank, rows = feeds.bank, self._view("int64_t[]", feeds.rows)
         state, count = self._feeds_of(bank), len(feeds)
         dry = self._lib.kernel_advance(state, rows, count, number)
@@ -348,7 +352,6 @@ class BankKernel:
         batch: PacketBatch,
         feeds: FeedGroup,
         places: SendPlaces,
-        contexts: Sequence[SendContext],
         milliseconds: int,
         codes: npt.NDArray[np.uint8],
     ) -> bool:
@@ -357,14 +360,13 @@ class BankKernel:
         what = places.outgoing or self._prepare(places)
         what.feeds, what.codes = self._feeds_of(feeds.bank), self._view("uint8_t[]", codes)
         what.size = feeds.bank.samples
-        return self._send(batch, what, contexts, milliseconds)
+        return self._send(batch, places, milliseconds)
 
     def send(
         self,
         batch: PacketBatch,
         payloads: npt.NDArray[np.uint8],
         places: SendPlaces,
-        contexts: Sequence[SendContext],
         milliseconds: int,
     ) -> bool:
         """Append a packet of each of `places` to `batch`, as the send half does for sound; return
@@ -375,17 +377,15 @@ class BankKernel:
         what.feeds, what.payload = self._ffi.NULL, self._view("uint8_t[]", payloads)
         what.size = payloads.shape[1]
         what.stride = payloads.shape[1] if len(payloads) > 1 else 0
-        return self._send(batch, what, contexts, milliseconds)
+        return self._send(batch, places, milliseconds)
 
     def _prepare(self, places: SendPlaces) -> Any:
         places.outgoing = self._make_outgoing(places)
         return places.outgoing
 
-    def _send(
-        self, batch: PacketBatch, what: Any, contexts: Sequence[SendContext], milliseconds: int
-    ) -> bool:
-        start = batch.count
-        what.secure, what.milliseconds = bool(contexts), milliseconds
+    def _send(self, batch: PacketBatch, places: SendPlaces, milliseconds: int) -> bool:
+        start, what = batch.count, places.outgoing
+        what.milliseconds = milliseconds
         refused = self._lib.kernel_send(
             self._bound, self._sizes, batch.pointers or self._packets(batch), start, what
         )
@@ -393,7 +393,9 @@ class BankKernel:
             return False
         batch.count = start + what.count
         for at in range(refused):
-            contexts[int(self._failed[at])].count_failure(status_of(int(self._status[at])))
+            stream = self._bank.streams[places.rows[self._failed[at]]]
+            if stream is not None and stream.send_context is not None:
+                stream.send_context.count_failure(status_of(int(self._status[at])))
         return True
 
     def receive_datagrams(

@@ -7,8 +7,7 @@ them invalidates the plan.  RFC 3550 section 5.1, RFC 3711, RFC 4733 section 2.5
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple, TypeAlias
 
@@ -21,18 +20,19 @@ from softphone.media.bank import (
     NO_TYPE,
     AnyCodec,
     FeedGroup,
+    FrameBank,
     PacketBatch,
-    SourceFeed,
+    SendFormat,
+    SendGroupingBank,
+    SourceReader,
     StreamBank,
-    StreamObjects,
     is_stateless,
 )
-from softphone.media.interface import PcmBlock, PlaybackEnded, Sink, StreamSpec
+from softphone.media.interface import PcmBlock, PlaybackEnded, Sink
 from softphone.media.kernel import BankKernel, SendPlaces
 from softphone.media.tick.comfort_noise import PAUSE_NOISE_PAYLOAD, REPEAT
 from softphone.media.tick.rtp_headers import HEADER_OCTETS, write_headers
 from softphone.srtp import SendContext
-from softphone_codecs import RowEncoder
 
 logger = logging.getLogger("softphone.media")
 
@@ -54,10 +54,10 @@ class SendMonitor:
 class SendGroup:
     """k rows of one phase with the same codec and ptime, either all SRTP or all in clear.
 
-    `feeds` are their sources; `which` intp[k] is the index of each row's feed.  `contexts` is empty
-    in clear, `encoders` for a stateless codec.  `places` is where the packets go, `codes` the
-    codec's `octet_codes`, if it has them.  `suppressing` bool[k]: the row sends nothing while its
-    source has no samples.  `noise` uint8[k] is the payload type of comfort noise, or NO_TYPE.
+    `feeds` are their sources; `which` intp[k] is the index of each row's feed.  `places` is where
+    the packets go, `codes` the codec's `octet_codes`, if it has them.  `suppressing` bool[k]: the
+    row sends nothing while its source has no samples.  `noise` uint8[k] is the payload type of
+    comfort noise, or NO_TYPE.
     """
 
     codec: AnyCodec
@@ -65,26 +65,28 @@ class SendGroup:
     rows: Rows
     feeds: FeedGroup
     which: npt.NDArray[np.intp]
-    contexts: tuple[SendContext, ...]
     places: SendPlaces
     suppressing: npt.NDArray[np.bool_]
     noise: Octets
     codes: Octets | None = None
-    encoders: tuple[RowEncoder, ...] = ()
     monitored: tuple[SendMonitor, ...] = ()
 
     def select(self, keep: npt.NDArray[np.bool_]) -> SendGroup:
         """Return the group of the rows where `keep` bool[k] is true."""
-        kept, rows, places = keep.nonzero()[0].tolist(), self.rows[keep], self.places
+        rows, places = self.rows[keep], self.places
         return replace(
             self,
             rows=rows,
             which=self.which[keep],
-            contexts=tuple(self.contexts[at] for at in kept) if self.contexts else (),
-            places=SendPlaces(rows, places.port[keep], places.address[keep], places.feed[keep]),
+            places=SendPlaces(
+                rows,
+                places.port[keep],
+                places.address[keep],
+                places.feed[keep],
+                secure=places.secure,
+            ),
             suppressing=self.suppressing[keep],
             noise=self.noise[keep],
-            encoders=tuple(self.encoders[at] for at in kept) if self.encoders else (),
         )
 
 
@@ -98,65 +100,78 @@ def packets_due(frame: int, ptime_ms: int) -> range:
 
 def make_send_groups(bank: StreamBank, phase: int) -> tuple[SendGroup, ...]:
     """Group the sending rows of `phase`; the rows of a group are sorted by socket."""
-    groups: dict[tuple[str, int, int, bool], list[int]] = defaultdict(list)
-    for row in bank.flagged_rows(phase, bank.sender.sends).tolist():
-        _, spec, codec, _ = _parts(bank, row)
-        groups[codec.name, codec.clock_rate, spec.ptime_ms, spec.secure].append(row)
-    return tuple(_make_send_group(bank, rows) for rows in groups.values())
+    while bank.changed_rows:
+        _note_row(bank, bank.changed_rows.pop())
+    rows = bank.flagged_rows(phase, bank.sender.sends)
+    formats = bank.grouping.format[rows]
+    groups = []
+    while rows.size:
+        alike = formats == formats[0]
+        groups.append(_make_send_group(bank, formats.item(0), rows[alike]))
+        rows, formats = rows[~alike], formats[~alike]
+    return tuple(groups)
 
 
-def _parts(bank: StreamBank, row: int) -> tuple[StreamObjects, StreamSpec, AnyCodec, SourceFeed]:
+def _note_row(bank: StreamBank, row: int) -> None:
+    """Note what a row contributes to its group; nothing of one that is not open."""
     stream = bank.streams[row]
     if stream is None or stream.spec is None or stream.codec is None or stream.feed is None:
-        raise RuntimeError(f"row {row} sends without having been opened")
-    return stream, stream.spec, stream.codec, stream.feed
-
-
-def _make_send_group(bank: StreamBank, members: list[int]) -> SendGroup:
-    members.sort(key=lambda row: int(bank.addresses.rtp_port[row]))
-    _, spec, codec, _ = _parts(bank, members[0])
-    feeds: dict[int, SourceFeed] = {}
-    which, contexts, suppressing, encoders = [], [], [], []
-    monitored: list[tuple[int, int, Sink]] = []
-    for row in members:
-        stream, own, _, feed = _parts(bank, row)
-        silent = feed
-        if stream.paused or bank.sender.muted[row]:
-            silent = bank.feeds.silence(codec, spec.ptime_ms)
-        feeds[id(silent)] = silent
-        if not stream.paused:
-            # The source of a muted row is still read.
-            feeds[id(feed)] = feed
-        which.append(id(silent))
-        suppressing.append(own.silence_suppression or own.comfort_noise is not None)
-        if stream.encoder is not None:
-            encoders.append(stream.encoder)
-        if stream.monitor is not None:
-            monitored.append((row, id(silent), stream.monitor))
-        if stream.send_context is not None:
-            contexts.append(stream.send_context)
-    if spec.secure and len(contexts) != len(members):
-        raise RuntimeError("an SRTP stream has no context")
-    place = {identity: at for at, identity in enumerate(feeds)}
-    rows = np.array(members, dtype=np.intp)
-    which_feed = np.array([place[identity] for identity in which], dtype=np.intp)
-    group = FeedGroup(list(feeds.values()))
-    return SendGroup(
-        codec=codec,
-        ptime_ms=spec.ptime_ms,
-        rows=rows,
-        feeds=group,
-        which=which_feed,
-        contexts=tuple(contexts),
-        places=SendPlaces(
-            rows, bank.addresses.rtp_port[rows], bank.addresses.remote[rows], group.rows[which_feed]
-        ),
-        suppressing=np.array(suppressing, dtype=np.bool_),
-        noise=bank.sender.noise_type[rows],
-        codes=codec.octet_codes if is_stateless(codec) else None,
-        encoders=tuple(encoders),
-        monitored=tuple(SendMonitor(row, place[feed], sink) for row, feed, sink in monitored),
+        return
+    spec, grouping = stream.spec, bank.grouping
+    muted = bool(bank.sender.muted[row])
+    grouping.note_format(row, SendFormat(stream.codec, spec.ptime_ms, spec.secure))
+    grouping.note_sound(row, stream.feed, muted=muted, paused=stream.paused)
+    grouping.note_use(
+        row,
+        suppressing=spec.silence_suppression or spec.comfort_noise is not None,
+        monitored=stream.monitor is not None,
     )
+
+
+def _make_send_group(bank: StreamBank, number: int, rows: Rows) -> SendGroup:
+    if number < 0:
+        raise RuntimeError(f"row {rows[0]} sends without having been opened")
+    grouping, chosen = bank.grouping, bank.grouping.formats[number]
+    rows = rows[bank.addresses.rtp_port[rows].argsort(kind="stable")]
+    feeds, which = _select_feeds(bank.feeds.banks[chosen.samples], grouping, rows)
+    return SendGroup(
+        codec=chosen.codec,
+        ptime_ms=chosen.ptime_ms,
+        rows=rows,
+        feeds=feeds,
+        which=which,
+        places=SendPlaces(
+            rows,
+            bank.addresses.rtp_port[rows],
+            bank.addresses.remote[rows],
+            grouping.sent[rows],
+            secure=chosen.secure,
+        ),
+        suppressing=grouping.suppressing[rows],
+        noise=bank.sender.noise_type[rows],
+        codes=chosen.codec.octet_codes if is_stateless(chosen.codec) else None,
+        monitored=tuple(_monitors(bank, rows, which)),
+    )
+
+
+def _select_feeds(
+    frames: FrameBank, grouping: SendGroupingBank, rows: Rows
+) -> tuple[FeedGroup, Rows]:
+    """Return what is read for `rows`, each once and in their order, and the place of what each row
+    sends among them, intp[k]."""
+    read = np.column_stack((grouping.sent[rows], grouping.read[rows])).ravel()
+    order, place = np.arange(read.size), np.empty(len(frames.number), dtype=np.intp)
+    place[read[::-1]] = order[::-1]  # the first place of each
+    distinct = read[place[read] == order]
+    place[distinct] = order[: distinct.size]
+    return FeedGroup(frames, distinct), place[read[::2]]
+
+
+def _monitors(bank: StreamBank, rows: Rows, which: Rows) -> Iterator[SendMonitor]:
+    for at in bank.grouping.monitored[rows].nonzero()[0].tolist():
+        stream = bank.streams[rows[at]]
+        if stream is not None and stream.monitor is not None:
+            yield SendMonitor(rows.item(at), which.item(at), stream.monitor)
 
 
 def send_rtp(
@@ -204,12 +219,12 @@ def _send_packets(
 
 def _send_by(kernel: BankKernel, group: SendGroup, number: int, out: PacketBatch) -> bool:
     """Send by `kernel`; return False if it sent nothing."""
-    places, contexts, milliseconds = group.places, group.contexts, group.ptime_ms * number
+    places, milliseconds = group.places, group.ptime_ms * number
     if group.codes is not None:
-        return kernel.send_frames(out, group.feeds, places, contexts, milliseconds, group.codes)
-    if group.encoders:
+        return kernel.send_frames(out, group.feeds, places, milliseconds, group.codes)
+    if not is_stateless(group.codec):
         return False
-    return kernel.send(out, _payloads(group), places, contexts, milliseconds)
+    return kernel.send(out, _payloads(group), places, milliseconds)
 
 
 def _payloads(group: SendGroup) -> Octets:
@@ -232,10 +247,12 @@ def _send_encoded(
 
     `frames` int16[len(group.feeds), samples] is what the feeds have.
     """
-    encoded = [
-        encoder.encode(frames[at])
-        for encoder, at in zip(group.encoders, group.which.tolist(), strict=True)
-    ]
+    encoded = []
+    for row, at in zip(group.rows.tolist(), group.which.tolist(), strict=True):
+        stream = bank.streams[row]
+        if stream is None or stream.encoder is None:
+            raise RuntimeError(f"row {row} has no encoder")
+        encoded.append(stream.encoder.encode(frames[at]))
     length = np.array([len(each) for each in encoded], dtype=np.int32)
     speaks = length > 0
     if count_nonzero(speaks) != speaks.size:
@@ -299,13 +316,21 @@ def _append_packets(
     if bank.on_clear_packet is not None:
         for at in range(start, stop):
             bank.on_clear_packet(out.packet(at), int(out.port[at]), out.address[at], True)
-    if group.contexts:
-        contexts = group.contexts[:count]
-        statuses = out.cipher.protect(range(start, stop), contexts, out.length)
+    if group.places.secure:
+        statuses = out.cipher.protect(range(start, stop), _contexts(bank, rows), out.length)
         if any(statuses):
             # A refused packet has length 0; `run_send_half` removes it with `drop_empty`.
             sent = np.where(np.array(statuses) == 0, sent, 0)
     bank.sender.count_packets(rows, sent)
+
+
+def _contexts(bank: StreamBank, rows: Rows) -> list[SendContext]:
+    streams = [bank.streams[row] for row in rows.tolist()]
+    contexts = [None if stream is None else stream.send_context for stream in streams]
+    found = [context for context in contexts if context is not None]
+    if len(found) != rows.size:
+        raise RuntimeError("an SRTP stream has no context")
+    return found
 
 
 class PacketSlot(NamedTuple):
@@ -348,17 +373,17 @@ def _write_telephone_event(
 
 
 def _note_starved(bank: StreamBank, group: SendGroup) -> npt.NDArray[np.bool_] | None:
-    """Count starved feeds and emit PlaybackEnded for ended ones; return a mask of the rows that
+    """Count starved readers and emit PlaybackEnded for ended ones; return a mask of the rows that
     still send, or None for all."""
-    short = group.feeds.short_feeds()
+    short = group.feeds.short_readers()
     if not short:
         return None
     starved, empty = [False] * len(group.feeds), [False] * len(group.feeds)
-    for at, feed, count in short:
-        ended = feed.reader is None or feed.reader.source.ended
+    for at, reader, count in short:
+        ended = reader.source.ended
         starved[at], empty[at] = not ended, count == 0
         if ended and not count:
-            _end_playback(bank, feed, group.rows)
+            _end_playback(bank, reader, group.rows)
     if any(starved):
         bank.sender.count_starved(group.rows[np.array(starved)[group.which]])
     if not any(empty):
@@ -372,10 +397,11 @@ def _note_starved(bank: StreamBank, group: SendGroup) -> npt.NDArray[np.bool_] |
     return ~silent
 
 
-def _end_playback(bank: StreamBank, feed: SourceFeed, rows: Rows) -> None:
+def _end_playback(bank: StreamBank, reader: SourceReader, rows: Rows) -> None:
     for row in rows.tolist():
         stream = bank.streams[row]
-        if stream is None or stream.feed is not feed or stream.codec is None:
+        feed = None if stream is None else stream.feed
+        if stream is None or feed is None or feed.reader is not reader or stream.codec is None:
             continue
         bank.emit(PlaybackEnded(stream.handle))
         stream.source = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 
 from softphone.media.bank import PacketBatch
@@ -75,3 +77,21 @@ def test_far_ends_come_and_go_and_the_others_stay_known():
     batches = asked[:8], asked[8:]
     rows = [row for batch in batches for row in assign(found, *batch)]
     assert rows == [-1, 1, 2, 3, -1, 5, 6, 7, 8, 9, -1]
+
+
+def test_hundreds_of_far_ends_come_and_go_by_chance():
+    chance, found, known = random.Random(11), Demultiplexer(), {}
+    found.bind(5, None, control=False)
+    for _ in range(1500):
+        row, port = chance.randrange(300), 2 * chance.randrange(2000, 2400)
+        if chance.random() < 0.4:
+            found.remove_row(row)
+            known = {place: owner for place, owner in known.items() if owner != row}
+        else:
+            free = known.get(port, row) == row
+            assert found.add_remote(5, raw("10.0.0.1", port), row) is free
+            known.setdefault(port, row)
+    assert found.names == len(known) > 64
+    asked = [(5, "10.0.0.1", 4000 + 2 * at) for at in range(400)]
+    rows = [row for at in range(0, 400, 8) for row in assign(found, *asked[at : at + 8])]
+    assert rows == [known.get(port, -1) for _, _, port in asked]

@@ -17,6 +17,11 @@ from tests.support.wire import Tone
 PCMU, PCMA = find_codec("PCMU"), find_codec("PCMA")
 
 
+def together(feeds: list[SourceFeed]) -> FeedGroup:
+    """The group of feeds of one frame length."""
+    return FeedGroup(feeds[0].bank, np.array([feed.row for feed in feeds], dtype=np.intp))
+
+
 def read_frames(group: FeedGroup, number: int) -> np.ndarray:
     """The frames of a packet, int16[feeds, samples]."""
     group.read(number)
@@ -25,7 +30,7 @@ def read_frames(group: FeedGroup, number: int) -> np.ndarray:
 
 def payloads(feeds: list[SourceFeed], number: int) -> np.ndarray:
     """The payloads of a packet of feeds of one codec."""
-    return feeds[0].codec.encode(read_frames(FeedGroup(feeds), number))[0]
+    return feeds[0].codec.encode(read_frames(together(feeds), number))[0]
 
 
 def test_streams_of_one_source_and_codec_share_a_feed():
@@ -71,16 +76,13 @@ def test_a_feed_that_nobody_uses_is_forgotten():
 
 def test_silence_is_one_for_all_and_is_kept_for_the_next():
     table = FeedTable()
-    passing = table.silence(PCMU, 20)
-    assert set(payloads([passing], 0)[0].tolist()) == {0xFF}
-    assert len(table) == 0
     used = table.acquire_feed(None, PCMU, 20)
-    assert used is passing
+    assert set(payloads([used], 0)[0].tolist()) == {0xFF}
     assert len(table) == 1
     table.release_feed(used)
     assert len(table) == 0
-    assert table.acquire_feed(None, PCMU, 20) is passing
-    assert table.silence(PCMU, 40) is not passing
+    assert table.acquire_feed(None, PCMU, 20) is used
+    assert table.acquire_feed(None, PCMU, 40) is not used
 
 
 def test_what_a_cut_packet_leaves_open_is_silence_in_its_own_code():
@@ -135,7 +137,7 @@ def test_sources_of_another_rate_are_converted_together_and_sound_as_they_do_alo
 
 def test_those_that_stand_there_already_are_not_read_again():
     table, tone = FeedTable(), Tone(437.0)
-    group = FeedGroup([table.acquire_feed(tone, PCMU, 20), table.acquire_feed(None, PCMU, 20)])
+    group = together([table.acquire_feed(tone, PCMU, 20), table.acquire_feed(None, PCMU, 20)])
     assert np.array_equal(read_frames(group, 3), read_frames(group, 3))
     assert tone.reads == 1
 
@@ -155,17 +157,17 @@ class CountedTone(ToneSource):
 
 def test_a_source_that_may_be_is_read_ahead_and_sounds_the_same():
     table, tone, plain = FeedTable(), CountedTone(437.0, seconds=1.01), ToneSource(437.0)
-    group = FeedGroup([table.acquire_feed(tone, PCMU, 20)])
+    group = together([table.acquire_feed(tone, PCMU, 20)])
     frames = [read_frames(group, number)[0] for number in range(50)]
     assert tone.reads == 5
     assert np.array_equal(np.concatenate(frames), plain.read(8000))
-    assert group.short_feeds() == []
+    assert group.short_readers() == []
     last = read_frames(group, 50)[0]
     assert np.array_equal(last[:80], plain.read(80))
     assert not last[80:].any()
-    assert [(at, count) for at, _, count in group.short_feeds()] == [(0, 80)]
+    assert [(at, count) for at, _, count in group.short_readers()] == [(0, 80)]
     assert not read_frames(group, 51).any()
-    assert [feed.reader.ended for _, feed, _ in group.short_feeds()] == [True]
+    assert [reader.ended for _, reader, _ in group.short_readers()] == [True]
 
 
 @pytest.mark.parametrize("kind", ["tone", "silence", "wav"])
@@ -185,7 +187,7 @@ def test_what_was_read_ahead_is_given_back_when_nobody_plays_the_source(kind, tm
     table, heard = FeedTable(), []
     for begin, end in ((0, 3), (3, 24), (24, 30)):
         feed = table.acquire_feed(source, PCMU, 20)
-        heard += [read_frames(FeedGroup([feed]), number)[0] for number in range(begin, end)]
+        heard += [read_frames(together([feed]), number)[0] for number in range(begin, end)]
         table.release_feed(feed)
     assert np.array_equal(np.concatenate(heard)[:4000], plain.read(4000))
     assert source.ended
@@ -194,10 +196,10 @@ def test_what_was_read_ahead_is_given_back_when_nobody_plays_the_source(kind, tm
 def test_a_source_read_ahead_goes_on_at_another_packet_length():
     table, tone = FeedTable(), CountedTone(437.0)
     feed = table.acquire_feed(tone, PCMU, 20)
-    before = read_frames(FeedGroup([feed]), 0)[0]
+    before = read_frames(together([feed]), 0)[0]
     longer = table.acquire_feed(tone, PCMU, 40, instead=feed)
     table.release_feed(feed)
-    after = read_frames(FeedGroup([longer]), 0)[0]
+    after = read_frames(together([longer]), 0)[0]
     assert np.array_equal(np.concatenate((before, after)), ToneSource(437.0).read(480))
 
 
@@ -215,7 +217,7 @@ def test_a_source_whose_read_is_the_applications_own_is_not_read_ahead():
 def test_rows_of_readers_are_used_again_and_begin_silent():
     table = FeedTable()
     feeds = [table.acquire_feed(ToneSource(400.0 + at), PCMU, 20) for at in range(9)]
-    read_frames(FeedGroup(feeds), 0)
+    read_frames(together(feeds), 0)
     rows = {feed.row for feed in feeds}
     for feed in feeds:
         table.release_feed(feed)

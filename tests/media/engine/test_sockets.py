@@ -82,6 +82,22 @@ def test_a_phase_whose_visit_does_not_come_looks_for_itself():
         assert sockets.receive_packets(VISITS, now=1.02, wall=1e9) == 1
 
 
+@pytest.mark.parametrize("phase", [0, VISITS])
+def test_a_row_that_comes_or_goes_is_read_at_the_next_visit_to_its_phase(phase):
+    with transport(capacity=4096) as (sockets, bank):
+        other = sockets.bind(1 * bank.phase_rows, HOST)[0]
+        assert sockets.receive_packets(0, now=1.0, wall=1e9) == 0
+        row = phase * bank.phase_rows
+        for turn in range(1, 3):
+            rtp, _ = sockets.bind(row, HOST)
+            send(b"media", rtp)
+            assert sockets.receive_packets(0, now=1.0 + turn, wall=1e9) == 1
+            sockets.unbind(row)
+            assert sockets.receive_packets(0, now=1.5 + turn, wall=1e9) == 0
+        send(b"media", other)
+        assert sockets.receive_packets(1, now=4.0, wall=1e9) == 1
+
+
 def test_what_waits_before_the_stream_opens_is_thrown_away():
     with transport() as (sockets, bank):
         row = bank.reserve_row().handle.row

@@ -55,7 +55,7 @@ def test_rows_of_one_codec_are_one_cohort_and_secure_ones_another():
 
     made, _ = station(4, spec)
     cohorts = make_send_groups(made.bank, 0)
-    assert sorted(len(cohort.contexts) for cohort in cohorts) == [0, 2]
+    assert sorted(2 * cohort.places.secure for cohort in cohorts) == [0, 2]
     assert sum(len(cohort.rows) for cohort in cohorts) == 4
     assert all(len(cohort.feeds) == 1 for cohort in cohorts)
 

@@ -76,7 +76,7 @@ events = int(at(0)[1])
 assert events > 1000, events
 numbers = [1, 2, 3, 5, 8, 13, 100, 1000, *(events * each // COUNT for each in range(1, COUNT + 1))]
 for number in numbers:
-    print(number, *at(number), end="")
+    print(number, *at(number), end="", flush=True)
 """
 """Events are those of Python's audit hooks: an import, a file opened, a module's code run."""
 

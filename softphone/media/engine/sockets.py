@@ -171,7 +171,7 @@ class MediaSockets:
         self._release(row, self._rows.pop(row))
 
     def _forget_visits(self, row: int, pair: SocketPair) -> None:
-        """Plan the visits anew that serve `row`; those to shared sockets are not planned."""
+        """Drop the plans of visits to the sockets of `row`; shared sockets are in none."""
         if not pair.shared:
             phase = self._bank.phase_of(row)
             self._visits.pop(phase, None)

@@ -67,7 +67,7 @@ def _make_receive_group(
 ) -> ReceiveGroup:
     codec, sinks = members[0][2], tuple(sink for _, _, _, sink in members)
     rows = np.array([row for _, row, _, _ in members], dtype=np.intp)
-    # Commands that change a row's opening or generation have the groups made anew.
+    # A command that changes one of these discards the plan, and with it this group.
     queue = BlockQueue(
         codec.sample_rate,
         codec.sample_rate * FRAME_MS // 1000,

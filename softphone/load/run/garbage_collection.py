@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 THRESHOLDS = (200_000, 10, 10)
-"""Python's defaults are 700, 10 and 10: objects more than at the last collection, young and middle
-collections.  A call that is up has some 330 objects, so that a collection, which takes 50 to 100 ms
-then, comes once for every 600 calls that come in addition, and nearly never where calls come and go
-in equal numbers.  With 10,000 it took 5 to 10 ms several times a second, and 35 ms every tenth
-time, and media was late by that."""
+"""Python's defaults are 700, 10 and 10: objects more than at the last collection, then young and
+middle collections.  A call that is up has some 220 objects, and leaves 50 for the 32 s of timer M.
+A collection thus comes once for every 900 calls that come in addition, and hardly ever once calls
+come and go in equal numbers for longer than that.  It takes 50 to 100 ms.  With 10,000 it took 5 to
+10 ms several times a second, and 35 ms every tenth time, and made media late by that."""
 
 
 @contextmanager

@@ -55,6 +55,8 @@ class Histogram:
         """Add the counts of another histogram.  Raises ValueError when its unit differs."""
         if other.unit != self.unit:
             raise ValueError(f"histograms of units {self.unit:g} and {other.unit:g} do not merge")
+        if not other.total:
+            return
         for bucket, count in other._counts.items():
             self._counts[bucket] = self._counts.get(bucket, 0) + count
         self.total += other.total

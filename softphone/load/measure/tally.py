@@ -111,14 +111,16 @@ class Tally:
 
     def merge(self, other: Tally) -> None:
         """Add the counts of another tally."""
-        for each in fields(self):
-            mine, theirs = getattr(self, each.name), getattr(other, each.name)
-            if isinstance(mine, Histogram | OperationTallies):
-                mine.merge(theirs)
-            elif isinstance(mine, Counter):
-                mine.update(theirs)
+        for name in self.__slots__:
+            theirs = getattr(other, name)
+            if not theirs:
+                continue
+            if isinstance(theirs, Histogram | OperationTallies):
+                getattr(self, name).merge(theirs)
+            elif isinstance(theirs, Counter):
+                getattr(self, name).update(theirs)
             else:
-                setattr(self, each.name, mine + theirs)
+                setattr(self, name, getattr(self, name) + theirs)
 
     def to_plain(self) -> dict[str, Any]:
         """The tally as JSON values, for `from_plain`."""

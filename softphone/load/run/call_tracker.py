@@ -35,10 +35,8 @@ LOOK_EVERY = 0.1
 """Seconds between two polls."""
 COUNTED = 25
 """Calls whose packets one poll counts; further ones take their turn in later polls, because
-reading many calls at once would make their media late."""
-SAMPLED = 7
-"""Of more calls than those, all statistics of every so many are read, because that costs twenty
-times as much."""
+reading many calls at once would make their media late.  Of more calls than those, a poll reads all
+statistics of one, because that costs ten times as much."""
 CHECK_AFTER = 0.5
 """Seconds into a call at which its audio is checked."""
 END_PATIENCE = 5.0
@@ -306,9 +304,10 @@ class CallTracker:
 
     async def _await_end(self, call: Call) -> str:
         """Wait for the end, which is immediate for a call that was up; return its cause."""
-        patience = None if call.state is CallState.TERMINATED else END_PATIENCE
+        if call.state is CallState.TERMINATED:
+            return end_cause(await call.ended())
         try:
-            async with asyncio.timeout(patience):
+            async with asyncio.timeout(END_PATIENCE):
                 return end_cause(await call.ended())
         except TimeoutError:
             return "never confirmed"
@@ -381,8 +380,8 @@ class CallTracker:
     def poll_some_calls(self, most: int = COUNTED) -> None:
         """Count the packets of at most `most` calls, in rotation, each about once a second, and
         read a sample of them."""
-        each_second = -(-len(self._live) // round(1.0 / LOOK_EVERY))
-        for _ in range(min(most, each_second)):
+        share = min(most, -(-len(self._live) // round(1.0 / LOOK_EVERY)))
+        for _ in range(share):
             live = next(self._poll_order, None)
             if live is None:
                 self._poll_order = iter(tuple(self._live.values()))
@@ -392,7 +391,7 @@ class CallTracker:
             if live is None or live.call not in self._live:
                 continue
             self._polled += 1
-            if self._polled % SAMPLED and len(self._live) > COUNTED:
+            if self._polled % share and len(self._live) > COUNTED:
                 self._count_packets(live, live.call.audio.packet_counts)
             else:
                 self._looked[live.call] = self._count(live)

@@ -13,7 +13,7 @@ from softphone.events import CallEnded, CallState, EndedBy, PacketCounts, Stream
 from softphone.load.measure import Histogram
 from softphone.load.plan import parse_holding_time
 from softphone.load.run.audio_check import AudioSources
-from softphone.load.run.call_tracker import COUNTED, SAMPLED, CallTracker, RunEnd
+from softphone.load.run.call_tracker import COUNTED, CallTracker, RunEnd
 from softphone.security import (
     CryptoSuite,
     MediaSecurity,
@@ -231,9 +231,9 @@ async def test_many_calls_are_looked_at_in_turn(world):
     assert sent == [150] * 10 + [0]
     mos, jitter = Histogram(0.001), Histogram(0.01)
     world.stage.add_current_quality(mos, jitter)
-    assert 0 < mos.total < COUNTED
-    # All statistics are read of one in seven, of others in each rotation.
-    for _ in range(10 * SAMPLED):
+    assert mos.total == 11
+    # All statistics are read of one in each poll of three, of others in each rotation.
+    for _ in range(10 * 3):
         world.stage.poll_some_calls()
     mos, jitter = Histogram(0.001), Histogram(0.01)
     world.stage.add_current_quality(mos, jitter)

@@ -341,7 +341,9 @@ class AudioStream:
         `IncomingCall.answer` kept.  The result is empty at the end of the call.  Replaces the sink
         of `record`.
         """
-        return await self.open_input().read(samples)
+        talk = self._owner.audio_buffers
+        opened = None if talk is None else talk.pcm_input
+        return await (self.open_input() if opened is None else opened).read(samples)
 
     async def __aiter__(self) -> AsyncIterator[ReceivedAudio]:
         """Iterate over what `read` returns until the end of the call."""

@@ -330,7 +330,8 @@ class Call(CallHandle[CallLeg]):
 
     async def ended(self) -> CallEnded:
         """Wait for the end of the call and return how it ended."""
-        return await asyncio.shield(self._leg.ended)
+        ended = self._leg.ended
+        return ended.result() if ended.done() else await asyncio.shield(ended)
 
     async def await_bye_answer(self, within: float) -> EndedBy:
         """Wait for the end, and at most `within` seconds for the answer to a BYE of ours.

@@ -157,8 +157,8 @@ class BlockPage:
     """
 
     __slots__ = (
-        "batches", "captured", "captured_by_sender", "concealed", "first", "later", "pcm", "size",
-        "times",
+        "batches", "captured", "captured_by_sender", "concealed", "conceals", "first", "later",
+        "pcm", "size", "times",
     )  # fmt: skip
 
     later: BlockPage
@@ -170,6 +170,8 @@ class BlockPage:
         self.concealed = np.empty((size, streams), dtype=np.bool_)
         self.captured = np.empty((size, streams), dtype=np.float64)
         self.captured_by_sender = np.empty((size, streams), dtype=np.bool_)
+        self.conceals = True
+        """Whether some block of a full page is concealed; asked once, as few pages have one."""
         self.times: list[int] = []
         self.batches: dict[int, BlockBatch] = {}
 
@@ -217,6 +219,7 @@ class BlockQueue:
         page = self.page
         place = self.written - page.first
         if place == page.size:
+            page.conceals = bool(page.concealed.any())
             size = self._choose_size()
             later = BlockPage(self.written, size, len(self.opened), self.samples)
             page.later = self.page = page = later
@@ -295,9 +298,12 @@ class QueueCursor:
         begin, samples, opened = page.times[place], queue.samples, queue.opened[at]
         pcm, done, concealed = np.empty((frames, samples), dtype=np.int16), 0, False
         while True:
-            here = min(frames - done, page.size - place)
+            here = page.size - place
+            if here > frames - done:
+                here = frames - done
             pcm[done : done + here] = page.pcm[place : place + here, at]
-            concealed |= b"\1" in page.concealed[place : place + here, at].tobytes()
+            if page.conceals:
+                concealed |= b"\1" in page.concealed[place : place + here, at].tobytes()
             done += here
             if done == frames:
                 break

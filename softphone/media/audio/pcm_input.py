@@ -158,7 +158,8 @@ class PcmInput(ConvertingSink, BatchSink, QueueReader):
             if lacking > 0:
                 self._ask(queue, lacking)
             else:
-                self._wake()
+                self._wanted = 0
+                self._waiters.wake()
 
     def _ask(self, queue: BlockQueue, lacking: int) -> None:
         """Ask to be told when there are so many samples more, one at least."""
@@ -342,7 +343,7 @@ class PcmInput(ConvertingSink, BatchSink, QueueReader):
         cursor = self._cursor
         if cursor is not None:
             size = cursor.queue.samples
-            frames, rest = (1, 0) if samples is None else divmod(samples, size)
+            frames, rest = (1, 0) if samples is None else (samples // size, samples % size)
             if not (self._chunks or rest):
                 return self._read_queue(cursor, frames)
             self._fetch(cursor)

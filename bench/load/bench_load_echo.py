@@ -86,6 +86,7 @@ class EchoProcess:
             text=True,
         )
         self.port, self.ca = self._read()
+        self.pid = self._process.pid
 
     def _read(self) -> list[Any]:
         if self._process.stdout is None:

@@ -22,6 +22,7 @@ from softphone.srtp.key_history import KeyHistory
 from softphone.srtp.libsrtp_backend import (
     SrtpBatch,
     session_address,
+    sessions_side_by_side,
     status_of,
     transform_addresses,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "next_ssrc",
     "same_key",
     "session_address",
+    "sessions_side_by_side",
     "status_of",
     "transform_addresses",
 ]

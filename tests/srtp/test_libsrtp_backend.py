@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import array
+import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +19,7 @@ from softphone.srtp import (
     SrtpBatch,
     SrtpStatus,
     libsrtp_backend,
+    sessions_side_by_side,
 )
 from softphone.srtp.libsrtp_backend import (
     LibsrtpTransform,
@@ -415,3 +418,43 @@ def test_contexts_of_one_suite_share_no_key(suite):
     assert other.protect(packet)[0] is SrtpStatus.CLOSED
     receive = make_transform(suite, key(suite).reveal(), sending=False)
     assert receive.unprotect(one.protect(rtp(2))[1])[0] is SrtpStatus.OK
+
+
+def maker_threads():
+    return [each for each in threading.enumerate() if each.name.startswith("softphone-srtp")]
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_sessions_that_lie_side_by_side_are_as_any_other(suite):
+    outside = SendContext(suite, key(suite))
+    with sessions_side_by_side():
+        inside, receiving = SendContext(suite, key(suite)), ReceiveContext(suite, key(suite))
+        for sequence in range(3):
+            packet = rtp(sequence)
+            protected = inside.protect(packet)
+            assert protected == outside.protect(packet)
+            assert receiving.unprotect(protected) == packet
+        inside.close()
+    # What was made inside works on outside.
+    assert receiving.unprotect(outside.protect(rtp(3))) == rtp(3)
+
+
+def test_the_thread_that_makes_sessions_ends_with_the_outer_block():
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    with sessions_side_by_side():
+        assert not maker_threads()  # it begins with the first session
+        with sessions_side_by_side():
+            SendContext(suite, key(suite))
+        SendContext(suite, key(suite))
+        assert len(maker_threads()) == 1
+    assert not maker_threads()
+    SendContext(suite, key(suite))
+    assert not maker_threads()
+
+
+def test_a_session_that_libsrtp_refuses_side_by_side_is_an_error_too():
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    lib = SimpleNamespace(srtp_create=lambda owner, policy: 3)
+    refusing = replace(libsrtp_backend.binding, lib=lib)
+    with sessions_side_by_side(), pytest.raises(RuntimeError, match="status 3"):
+        LibsrtpTransform(suite, bytes(30), sending=True, binding=refusing)

@@ -41,6 +41,7 @@ from softphone.media import MediaBackend, MediaConfig, PortRange, SocketSharing,
 from softphone.monitoring import CallSpans, OtlpExporter, require_otel, span_provider
 from softphone.monitoring.otlp import SPANS
 from softphone.net import DnsResolver
+from softphone.srtp import sessions_side_by_side
 from softphone.trust.fips import decide_mode, random_bytes, require_mode
 
 logger = logging.getLogger("softphone.load")
@@ -243,10 +244,11 @@ class Runner:
         if self.plan.faults.cut_every:
             helpers.append(asyncio.ensure_future(self._cut()))
         try:
-            await self._arrive()
-            await self._calls.run_end.wait()
-            if self._scenario_tasks:
-                await asyncio.wait(self._scenario_tasks, timeout=GRACE)
+            with sessions_side_by_side():
+                await self._arrive()
+                await self._calls.run_end.wait()
+                if self._scenario_tasks:
+                    await asyncio.wait(self._scenario_tasks, timeout=GRACE)
         finally:
             self._calls.run_end.set()
             for task in (*helpers, *self._scenario_tasks, *self._callee_tasks):

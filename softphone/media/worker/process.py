@@ -39,6 +39,7 @@ from softphone.media.worker.wire_format import (
     read_handle,
     read_spec,
 )
+from softphone.srtp import sessions_side_by_side
 
 logger = logging.getLogger("softphone.media")
 
@@ -274,7 +275,8 @@ def main() -> None:
     # SIGINT and SIGHUP go to the terminal's whole process group: the application handles them.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    asyncio.run(serve(int(sys.argv[1])))
+    with sessions_side_by_side():
+        asyncio.run(serve(int(sys.argv[1])))
 
 
 if __name__ == "__main__":

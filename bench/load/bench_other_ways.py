@@ -198,7 +198,7 @@ class Bench:
         return {"figure": round(figure, 4), "layers": seen.get("layers")}
 
 
-def measure(bench: Bench, runs: int) -> dict[str, Any]:
+def measure(starter: Bench, runs: int) -> dict[str, Any]:
     """All ways of both workloads in turns, and their layers."""
     found: dict[str, Any] = {}
     for workload in ("set-up", "full"):
@@ -207,7 +207,7 @@ def measure(bench: Bench, runs: int) -> dict[str, Any]:
         for number in range(runs):
             for name in names:
                 print(f"{workload}, round {number + 1}: {name:32}", end="\r", flush=True)
-                seen[name].append(bench.run(workload, name)["figure"])
+                seen[name].append(starter.run(workload, name)["figure"])
         middle = statistics.median(seen[AS_IT_IS])
         rows: dict[str, dict[str, Any]] = {}
         for name, figures in seen.items():
@@ -217,7 +217,7 @@ def measure(bench: Bench, runs: int) -> dict[str, Any]:
                 "range": [min(figures), max(figures)],
                 "of_as_it_is": round(statistics.median(ratios), 3),
             }
-        layers = bench.run(workload, AS_IT_IS, sample=True)["layers"]
+        layers = starter.run(workload, AS_IT_IS, sample=True)["layers"]
         found[workload] = {"rows": rows, "layers": layers}
         unit = "us a call" if workload == "set-up" else "ms a call-second"
         print(f"{workload:32}{unit:>18}   range                 of as it is")

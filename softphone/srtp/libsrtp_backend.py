@@ -171,7 +171,7 @@ def sessions_side_by_side() -> Iterator[None]:
     They are made in a thread that makes nothing else, for glibc gives each thread a region of its
     own.  Among all that a call allocates they lie far apart, and each packet then waits for memory:
     with hundreds of streams their media takes up to a sixth more processor time.  Who makes a
-    session waits for the thread, some 50 microseconds longer; it runs libsrtp's code only.  For
+    session waits for the thread, some 90 microseconds longer; it runs libsrtp's code only.  For
     the process; an inner block changes nothing.
     """
     if _sessions.executor is not None:

@@ -96,8 +96,8 @@ async def callees(stack, server, counts, gate):
     async def serve(name):
         account = await calling.account_of(server, phone, name)
 
-        async def answer_one(incoming):
-            if counts.total() > 3:
+        async def answer_one(incoming, number):
+            if number > 3:
                 await gate.wait()
             # A caller who was killed acknowledges nothing.
             with suppress(SoftphoneError):
@@ -106,7 +106,7 @@ async def callees(stack, server, counts, gate):
         async def answer():
             async for incoming in account.incoming():
                 counts[name] += 1
-                tasks.append(asyncio.ensure_future(answer_one(incoming)))
+                tasks.append(asyncio.ensure_future(answer_one(incoming, counts.total())))
 
         tasks.append(asyncio.ensure_future(answer()))
 

@@ -1,7 +1,8 @@
 """What a bench was measured on, for its result.
 
 How the interpreter was built stands beside its version: an unoptimised one is up to 1.25 times
-slower.
+slower.  So does what others took of the machine meanwhile: other processes, and other machines of
+the same host.
 """
 
 from __future__ import annotations
@@ -10,11 +11,57 @@ import os
 import platform
 import subprocess
 import sysconfig
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from softphone._version import __version__
 
-__all__ = ["measured_on", "python_build"]
+__all__ = ["foreign_load", "measured_on", "python_build"]
+
+STAT = Path("/proc/stat")
+
+
+def _machine_seconds() -> tuple[float, float, float]:
+    """Since the machine's start: seconds of all cores, those in use, those the host gave to others.
+
+    Zeros where the system does not say.
+    """
+    try:
+        fields = STAT.read_text().split("\n", 1)[0].split()
+    except OSError:
+        return 0.0, 0.0, 0.0
+    user, nice, system, idle, waiting, hard, soft, stolen = map(int, fields[1:9])
+    used = user + nice + system + hard + soft
+    ticks = os.sysconf("SC_CLK_TCK")
+    return (used + idle + waiting + stolen) / ticks, used / ticks, stolen / ticks
+
+
+def _own_seconds() -> float:
+    """Processor seconds of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
+
+
+def watch_machine() -> Callable[[], dict[str, float] | None]:
+    """Begin to watch; the function returned gives the shares since now, as `foreign_load` does."""
+    before, own = _machine_seconds(), _own_seconds()
+
+    def shares() -> dict[str, float] | None:
+        total, used, stolen = (
+            now - then for now, then in zip(_machine_seconds(), before, strict=True)
+        )
+        if total <= 0.0:
+            return None
+        others = max(0.0, used - (_own_seconds() - own))
+        return {"others": round(others / total, 4), "stolen": round(stolen / total, 4)}
+
+    return shares
+
+
+foreign_load = watch_machine()
+"""The shares of all cores since this import that other processes had, and other machines of the
+host (`stolen`); None where the system does not say.  Children count as others until they are
+waited for."""
 
 
 def python_build() -> list[str]:
@@ -36,4 +83,5 @@ def measured_on() -> dict[str, Any]:
         "python_build": python_build(),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
+        "foreign_load": foreign_load(),
     }

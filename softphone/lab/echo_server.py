@@ -219,7 +219,11 @@ class EchoServer:
                 minimum=SecurityLevel.NOT_SECURE,
                 srtp=SrtpPolicy.OPTIONAL,
                 # One suite for all phones that are compared, whatever they offer first.
-                suites=(CryptoSuite.AES_CM_128_HMAC_SHA1_80, CryptoSuite.AEAD_AES_128_GCM),
+                suites=(
+                    CryptoSuite.AES_CM_128_HMAC_SHA1_80,
+                    CryptoSuite.AEAD_AES_128_GCM,
+                    CryptoSuite.AEAD_AES_256_GCM,
+                ),
             ),
             entropy=random_bytes,
             host=HOST,

@@ -11,6 +11,7 @@ wheel's library exports and pylibsrtp does not bind; where they are missing, `ro
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -56,6 +57,9 @@ _STATUS[26] = SrtpStatus.TOO_OLD  # pkt_idx_old
 
 _TRAILER = 16 + 4
 """The most octets that protecting adds: the tag and the SRTCP index."""
+
+_TRANSFORM = "srtp_err_status_t(*)(struct srtp_ctx_t_ *, void *, int *)"
+"""The type of `srtp_protect` and `srtp_unprotect`."""
 
 _BATCH_TRAILER = 16
 _RTP_HEADER = 12
@@ -153,15 +157,26 @@ class _SessionMaker:
 
     executor: Executor | None = None
 
-    def create(self, binding: LibsrtpBinding, owner: Any, policy: Any) -> int:
-        """Make a session, whose handle goes into `owner`; return libsrtp's status."""
-        make = binding.lib.srtp_create
-        if self.executor is None:
-            return int(make(owner, policy))
-        return int(self.executor.submit(make, owner, policy).result())
+    def create(self, binding: LibsrtpBinding, owner: Any, policy: Any, key: Any) -> int:
+        """Make a session, whose handle goes into `owner`; return libsrtp's status.
+
+        `policy` points to `key`, which is kept until it has been read, even if the caller is gone.
+        """
+
+        def make(_key: Any = key) -> int:
+            return int(binding.lib.srtp_create(owner, policy))
+
+        executor = self.executor
+        return make() if executor is None else executor.submit(make).result()
+
+    def forget_thread(self) -> None:
+        """Make sessions in the caller's thread: in a forked child the other one is not there."""
+        self.executor = None
 
 
 _sessions = _SessionMaker()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_sessions.forget_thread)
 
 
 @contextmanager
@@ -178,6 +193,7 @@ def sessions_side_by_side() -> Iterator[None]:
         yield
         return
     with ThreadPoolExecutor(1, thread_name_prefix="softphone-srtp") as executor:
+        executor.submit(int).result()  # it starts, or raises, here and not in the midst of a call
         _sessions.executor = executor
         try:
             yield
@@ -205,7 +221,7 @@ class LibsrtpTransform:
         self._owner: Any = None
         try:
             owner = ffi.new("srtp_t *")
-            code = _sessions.create(binding, owner, self._policy())
+            code = _sessions.create(binding, owner, self._policy(), self._key)
             if code:
                 raise RuntimeError(f"libsrtp refused to make a session (status {code})")
             self._owner = ffi.gc(owner, lambda owned: binding.lib.srtp_dealloc(owned[0]))
@@ -515,13 +531,19 @@ def session_address(handle: Any) -> int:
 
 
 def transform_addresses() -> tuple[int, int] | None:
-    """Return the addresses of `srtp_protect` and `srtp_unprotect`, or None without the private
-    binding."""
+    """Return the addresses of `srtp_protect` and `srtp_unprotect`.
+
+    None without the private binding, or where one of them has other parameters than those by which
+    the kernel calls it.
+    """
     if binding is None:
         return None
-    ffi, lib = binding.ffi, binding.lib
-    names = "srtp_protect", "srtp_unprotect"
-    protect, unprotect = (int(ffi.cast("uintptr_t", ffi.addressof(lib, name))) for name in names)
+    found = [
+        binding.ffi.addressof(binding.lib, f"srtp_{name}") for name in ("protect", "unprotect")
+    ]
+    if any(binding.ffi.typeof(each).cname != _TRANSFORM for each in found):
+        return None
+    protect, unprotect = (int(binding.ffi.cast("uintptr_t", each)) for each in found)
     return protect, unprotect
 
 

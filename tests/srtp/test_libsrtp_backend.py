@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import array
+import gc
+import os
+import subprocess
+import sys
 import threading
 from dataclasses import replace
 from types import SimpleNamespace
@@ -442,7 +446,7 @@ def test_sessions_that_lie_side_by_side_are_as_any_other(suite):
 def test_the_thread_that_makes_sessions_ends_with_the_outer_block():
     suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
     with sessions_side_by_side():
-        assert not maker_threads()  # it begins with the first session
+        assert len(maker_threads()) == 1
         with sessions_side_by_side():
             SendContext(suite, key(suite))
         SendContext(suite, key(suite))
@@ -458,3 +462,56 @@ def test_a_session_that_libsrtp_refuses_side_by_side_is_an_error_too():
     refusing = replace(libsrtp_backend.binding, lib=lib)
     with sessions_side_by_side(), pytest.raises(RuntimeError, match="status 3"):
         LibsrtpTransform(suite, bytes(30), sending=True, binding=refusing)
+
+
+def test_a_job_that_nobody_waits_for_has_its_key_still(monkeypatch):
+    """A thread that cannot be started leaves the job in the executor's queue."""
+    jobs, seen = [], []
+
+    def submit(job):
+        jobs.append(job)
+        raise RuntimeError("can't start new thread")
+
+    def create(owner, policy):
+        seen.append(bytes(libsrtp_backend.binding.ffi.buffer(policy.key, 30)))
+        return 3
+
+    monkeypatch.setattr(libsrtp_backend._sessions, "executor", SimpleNamespace(submit=submit))
+    binding = replace(libsrtp_backend.binding, lib=SimpleNamespace(srtp_create=create))
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    with pytest.raises(RuntimeError, match="new thread"):
+        LibsrtpTransform(suite, b"k" * 30, sending=True, binding=binding)
+    gc.collect()
+    taken = [libsrtp_backend.binding.ffi.new("unsigned char[]", b"x" * 30) for _ in range(200)]
+    assert jobs.pop()() == 3
+    assert seen == [bytes(30)]  # wiped, and not what others have there now
+    assert len(taken) == 200
+
+
+FORKED = """
+import os
+from softphone.security import CryptoSuite, KeyMaterial
+from softphone.srtp import SendContext, sessions_side_by_side
+
+suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+with sessions_side_by_side():
+    SendContext(suite, KeyMaterial(bytes(suite.material_length)))
+    child = os.fork()
+    if not child:
+        SendContext(suite, KeyMaterial(bytes(suite.material_length)))
+        os._exit(7)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="os.fork is not there")
+def test_a_forked_child_makes_sessions_without_the_thread():
+    command = [sys.executable, "-W", "ignore", "-c", FORKED]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "7\n"
+
+
+def test_the_kernel_is_not_given_functions_of_other_parameters(monkeypatch):
+    assert libsrtp_backend.transform_addresses() is not None
+    monkeypatch.setattr(libsrtp_backend, "_TRANSFORM", "int(*)(void *)")
+    assert libsrtp_backend.transform_addresses() is None

@@ -138,7 +138,8 @@ class ReceptionBank(ArrayGroup):
         if count_nonzero(wild):
             # A.1: a very large jump counts only once the next packet confirms it.
             fresh |= wild & (self._wild[rows] == sequence)
-            self._wild[rows] = np.where(wild & ~fresh, sequence.astype(np.int64) + 1 & 0xFFFF, -1)
+            lone = wild & ~fresh
+            self._wild[rows[lone]] = sequence[lone].astype(np.int64) + 1 & 0xFFFF
         if count_nonzero(fresh):
             self._start(rows[fresh], sequence[fresh], ssrc[fresh])
             ahead = np.where(fresh, 0, ahead)
@@ -154,6 +155,7 @@ class ReceptionBank(ArrayGroup):
     ) -> None:
         self.ssrc[rows] = ssrc
         self._base[rows] = sequence
+        self._wild[rows] = -1
         self._counted[rows] = 0
         self._expected_prior[rows] = 0
         self._received_prior[rows] = 0

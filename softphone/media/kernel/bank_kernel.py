@@ -345,6 +345,8 @@ class BankKernel:
         dry = self._lib.kernel_advance(state, rows, count, number)
         if dry:
             bank.fill(self._dry[:dry].copy())
+            # A source may have added another while it was read, which replaces the bank's arrays.
+            state = self._feeds_of(bank)
         return bool(self._lib.kernel_short(state, rows, count))
 
     def send_frames(

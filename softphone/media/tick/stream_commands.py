@@ -69,7 +69,7 @@ def open_stream(
     feed = bank.feeds.acquire_feed(stream.source, chosen, spec.ptime_ms, instead=stream.feed)
     try:
         _set_keys(bank, stream, spec.send_key, spec.receive_key)
-    except ConfigurationError:
+    except BaseException:
         bank.feeds.release_feed(feed)
         raise
     _replace_feed(bank, stream, feed)

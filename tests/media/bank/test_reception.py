@@ -80,6 +80,27 @@ def test_a_restart_is_believed_when_the_next_packet_confirms_it() -> None:
     assert report.cumulative_lost == 0
 
 
+@pytest.mark.parametrize("beside", [[], [7]])
+def test_a_restart_is_confirmed_whatever_comes_for_other_rows_meanwhile(beside: list[int]) -> None:
+    """RFC 3550 appendix A.1 forgets bad_seq for no packet but one that starts the source anew."""
+    bank = opened(2)
+    feed(bank, [1, 2], row=0)
+    feed(bank, [5, 6], row=1)
+    feed(bank, [30_000], row=0)
+    numbers = [3, *(40_000 for _ in beside)]
+    rows = np.arange(len(numbers), dtype=np.int32)
+    bank.update(
+        rows,
+        np.array(numbers, dtype=np.uint16),
+        np.array(numbers, dtype=np.uint32) * 160,
+        np.full(len(numbers), 9, dtype=np.uint32),
+        0.02 * np.array(numbers),
+    )
+    feed(bank, [30_001], row=0)
+    report = bank.report_block(0)
+    assert (report.highest_sequence, report.cumulative_lost) == (30_001, 0)
+
+
 def test_another_ssrc_starts_afresh() -> None:
     bank = opened()
     feed(bank, [1, 2, 5])

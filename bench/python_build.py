@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sysconfig
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from softphone._version import __version__
 
 __all__ = ["foreign_load", "measured_on", "python_build"]
 
+LIBRARIES = ("numpy", "pylibsrtp", "cryptography")
 STAT = Path("/proc/stat")
 
 
@@ -72,16 +74,32 @@ def python_build() -> list[str]:
     return [platform.python_compiler(), *found]
 
 
+def _processor() -> str:
+    """The processor's model, as the system names it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(models, platform.processor())
+
+
 def measured_on() -> dict[str, Any]:
-    """Versions, commit and machine, as a result has them."""
+    """The path of media, versions, commit and machine, as a result has them."""
+    # Not above: what is imported before a bench begins is part of what bench_start_up measures.
+    from softphone.media.kernel import describe_path
+
     command = ["git", "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     return {
+        "path": describe_path(),
         "softphone": __version__,
         "commit": commit,
         "python": platform.python_version(),
         "python_build": python_build(),
+        "libraries": {name: metadata.version(name) for name in LIBRARIES},
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
+        "processor": _processor(),
         "foreign_load": foreign_load(),
     }

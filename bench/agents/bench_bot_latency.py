@@ -24,7 +24,6 @@ import asyncio
 import importlib.metadata
 import json
 import os
-import platform
 import random
 import socket
 import statistics
@@ -41,11 +40,10 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.agents.echo_bots import MEDIA
-from bench.python_build import python_build
+from bench.python_build import measured_on
 from softphone import Account, Call, Phone
 from softphone._version import __version__
 from softphone.config import AccountConfig, TlsConfig
-from softphone.media.kernel import describe_path
 from tests.peers.authority import TestAuthority
 from tests.support.extra_site import LIVEKIT, PIPECAT
 
@@ -238,9 +236,6 @@ def main() -> None:
         low, high = row["range"]
         above = row["median"] - rows[NOTHING]["median"]
         print(f"{name:34}{row['median']:6}   {low} .. {high}   {row['p90']:6}   {above:+}")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     document = {
         "bench": "bot_latency",
         "unit": "ms from the caller's write to the first loud chunk that it reads",
@@ -251,12 +246,7 @@ def main() -> None:
         "seed": options.seed,
         "date": datetime.now(UTC).date().isoformat(),
         "load_before_and_after": [[round(one, 2) for one in each] for each in load],
-        "path": describe_path(),
-        "commit": commit,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
 

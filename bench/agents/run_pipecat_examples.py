@@ -28,7 +28,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -42,9 +41,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.python_build import python_build
+from bench.python_build import measured_on
 from softphone import Call, Phone, SecurityLevel, load_account
-from softphone._version import __version__
 from softphone.errors import SoftphoneError
 from softphone.events import EndedBy
 from softphone.lab import LabServer
@@ -374,9 +372,7 @@ def main() -> int:
             "examples": rows,
             "left_out": {f"examples/{name}": reason for name, reason in LEFT_OUT.items()},
             "pipecat": importlib.metadata.version("pipecat-ai"),
-            "softphone": __version__,
-            "python": platform.python_version(),
-            "python_build": python_build(),
+            **measured_on(),
         }
         RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     return 0 if all(row["ran"] for row in rows) else 1

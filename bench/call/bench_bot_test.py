@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import platform
 import sys
 import tempfile
 import wave
@@ -26,7 +25,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.python_build import python_build
+from bench.python_build import measured_on
 from softphone.bot_test import (
     BotTestPlan,
     BotTestRunner,
@@ -180,8 +179,7 @@ def main() -> None:
     options = parser.parse_args()
     receive_at_once()
     record: dict[str, Any] = {
-        "python": platform.python_version(),
-        "python_build": python_build(),
+        **measured_on(),
         "frame_ms": 1e3 * HOP,
         "analysis_error_ms": {},
         "beyond_the_bots_delay_ms": {},

@@ -19,7 +19,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -30,8 +29,7 @@ from typing import Any
 
 from bench.call import sipp_peers
 from bench.call.layer_sampler import LayerSampler
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.account import Account
 from softphone.config import load_account
 from softphone.errors import SoftphoneError
@@ -235,18 +233,10 @@ def show(results: dict[str, Any]) -> None:
 
 def record(results: dict[str, Any]) -> None:
     """Write the results down with what they were measured on."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     document = {
         "bench": "call_setup",
         **results,
-        "softphone": __version__,
-        "commit": commit,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
 

@@ -12,21 +12,18 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import platform
 import struct
 import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.python_build import python_build
+from bench.python_build import measured_on
 from softphone import AccountConfig, Phone, ToneSource, load_account, openssl_provider
-from softphone._version import __version__
 from softphone.lab import LabServer
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import ReceiveContext, SendContext, SrtpBatch
@@ -144,25 +141,6 @@ def ratios(found: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def machine() -> dict[str, str]:
-    """Machine, versions and commit."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
-    model = next((line for line in lines if line.startswith("model name")), "")
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    revision = subprocess.run(
-        command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    return {
-        "machine": model.partition(":")[2].strip() or platform.machine(),
-        "python": platform.python_version(),
-        "python_build": python_build(),
-        "softphone": __version__,
-        "cryptography": metadata.version("cryptography"),
-        "pylibsrtp": metadata.version("pylibsrtp"),
-        "commit": revision.stdout.strip(),
-    }
-
-
 def main() -> int:
     """Measure in both modes, print the table, write the results."""
     if "--measure" in sys.argv:
@@ -191,7 +169,7 @@ def main() -> int:
         ratio = found["ratio"]["srtp"][suite.value]
         print(f"{suite.value:26}{cells[0]:>16}{cells[1]:>16}{ratio:>8.2f}")
     units = "milliseconds of processor time, both ends; microseconds a packet: protect, unprotect"
-    RESULTS.write_text(json.dumps({**machine(), "units": units, **found}, indent=1) + "\n")
+    RESULTS.write_text(json.dumps({**measured_on(), "units": units, **found}, indent=1) + "\n")
     return 0
 
 

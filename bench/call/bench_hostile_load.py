@@ -16,9 +16,7 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,8 +26,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.call import Call
 from softphone.config import load_account
 from softphone.events import CallState
@@ -172,14 +169,7 @@ def main() -> int:
     document = {
         "bench": "hostile_load",
         "results": results,
-        "softphone": __version__,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip(),
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     spared = results["calls_up"] == results["legs_up_at_the_lab"] == CALLS

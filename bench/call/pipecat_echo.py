@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -30,9 +29,8 @@ from pipecat.pipeline.worker import PipelineParams, PipelineWorker
 from pipecat.processors.frame_processor import FrameProcessor
 from pipecat.workers.runner import WorkerRunner
 
-from bench.python_build import python_build
+from bench.python_build import measured_on
 from softphone import Call, IncomingCall, Phone, load_account
-from softphone._version import __version__
 from softphone.agents.pipecat import SoftphoneTransport
 from softphone.lab import LabServer
 
@@ -133,10 +131,7 @@ def main() -> int:
         "bursts": BURSTS,
         "results": {name: summary(calls) for name, calls in found.items()},
         "pipecat": pipecat_version,
-        "softphone": __version__,
-        "python": platform.python_version(),
-        "python_build": python_build(),
-        "cores": os.cpu_count(),
+        **measured_on(),
         "load average": [round(each, 1) for each in os.getloadavg()],
     }
     RESULTS.write_text(json.dumps(document, indent=2) + "\n")

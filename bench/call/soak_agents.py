@@ -30,7 +30,6 @@ import itertools
 import json
 import logging
 import os
-import platform
 import resource
 import statistics
 import sys
@@ -43,8 +42,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.account import Account
 from softphone.call import Call, IncomingCall, OutgoingCall
 from softphone.call.leg import CallLeg, Negotiation
@@ -408,12 +406,7 @@ def main() -> int:
         "warned": dict(unread.warned),
         "digits_lost": lost,
         **found,
-        "softphone": __version__,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "numpy": np.__version__,
-        "cores": os.cpu_count(),
-        "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
+        **measured_on(),
     }
     print(json.dumps({k: v for k, v in record.items() if k != "rows"}, indent=1))
     folder = RESULTS if minutes >= MINUTES else Path(tempfile.gettempdir())

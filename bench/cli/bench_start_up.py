@@ -11,7 +11,6 @@ the first phone then loads has a row of its own.
 from __future__ import annotations
 
 import json
-import platform
 import resource
 import statistics
 import subprocess
@@ -19,8 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 
 RESULTS = Path(__file__).parents[1] / "results" / "start_up.json"
 ROUNDS = 7
@@ -106,11 +104,7 @@ def main() -> None:
     print(f"of av, aiortc and aiohttp a whole phone loads {heavy.stdout.strip()}")
     found = {
         "bench": "start_up",
-        "machine": platform.platform(),
-        "python": platform.python_version(),
-        "python_build": python_build(),
-        "softphone": __version__,
-        "commit": commit(),
+        **measured_on(),
         "loaded_of_av_aiortc_aiohttp": heavy.stdout.strip(),
         "help_to_typer_ratio": helped,
         "phone_to_libraries_ratio": named,

@@ -17,10 +17,8 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import resource
 import ssl
-import subprocess
 import sys
 import tempfile
 import time
@@ -28,8 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.lab.lab_process import LabProcess
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.config import load_account
 from softphone.events import CallState
 from softphone.net import TransportLimits
@@ -134,14 +131,7 @@ def main() -> int:
     document = {
         "bench": "idle_connections",
         "results": found,
-        "softphone": __version__,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip(),
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     spared = found["calls_up"] == CALLS and found["inside_at_most"] <= found["room"] + 2

@@ -32,9 +32,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
-import subprocess
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, fields, replace
@@ -45,8 +42,7 @@ from typing import Any
 from bench.call.sipp_peers import spare_root
 from bench.load.baresip_rival import processor_seconds
 from bench.load.processor_share import PERIOD, ProcessorShare
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.load import BaseSpec, LoadPlan, UserSpec, parse_expectation
 from softphone.load.capacity import CapacitySearch, CapacityTrial
 from softphone.load.distribute import RunObserver, run_plan
@@ -336,9 +332,6 @@ def row_of(
 
 def record(found: dict[str, Any], versions: dict[str, str], how: str) -> None:
     """Write the results and their plots."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     document = {
         "bench": "asterisk_capacity",
         "applications": ["Echo", "bridge"],
@@ -346,12 +339,7 @@ def record(found: dict[str, Any], versions: dict[str, str], how: str) -> None:
         "expected": [each.text for each in EXPECTED],
         "results": found,
         "asterisk": versions.get("asterisk", ""),
-        "softphone": __version__,
-        "commit": commit,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     draw(found, how)

@@ -133,7 +133,7 @@ class Bench:
 
     def _baresip(self) -> dict[str, Any] | None:
         with tempfile.TemporaryDirectory(dir=self._folder) as own:
-            row = baresip(Path(own), self._calls)["baresip"]
+            row = baresip(Path(own), self._calls)
         if isinstance(row, str):
             raise SystemExit(row)
         if row["answered"] < self._calls:

@@ -3,8 +3,9 @@
 `softphone load` calls the light echo of bench_load_echo, each number of calls in a process of its
 own, and its resident memory is read while all of them are up.  The slope of a straight line through
 the numbers is the memory of one more call.  It excludes the process's base memory and the kernel's.
-A busy machine makes calls late, not larger.  In the same run baresip answers our calls, and its
-memory is measured by two numbers of calls.
+A busy machine makes calls late, not larger.  In the same run baresip answers our calls, and pjsua
+(PJSUA=PATH) calls the echo, decoding what it receives; their memory is measured by two numbers of
+calls each.
 
 Results go to results/call_memory.json.  `--calls 100,250,500,750` for other numbers.
 """
@@ -13,10 +14,9 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -24,17 +24,18 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from bench.load.baresip_rival import baresip
+from bench.load.baresip_rival import baresip, resident_bytes
 from bench.load.bench_load_echo import HERE, EchoProcess, run
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.load.pjsua_rival import Pjsua, find_pjsua
+from bench.python_build import measured_on
 from softphone.load import LoadPlan
 
 RESULTS = HERE.parent / "results" / "call_memory.json"
 CALLS = (100, 250, 500, 750)
 BESIDE = (20, 100)
 """Calls that baresip answers."""
-BOUND = 64.0
+OF_PJSUA = (100, 400)
+BOUND = 61.0
 """Kilobytes that a call may take, with shared sockets and no reader."""
 PLAIN = "shared sockets, no reader"
 
@@ -69,16 +70,40 @@ def ours(echo: EchoProcess, folder: Path, change: Change, numbers: list[int]) ->
     return megabytes
 
 
-def theirs(folder: Path) -> tuple[str, dict[int, float]]:
+def of_baresip(folder: Path) -> dict[int, float] | str:
     """What is missing of baresip, or megabytes that it holds by the number of its calls."""
     megabytes = {}
     for calls in BESIDE:
         with tempfile.TemporaryDirectory(dir=folder) as own:
-            found = baresip(Path(own), calls, tone=True)["baresip"]
+            found = baresip(Path(own), calls, tone=True)
         if isinstance(found, str):
-            return found, {}
+            return found
         megabytes[calls] = float(found["megabytes"])
-    return "", megabytes
+    return megabytes
+
+
+def of_pjsua(echo: EchoProcess, folder: Path) -> dict[int, float] | str:
+    """What is missing of pjsua, or megabytes that it holds by the number of its calls.
+
+    Each pjsua is allowed as many calls as the greatest number: what it allocates for calls that it
+    might have is no part of one more.
+    """
+    program = find_pjsua()
+    if program is None:
+        return "missing: PJSUA=PATH names it"
+    megabytes = {}
+    for calls in OF_PJSUA:
+        before = echo.echoed()
+        options = [f"--max-calls={max(OF_PJSUA)}"]
+        peer = Pjsua(program, folder, echo.ca, echo.port, calls, full=True, options=options)
+        try:
+            time.sleep(3.0)
+            if echo.echoed() - before < 50 * calls:
+                return f"of {calls} calls not all were up"
+            megabytes[calls] = resident_bytes([peer.pid]) / 1024**2
+        finally:
+            peer.close()
+    return megabytes
 
 
 def show(name: str, megabytes: dict[int, float]) -> dict[str, Any]:
@@ -106,26 +131,24 @@ def main() -> int:
                 way: show(way, ours(echo, folder, change, options.calls))
                 for way, change in WAYS.items()
             }
+            found = {"pjsua": of_pjsua(echo, folder)}
         finally:
             echo.close()
-        missing, megabytes = theirs(folder)
-    peers: dict[str, Any] = {"pjsua": "missing: PJSIP is not in Debian, and no wheel brings it"}
-    peers["baresip"] = missing or show("baresip, which answers", megabytes)
+        found["baresip"] = of_baresip(folder)
+    peers = {
+        peer: each if isinstance(each, str) else show(peer, each) for peer, each in found.items()
+    }
     held = rows[PLAIN]["kilobytes_a_call"] <= BOUND
     print(f"bound {BOUND:g} kB ({PLAIN}): {'met' if held else 'not met'}")
-    for peer, found in peers.items():
-        if isinstance(found, str):
-            print(f"{peer}: {found}")
+    for peer, each in found.items():
+        if isinstance(each, str):
+            print(f"{peer}: {each}")
     document = {
         "bench": "call_memory",
         "bound_kilobytes": BOUND,
         "results": rows,
         "peers": peers,
-        "softphone": __version__,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     return 0 if held else 1

@@ -34,7 +34,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.load.bench_load_echo import EchoProcess
 from bench.python_build import measured_on
-from softphone.media.kernel import describe_path
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "churn.json"
@@ -135,7 +134,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             for kind in ("megabytes", "descriptors", "echo_megabytes")
         },
         "samples": samples,
-        "path": describe_path(),
         **measured_on(),
     }
 

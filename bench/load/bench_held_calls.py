@@ -36,7 +36,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from bench.load.bench_load_echo import RATE, EchoProcess
 from bench.load.pjsua_rival import Pjsua, find_pjsua, processor_seconds
 from bench.python_build import measured_on
-from softphone.media.kernel import describe_path
 
 HERE = Path(__file__).parent
 RESULTS = HERE.parent / "results" / "held_calls.json"
@@ -208,7 +207,7 @@ def result_of(rows: dict[str, Search], step: int) -> dict[str, Any]:
 
 def record(document: dict[str, Any]) -> None:
     """Write the results with what they were measured on."""
-    document |= {"path": describe_path(), **measured_on()}
+    document |= measured_on()
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
 
 

@@ -28,8 +28,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -43,8 +41,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bench.load.baresip_rival import baresip
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.load import BaseSpec, LoadPlan, UserSpec
 from softphone.load.report.html import page_style
 from softphone.load.report.svg_plot import PlotSeries, line_plot
@@ -320,9 +317,6 @@ def start_up_of(rows: dict[str, Any]) -> float | None:
 
 def record(rows: dict[str, Any], most: int, rivals: dict[str, Any]) -> None:
     """Write the results down with what they were measured on."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     document = {
         "bench": "load_echo",
         "most_calls_that_hold": most,
@@ -334,12 +328,7 @@ def record(rows: dict[str, Any], most: int, rivals: dict[str, Any]) -> None:
         "start_up_s": start_up_of(rows),
         "results": rows,
         "peers": rivals,
-        "softphone": __version__,
-        "commit": commit,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
 
@@ -388,7 +377,7 @@ def main() -> None:
         finally:
             echo.close()
         if options.part in (None, "peers"):
-            rivals = baresip(folder, BESIDE)
+            rivals = {"baresip": baresip(folder, BESIDE)}
     for name in (PLAIN, READ, f"inline, {CHURNED}", f"worker, {CHURNED}"):
         costs = ", ".join(f"{calls:,.0f}: {cost:.2f}" for calls, cost in curve(rows, name))
         print(f"most calls that hold, {name}: {most_of(rows, name):,}; ms a call-second: {costs}")

@@ -46,7 +46,6 @@ from bench.python_build import measured_on
 from softphone.load import LoadPlan
 from softphone.load.distribute import RunObserver, run_plan
 from softphone.load.run import runner
-from softphone.media.kernel import describe_path
 from softphone.srtp import libsrtp_backend
 
 HERE = Path(__file__).parent
@@ -260,7 +259,6 @@ def main() -> None:
         "runs": options.runs,
         "seconds": options.seconds,
         "results": found,
-        "path": describe_path(),
         **measured_on(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")

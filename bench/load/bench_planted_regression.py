@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -25,8 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 
 PROJECT = Path(__file__).resolve().parents[2]
 RESULTS = PROJECT / "bench" / "results" / "planted_regression.json"
@@ -166,10 +164,7 @@ def main() -> int:
         "rounds": options.rounds,
         "commit": git(PROJECT, "rev-parse", "--short", "HEAD"),
         **found,
-        "softphone": __version__,
-        "python": platform.python_version(),
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}",
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     right = codes == {"same": 0, "slower": 1}

@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -22,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.lab.lab_process import LabProcess
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 
 RESULTS = Path(__file__).parents[1] / "results" / "registered_users.json"
 LEAVING = 300.0
@@ -89,14 +86,7 @@ def main() -> int:
     document = {
         "bench": "registered_users",
         "results": found,
-        "softphone": __version__,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip(),
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     return 0 if found["exit_code"] == 0 else 1

@@ -27,8 +27,6 @@ import asyncio
 import gc
 import json
 import os
-import platform
-import subprocess
 import sys
 import tempfile
 import time
@@ -43,8 +41,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.lab.lab_process import LabProcess, held
 from bench.load.srtp_key_search import KeyWitness
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.load import BaseSpec, LoadPlan, UserSpec, users_of_template
 from softphone.load.measure import NO_MEDIA, RunSecond, Tally
 from softphone.load.plan import FaultSpec
@@ -240,9 +237,6 @@ def conclude(soak: LoadSoak, before: Any, after: Any, keys: Any, options: Any) -
         name: round(growth(soak.samples, name), 4)
         for name in (*KINDS, *(f"lab_{kind}" for kind in KINDS))
     }
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     return {
         "bench": "soak_load",
         "calls": options.calls,
@@ -265,12 +259,7 @@ def conclude(soak: LoadSoak, before: Any, after: Any, keys: Any, options: Any) -
         "before": before,
         "after": after,
         "samples": soak.samples,
-        "softphone": __version__,
-        "commit": commit,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
+        **measured_on(),
     }
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import subprocess
 import sys
 from itertools import cycle
 from pathlib import Path
@@ -20,8 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.media import PcmBlock
 from softphone.media.audio import PcmInput, PcmOutput, at_rate
 from softphone.media.audio.pcm_output import RATES
@@ -84,20 +82,13 @@ def main() -> None:
     for name, values in results.items():
         for rates, value in values.items():
             print(f"{name} {rates}: {value} dB")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     record = {
         "bench": "conversion",
         "unit": "dB of the sweep above what is wrong",
         "sweep": f"100 Hz to {SHARE:.0%} of the lower half rate in {SECONDS:g} s",
         "worst": min(value for values in results.values() for value in values.values()),
         "results": results,
-        "softphone": __version__,
-        "commit": commit,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "numpy": np.__version__,
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n")
 

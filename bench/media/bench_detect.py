@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
 import shutil
 import subprocess
 import sys
@@ -24,7 +23,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from bench.python_build import python_build
+from bench.python_build import measured_on
 from softphone.media.audio import WavSource
 from softphone.media.audio.tones import power_level
 from softphone.media.detection import AnswerClassification, DetectorBank, DetectorKind
@@ -185,27 +184,13 @@ def cost() -> list[dict[str, Any]]:
     return rows
 
 
-def here() -> dict[str, str]:
-    """Return commit, machine and versions."""
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-    system = f"{platform.machine()}, {platform.system()} {platform.release()}"
-    return {
-        "commit": commit,
-        "machine": system,
-        "python": platform.python_version(),
-        "python_build": python_build(),
-        "numpy": np.__version__,
-    }
-
-
 def main() -> None:
     """Measure, print and write the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=120.0)
     arguments = parser.parse_args()
     result = {
-        **here(),
+        **measured_on(),
         "speech": "espeak-ng" if shutil.which("espeak-ng") else "synthetic",
         "false_alarms": alarms(arguments.seconds),
         "misses": misses(),

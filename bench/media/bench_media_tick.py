@@ -32,7 +32,6 @@ import gc
 import json
 import math
 import os
-import platform
 import resource
 import secrets
 import subprocess
@@ -40,15 +39,13 @@ import sys
 import tempfile
 import time
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.media import rival_designs, signaling_load
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.media import (
     AllocatedStream,
     MediaConfig,
@@ -271,10 +268,6 @@ def print_histogram(name: str, counts: list[int]) -> None:
 
 def record(results: dict[str, dict[str, Any]], floor: str, options: argparse.Namespace) -> None:
     """Write the results with versions, commit and machine."""
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
-    names = ("numpy", "pylibsrtp", "cryptography")
     document = {
         "bench": "media_tick",
         "suite": options.suite,
@@ -283,13 +276,7 @@ def record(results: dict[str, dict[str, Any]], floor: str, options: argparse.Nam
         "most_streams_that_hold": most_that_hold(results),
         "floor": floor,
         "results": results,
-        "softphone": __version__,
-        "commit": commit,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "versions": {name: metadata.version(name) for name in names},
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
+        **measured_on(),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")

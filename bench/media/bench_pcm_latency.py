@@ -20,7 +20,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import platform
 import subprocess
 import sys
 import time
@@ -28,8 +27,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.config import AccountConfig, MediaPreferences
 from softphone.media import MediaConfig, MediaEngine, StreamSpec
 from softphone.media.audio import PcmInput, PcmOutput
@@ -257,21 +255,12 @@ def main() -> None:
     results["dial to first sound"] = summary(asyncio.run(set_up())) | {"measured": SET_UPS}
     for name, value in results.items():
         print(f"{name}: {value}")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     record = {
         "bench": "pcm_latency",
         "unit": "ms",
         "calls": CALLS,
         "results": results,
-        "softphone": __version__,
-        "commit": commit,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "numpy": np.__version__,
-        "cores": os.cpu_count(),
-        "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n")
 

@@ -17,8 +17,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
-import subprocess
 import sys
 import threading
 import time
@@ -26,8 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.media import (
     AnyEngine,
     MediaConfig,
@@ -129,20 +126,12 @@ def main() -> None:
             f"{name:46}{one['p50_late_ms']:6.1f} /{one['p99_late_ms']:6.1f}"
             f"{one['share_over_5_ms']:12.2%}{one['start_ms']:11.1f}"
         )
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     document = {
         "bench": "placement",
         "streams": options.streams,
         "switch_interval_s": usual,
         "results": results,
-        "softphone": __version__,
-        "commit": commit,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
+        **measured_on(),
     }
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")

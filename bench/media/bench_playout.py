@@ -10,17 +10,13 @@ dictionary of payload bytes for each stream.
 from __future__ import annotations
 
 import json
-import platform
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.media.bank.reception import ReceptionBank
 from softphone.media.playout import Concealment, JitterBufferBank
 from softphone.media.playout.jitter_buffer import ReceivedPackets
@@ -118,9 +114,6 @@ def main() -> None:
     plain = min(dictionary_run() for _ in range(REPEATS))
     results["a dictionary a stream, no adaptation"] = round(plain, 3)
     print(f"a dictionary a stream, without adaptation or statistics: {plain:.3f} µs")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-    ).stdout.strip()
     RESULTS.write_text(
         json.dumps(
             {
@@ -129,12 +122,7 @@ def main() -> None:
                 "rows": ROWS,
                 "phases": PHASES,
                 "results": results,
-                "softphone": __version__,
-                "commit": commit,
-                "python": sys.version.split()[0],
-                "python_build": python_build(),
-                "numpy": np.__version__,
-                "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
+                **measured_on(),
             },
             indent=2,
             ensure_ascii=False,

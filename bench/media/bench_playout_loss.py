@@ -15,8 +15,6 @@ network lost: the loss that the buffer adds.  Fails if ours misses `BEYOND` or i
 from __future__ import annotations
 
 import json
-import os
-import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,8 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.media.playout import FrameStatus, JitterBufferBank
 from softphone.media.playout.jitter_buffer import JitterBufferConfig, ReceivedPackets
 
@@ -260,12 +257,7 @@ def main() -> int:
         "missed": bad,
         "absent": ["PJSIP: no wheel"] + ([] if AdaptivePlayout else ["aiortp: not installed"]),
         "conditions": table,
-        "softphone": __version__,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "numpy": np.__version__,
-        "cores": os.cpu_count(),
-        "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(record, indent=1) + "\n")
     print("not within bounds:", bad or "none")

@@ -22,12 +22,10 @@ import contextlib
 import json
 import logging
 import os
-import platform
 import random
 import re
 import resource
 import ssl
-import subprocess
 import sys
 import tempfile
 import time
@@ -36,8 +34,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.lab import Authority, CertificateNames
 from softphone.net import Driver, DriverConfig, TransportLimits
 from softphone.sans_io import Address, Flow, Target, Transmit, Transport
@@ -218,14 +215,7 @@ def main() -> int:
     document = {
         "bench": "one_source",
         "results": found,
-        "softphone": __version__,
-        "python": sys.version.split()[0],
-        "python_build": python_build(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
-        f"{platform.release()}",
-        "commit": subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
-        ).stdout.strip(),
+        **measured_on(),
     }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
     # Whoever does not send, or end, its own handshake in time is refused, and nobody for anything

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -23,8 +21,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 from typing import TypeAlias
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.sip.message import Request, Response, StreamFramer, parse_datagram
 
 RESULTS = Path(__file__).parents[1] / "results" / "sip_parse.json"
@@ -174,34 +171,6 @@ def ringing(first: int) -> list[bytes]:
     return messages(RINGING, first, to_tag=";tag=5f")
 
 
-def environment() -> dict[str, str | list[str]]:
-    """Return machine, versions and commit."""
-    cpu = next(
-        (
-            line.partition(":")[2].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if line.startswith("model name")
-        )
-        if Path("/proc/cpuinfo").exists()
-        else iter(()),
-        platform.processor(),
-    )
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    return {
-        "machine": cpu or platform.machine(),
-        "python": platform.python_version(),
-        "python_build": python_build(),
-        "softphone": __version__,
-        "commit": commit,
-    }
-
-
 def main() -> int:
     """Measure, print the table, write the results."""
     invite, answer = messages(INVITE, 0, SDP)[0], ringing(0)[0]
@@ -221,7 +190,7 @@ def main() -> int:
             other = f"{middle[name, 'theirs']:10.1f}{ratios[name]:8.2f}"
         print(f"{name:38}{middle[name, 'ours']:10.1f}{other}")
     result: dict[str, object] = {
-        **environment(),
+        **measured_on(),
         "unit": "microseconds a message, process time, median of rounds",
         "rounds": ROUNDS,
         "invite_bytes": len(invite),

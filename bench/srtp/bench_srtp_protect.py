@@ -9,20 +9,16 @@ every packet.  "pylibsrtp" is `Session.protect` and `unprotect` as its documenta
 from __future__ import annotations
 
 import json
-import platform
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 from pylibsrtp import Policy, Session
 
-from bench.python_build import python_build
-from softphone._version import __version__
+from bench.python_build import measured_on
 from softphone.security import CryptoSuite, KeyMaterial
 from softphone.srtp import ReceiveContext, SendContext, SrtpBackend, SrtpBatch
 
@@ -131,28 +127,6 @@ def measure(suite: CryptoSuite) -> dict[str, tuple[float, float]]:
     }
 
 
-def environment() -> dict[str, str]:
-    """Return machine, versions and commit."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if sys.platform == "linux" else []
-    model = next((line for line in lines if line.startswith("model name")), "")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=Path(__file__).parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout.strip()
-    return {
-        "machine": model.partition(":")[2].strip() or platform.machine(),
-        "python": platform.python_version(),
-        "python_build": python_build(),
-        "softphone": __version__,
-        "pylibsrtp": metadata.version("pylibsrtp"),
-        "cryptography": metadata.version("cryptography"),
-        "commit": commit,
-    }
-
-
 def main() -> int:
     """Measure, print the table, write the results."""
     print("µs a packet, protect / unprotect (process time, best of rounds)")
@@ -163,7 +137,7 @@ def main() -> int:
         cells = (f"{sent:.2f} / {received:.2f}" for sent, received in row.values())
         print(f"{name:26}" + "".join(f"{cell:>18}" for cell in cells))
     result = {
-        **environment(),
+        **measured_on(),
         "unit": "microseconds a packet of 172 bytes: protect, unprotect",
         "streams": STREAMS,
         "us": {

@@ -1,11 +1,11 @@
 """The lab in a process of its own, for benches that put load on it.
 
-    python bench/lab/lab_process.py FOLDER USERS
+    python bench/lab/lab_process.py FOLDER USERS [CONNECTIONS]
 
 It has USERS users, load00001 and so on, each with a password and over TLS, and one, `expired`,
-whose certificate expired yesterday.  The first line of output has its address.  It answers each
-line of input with its counts: memory, descriptors, tasks, timers, connections, legs of calls, and
-processor seconds.  It ends when its input does.
+whose certificate expired yesterday.  It accepts 4,096 connections, or CONNECTIONS.  The first line
+of output has its address.  It answers each line of input with its counts: memory, descriptors,
+tasks, timers, connections, legs of calls, and processor seconds.  It ends when its input does.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def held() -> dict[str, int]:
 class LabProcess:
     """A lab in a child process, as the bench sees it; `address` is its TLS address."""
 
-    def __init__(self, folder: Path, users: int) -> None:
+    def __init__(self, folder: Path, users: int, connections: int = 4096) -> None:
         self.folder = folder
         self.process = subprocess.Popen(
-            [sys.executable, __file__, str(folder), str(users)],
+            [sys.executable, __file__, str(folder), str(users), str(connections)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -86,7 +86,7 @@ class LabProcess:
             self.process.stdout.close()
 
 
-async def serve(folder: Path, count: int) -> None:
+async def serve(folder: Path, count: int, connections: int) -> None:
     """Run the lab until standard input closes; answer each line with the counts."""
     login = Login(Transport.TLS)
     users = tuple(LabUser(f"load{number:05}", login) for number in range(1, count + 1))
@@ -95,6 +95,7 @@ async def serve(folder: Path, count: int) -> None:
         media_ports=PORTS,
         registration_rate=REGISTRATIONS,
         registration_burst=2 * count,
+        connections=connections,
         registration_expires=600,
     )
     loop = asyncio.get_running_loop()
@@ -113,4 +114,4 @@ async def serve(folder: Path, count: int) -> None:
 if __name__ == "__main__":
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(range(os.cpu_count() or 1))})
-    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2])))
+    asyncio.run(serve(Path(sys.argv[1]), *map(int, sys.argv[2:])))

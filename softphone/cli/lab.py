@@ -51,6 +51,8 @@ async def run_lab(output: CommandOutput, options: LabOptions) -> int:
         users=LabConfig().users + make_load_users(options.users),
         registration_rate=float(register_rate),
         registration_burst=4 * register_rate,
+        # One for each user and as many that end meanwhile.
+        connections=max(LabConfig().connections, 2 * options.users),
         files=True,
         tvs=True,
         directory=True,

@@ -101,6 +101,7 @@ class LabConfig:
     * `shared_lines`: lines that ring at all of their users.
     * `registration_rate`, `registration_burst`: new connections that may register, a second and at
       once; any others get 503 with Retry-After.
+    * `connections`: how many each server accepts at once.
     * `carrier`: demand what a carrier does, each rule by a switch of its own.
     * `certificate_lifetime`: the seconds that the certificates of devices are valid.
     """
@@ -140,6 +141,7 @@ class LabConfig:
     registration_expires: int = 120
     registration_rate: float = 100.0
     registration_burst: int = 400
+    connections: int = 4096
     alerting_patience: float = 60.0
     clear_music: bool = False
     music_suite: CryptoSuite | None = None
@@ -163,6 +165,8 @@ class LabConfig:
             raise ConfigurationError(
                 f"the lab listens at a loopback address only, such as 127.0.0.1, not {self.host!r}"
             )
+        if self.connections < 1:
+            raise ConfigurationError(f"{self.connections} connections: the lab accepts 1 at least")
         enrolling = [user.device for user in self.users if user.login.certificate]
         for order in self.capf_orders:
             if order.device not in enrolling:

@@ -205,6 +205,8 @@ class LabServer:
 
     async def _start(self) -> None:
         carrier = self.config.carrier
+        # A whole load test comes from one address: exempt loopback from the limits by source.
+        limits = TransportLimits(trusted_sources=LOOPBACK, connections=self.config.connections)
         endpoint = Endpoint(
             side=Side.SERVER,
             entropy=self._entropy,
@@ -216,8 +218,7 @@ class LabServer:
             on_event=self._handle,
             holds_flow=endpoint.holds_flow,
             tap=self._tap,
-            # A whole load test comes from one address: exempt loopback from the limits by source.
-            config=DriverConfig(limits=TransportLimits(trusted_sources=LOOPBACK)),
+            config=DriverConfig(limits=limits),
         )
         ports = MediaConfig(host=self.config.host, ports=PortRange(*self.config.media_ports))
         media = MediaEngine(ports, entropy=self._entropy, clock=self._clock)

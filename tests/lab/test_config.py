@@ -22,6 +22,11 @@ def test_a_loopback_address_is_taken(host):
     assert LabConfig(host=host).host == host
 
 
+def test_a_lab_that_accepts_no_connection_is_refused():
+    with pytest.raises(ConfigurationError, match="0 connections"):
+        LabConfig(connections=0)
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "localhost", "pbx.example", ""])
 def test_any_other_host_is_refused_by_name(host):
     with pytest.raises(ConfigurationError, match="loopback"):

@@ -153,6 +153,24 @@ async def test_a_flood_of_registrations_leaves_room_for_those_who_belong(lab, ph
     assert set(lab.registered) == {"alice"}
 
 
+async def test_no_more_connections_are_accepted_than_the_configuration_allows(tmp_path):
+    async with LabServer(tmp_path, LabConfig(connections=2)) as lab:
+        address = lab.addresses[Transport.TCP]
+        inside = [await asyncio.open_connection(*address) for _ in range(2)]
+        for reader, writer in inside:
+            writer.write(b"\r\n\r\n")  # a ping (RFC 5626 section 4.4.1)
+            assert await asyncio.wait_for(reader.readexactly(2), PATIENCE) == b"\r\n"
+        refused, writer = await asyncio.open_connection(*address)
+        # It waits in the system's queue, unread, until there is room.
+        writer.write(b"\r\n\r\n")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(refused.readexactly(2), 0.1)
+        inside.pop()[1].close()
+        assert await asyncio.wait_for(refused.readexactly(2), PATIENCE) == b"\r\n"
+        for _, writer in (*inside, (refused, writer)):
+            writer.close()
+
+
 async def test_a_folder_may_be_used_again_by_the_next_lab(tmp_path):
     for _ in range(2):
         async with LabServer(tmp_path) as lab, Phone() as phone:

@@ -21,7 +21,7 @@ EDGE = 0.002
 BLOCK = 1024
 """Samples generated at once, which bounds the temporary memory."""
 LONGEST_PERIOD = 8000
-"""The longest period, in samples, that is cached: 16 kB."""
+"""The longest period, in samples, that is cached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class ToneGenerator:
         self._amplitude = amplitude_of(cadence.level_dbm0)
         self._edges = np.cumsum(np.asarray((0.0, *cadence.rhythm)))
         self._length = _period(cadence, clock_rate_hz)
-        self._period: NDArray[np.int16] | None = None
+        self._periods: NDArray[np.int16] | None = None
 
     def generate(self, samples: int) -> NDArray[np.int16]:
         """The next int16[samples]."""
@@ -88,12 +88,18 @@ class ToneGenerator:
         self._position += samples
         if not self._length:
             return self._make(start, samples)
-        if self._period is None:
-            self._period = self._make(0, self._length)
-        start %= self._length
-        if start + samples <= self._length:
-            return self._period[start : start + samples].copy()
-        return self._period.take(np.arange(start, start + samples), mode="wrap")
+        cached = self._periods
+        # As many whole periods as are read at once, so that a read has two pieces at most.
+        periods = -(-min(samples, LONGEST_PERIOD) // self._length) or 1
+        if cached is None or cached.size < periods * self._length:
+            cached = self._periods = np.tile(self._make(0, self._length), periods)
+        start %= cached.size
+        end = start + samples
+        if end <= cached.size:
+            return cached[start:end].copy()
+        if end <= 2 * cached.size:
+            return np.concatenate((cached[start:], cached[: end - cached.size]))
+        return cached.take(np.arange(start, end), mode="wrap")
 
     def go_back(self, samples: int) -> None:
         """Generate the last `samples` again."""

@@ -36,7 +36,8 @@ class ReceiveGroup:
     """k rows of one phase with sinks and the same codec.
 
     `at` intp[k] is their index among the receiving rows of the phase; `places` has both for the
-    kernel.  `writer` writes to `sinks` what is put into `queue`.
+    kernel.  `writer` writes to `sinks` what is put into `queue`.  `values` are the codec's
+    `octet_values`, if it has them.
     """
 
     codec: AnyCodec
@@ -46,6 +47,7 @@ class ReceiveGroup:
     sinks: tuple[Sink, ...]
     queue: BlockQueue
     writer: BatchWriter
+    values: npt.NDArray[np.int16] | None = None
 
 
 def make_receive_groups(
@@ -83,6 +85,7 @@ def _make_receive_group(
         sinks=sinks,
         queue=queue,
         writer=BatchWriter(sinks, codec.sample_rate, queue),
+        values=codec.octet_values if is_stateless(codec) else None,
     )
 
 
@@ -133,9 +136,9 @@ def _fill_frame(
 ) -> None:
     """Put the frames of a group into its queue: by `kernel` those that it can, others by NumPy."""
     page, place = group.queue.next_place()
-    values, rest = group.codec.octet_values if is_stateless(group.codec) else None, None
-    if kernel is not None and values is not None:
-        rest = kernel.decode(values, group.places, page, place, since_1970)
+    rest = None
+    if kernel is not None and group.values is not None:
+        rest = kernel.decode(group.values, group.places, page, place, since_1970)
     if rest is None:
         page.pcm[place] = _decode(bank, group, frames)
         _describe_blocks(bank, group, frames, since_1970, page, place)

@@ -18,7 +18,7 @@ from typing import Any
 
 from softphone._version import __version__
 
-__all__ = ["foreign_load", "measured_on", "python_build"]
+__all__ = ["foreign_load", "measured_on", "python_build", "watch_machine"]
 
 LIBRARIES = ("numpy", "pylibsrtp", "cryptography")
 STAT = Path("/proc/stat")
@@ -84,8 +84,11 @@ def _processor() -> str:
     return next(models, platform.processor())
 
 
-def measured_on() -> dict[str, Any]:
-    """The path of media, versions, commit and machine, as a result has them."""
+def measured_on(watched: Callable[[], dict[str, float] | None] = foreign_load) -> dict[str, Any]:
+    """The path of media, versions, commit and machine, as a result has them.
+
+    The foreign load is that since the import, or what `watched` gives.
+    """
     # Not above: what is imported before a bench begins is part of what bench_start_up measures.
     from softphone.media.kernel import describe_path
 
@@ -101,5 +104,5 @@ def measured_on() -> dict[str, Any]:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()} "
         f"{platform.release()}",
         "processor": _processor(),
-        "foreign_load": foreign_load(),
+        "foreign_load": watched(),
     }

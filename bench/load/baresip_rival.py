@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.call.sipp_peers import spare_root
+from bench.load import pjsua_rival
 from bench.load.pjsua_rival import write_tone
 from softphone.load import BaseSpec, LoadPlan, UserSpec
 
@@ -137,11 +138,7 @@ def _watched(plan: LoadPlan, pids: Callable[[], list[int]]) -> dict[str, Any] | 
 
 def processor_seconds(pids: list[int]) -> float:
     """The processor seconds of some processes."""
-    ticks = 0
-    for pid in pids:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return sum(map(pjsua_rival.processor_seconds, pids))
 
 
 def descriptors(pids: list[int]) -> int:

@@ -14,8 +14,9 @@ round.  A row whose calls were not all up, by the packets that the echo sent bac
 
 baresip, from the tests' peers, answers 100 of our calls in *full*, as `baresip_rival` says.
 
-Prints a table, and writes results/beside_peers.json.  Without PJSUA its rows are left out and named
-as missing; so is baresip.  `--rows "load, shared, kernel;full, pjsua"` measures only those.
+Prints a table, and writes results/beside_peers.json, in which the results of other numbers of calls
+are kept.  Without PJSUA its rows are left out and named as missing; so is baresip.
+`--rows "load, shared, kernel;full, pjsua"` measures only those.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from bench.call.sipp_peers import spare_root
 from bench.load.baresip_rival import baresip
 from bench.load.bench_load_echo import RATE, EchoProcess
 from bench.load.pjsua_rival import Pjsua, find_pjsua, processor_seconds
-from bench.python_build import measured_on
+from bench.python_build import measured_on, watch_machine
 from softphone.media.kernel import describe_path
 
 HERE = Path(__file__).parent
@@ -210,9 +211,16 @@ def show(calls: int, rows: dict[str, Any], ratios: dict[str, Any]) -> None:
             print(f"{name:52}{each['median']:7.2f}   {low:.2f} .. {high:.2f}")
 
 
-def record(document: dict[str, Any]) -> None:
-    """Write the results with what they were measured on."""
-    document |= measured_on()
+def record(calls: int, result: dict[str, Any]) -> None:
+    """Write the result of a number of calls beside those of others."""
+    known = json.loads(RESULTS.read_text())["results"] if RESULTS.exists() else {}
+    known[str(calls)] = result
+    document = {
+        "bench": "beside_peers",
+        "unit": "ms of processor time a call-second",
+        "suite": SUITE,
+        "results": {number: known[number] for number in sorted(known, key=int)},
+    }
     RESULTS.write_text(json.dumps(document, indent=1) + "\n")
 
 
@@ -230,9 +238,8 @@ def main() -> None:
     options = parse()
     pjsua = find_pjsua()
     paths = ["auto", "off"] if describe_path().startswith("compiled") else ["off"]
-    load = [os.getloadavg()]
-    results: dict[str, Any] = {}
     for calls in map(int, options.calls.split(",")):
+        watched = watch_machine()
         with tempfile.TemporaryDirectory() as name:
             echo = EchoProcess(Path(name))
             try:
@@ -251,17 +258,13 @@ def main() -> None:
         ratios = ratios_of(runs)
         print("\r" + " " * 70, end="\r", file=sys.stderr)
         show(calls, table, ratios)
-        results[str(calls)] = {"rows": table, "ratios": ratios}
-        load.append(os.getloadavg())
         # After each number of calls: what ends the run loses the last one only.
-        record({
-            "bench": "beside_peers",
-            "unit": "ms of processor time a call-second",
-            "suite": SUITE,
+        record(calls, {
+            "rows": table,
+            "ratios": ratios,
             "pjsua": "measured" if pjsua else "missing: PJSUA=PATH names it",
             "baresip": root if isinstance(root := spare_root("baresip-core"), str) else "measured",
-            "results": results,
-            "load": [[round(one, 2) for one in each] for each in load],
+            **measured_on(watched),
         })  # fmt: skip
 
 

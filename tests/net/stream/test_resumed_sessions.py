@@ -26,6 +26,7 @@ from softphone.sans_io import Target, Transport
 from softphone.security import ClientCertificates, RevocationMode
 from softphone.trust import (
     Pin,
+    SessionOffer,
     TlsSettings,
     client_context,
     der_of,
@@ -527,3 +528,21 @@ def test_a_listener_resumes_no_client_whose_certificate_it_has_not_accepted():
     assert optional.chain_of(resumed_client(None)) == ()
     with pytest.raises(CertificateUntrusted):
         optional.chain_of(resumed_client(b"x"))
+
+
+@pytest.mark.parametrize("known", ["no offer", "another chain"])
+async def test_a_resumed_session_of_which_nothing_is_known_is_refused(tmp_path, monkeypatch, known):
+    """As if OpenSSL had resumed one by itself, or the certificate were not that of the chain."""
+    far = place(tmp_path)
+    async with pair(resuming(tmp_path), far) as both:
+        await visit(both.near, both.ours, both.target)
+        ((target, kept),) = kept_by(both.near)._kept.items()
+        if known == "no offer":
+            monkeypatch.setattr(SessionOffer, "was_taken_by", lambda *_: None)
+            with pytest.raises(CertificateUntrusted, match="connect anew"):
+                await both.near.open_flow(both.target)
+        else:
+            accepted = replace(kept.accepted, chain=(der_of(alice().certificate),))
+            kept_by(both.near).keep(target, replace(kept, accepted=accepted))
+            await visit(both.near, both.ours, both.target)  # a full handshake decides
+        assert both.near.counters["sessions_resumed"] == 0

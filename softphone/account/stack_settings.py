@@ -111,6 +111,7 @@ def tls_settings(
         unknown=trust_context.unknown,
         lists=lists,
         tvs=trust_context.tvs,
+        resume_sessions=config.tls.resume_sessions,
         key_log=None if config.tls.key_log is None else Path(config.tls.key_log),
     )
 
@@ -119,7 +120,12 @@ def listener_settings(config: AccountConfig, tls: TlsSettings) -> TlsSettings:
     """Return the settings of the account's listener: `tls` with the server's certificate."""
     servers = config.accept_server_certificates_as_clients
     domains = config.allow_list.names if servers else frozenset[str]()
-    return replace(tls, credential=server_credential_of(config.tls), server_domains=domains)
+    return replace(
+        tls,
+        credential=server_credential_of(config.tls),
+        server_domains=domains,
+        resume_sessions=False,  # of connections to servers, not of those from clients
+    )
 
 
 def driver_config(

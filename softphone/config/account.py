@@ -219,6 +219,10 @@ class TlsConfig:
     aia_hosts: tuple[str, ...] = ()
     """Hosts from which issuers that a server does not show may be fetched over HTTP (AIA caIssuers,
     RFC 5280): "host" for port 80, or "host:port".  Without any, none is fetched."""
+    resume_sessions: bool = False
+    """Whether a session of TLS 1.3 is kept in memory when a connection to the account's servers
+    ends, for an hour at most, and resumed by the next one (RFC 8446 section 2.2).  The server's
+    certificates are judged again."""
     key_log: str | os.PathLike[str] | None = None
     """The file that TLS secrets are appended to; `--tls-key-log` sets it, and no account file.
 

@@ -33,8 +33,8 @@ from softphone.config.oauth_table import OAUTH_KEYS, read_oauth
 from softphone.config.presets import preset_named
 from softphone.config.routing import RouteConfig
 from softphone.config.toml_reader import (
+    ACCOUNT_KEYS,
     PASSWORD_KEYS,
-    SERVER_KEYS,
     TLS_KEYS,
     TomlTable,
     field_names,
@@ -82,7 +82,7 @@ _KEYS: Mapping[str, tuple[str, ...]] = {
     "routes": field_names(RouteConfig, "handler"),
     "device": field_names(DeviceIdentity),
     "oauth": OAUTH_KEYS,
-    "tls": (*TLS_KEYS, *SERVER_KEYS),
+    "tls": (*TLS_KEYS, *ACCOUNT_KEYS),
     "policy": field_names(PolicyConfig),
     "im": IM_KEYS,
     "voicemail": VOICEMAIL_KEYS,

@@ -14,7 +14,7 @@ from pathlib import Path
 from softphone.config.account import TlsConfig
 from softphone.config.oauth_table import shared_token
 from softphone.config.tls import credential_of, trust_store_of
-from softphone.config.toml_reader import PASSWORD_KEYS, TLS_KEYS, TomlTable, read_toml
+from softphone.config.toml_reader import ACCOUNT_KEYS, PASSWORD_KEYS, TLS_KEYS, TomlTable, read_toml
 from softphone.contacts import ATTRIBUTES, DirectoryConfig, DirectoryLimits, LdapConfig, UdsConfig
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial, Relaxation, RevocationMode
@@ -119,10 +119,12 @@ class _DirectoryTables:
         return table.password(self.environment) if given else None
 
     def _tls_config(self, table: TomlTable) -> TlsConfig:
-        given = table.table("tls") or self.file.table("tls")
+        own = table.table("tls")
+        given = self.file.table("tls") if own is None else own
         if given is None:
             return TlsConfig()
-        given.check_keys(*TLS_KEYS)
+        of_account = own is None and "aor" in self.file.values
+        given.check_keys(*TLS_KEYS, *(ACCOUNT_KEYS if of_account else ()))
         return given.tls()
 
     def _settings(self, tls: TlsConfig, service: Service) -> TlsSettings:

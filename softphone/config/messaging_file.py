@@ -16,7 +16,14 @@ from softphone.config.account_file import IM_KEYS
 from softphone.config.oauth_table import shared_token
 from softphone.config.tls import credential_of, trust_store_of
 from softphone.config.token_source import token_bearer
-from softphone.config.toml_reader import PASSWORD_KEYS, TLS_KEYS, TomlTable, field_names, read_toml
+from softphone.config.toml_reader import (
+    ACCOUNT_KEYS,
+    PASSWORD_KEYS,
+    TLS_KEYS,
+    TomlTable,
+    field_names,
+    read_toml,
+)
 from softphone.errors import ConfigurationError
 from softphone.messaging.compliance import ComplianceConfig
 from softphone.messaging.config import HistoryConfig, MessagingConfig
@@ -66,7 +73,9 @@ def _tls(file: TomlTable, im: TomlTable) -> TlsSettings:
     table = file.table("tls") if own is None else own
     config = TlsConfig()
     if table is not None:
-        table.check_keys(*(TLS_KEYS if own is None else _TLS_KEYS))
+        known = TLS_KEYS if own is None else _TLS_KEYS
+        of_account = own is None and "aor" in file.values
+        table.check_keys(*known, *(ACCOUNT_KEYS if of_account else ()))
         config = table.checked(table.tls)
     policy = file.values.get("policy")
     mode = policy.get("revocation") if isinstance(policy, dict) else None

@@ -33,8 +33,8 @@ TLS_KEYS = (
     *("ca", "certificate", "key", "passphrase_file", "pin", "server_name", "minimum", "store"),
     "aia_hosts",
 )
-SERVER_KEYS = ("server_certificate", "server_key", "server_passphrase_file")
-"""Keys of the `[tls]` of an account that listens."""
+ACCOUNT_KEYS = ("server_certificate", "server_key", "server_passphrase_file", "resume_sessions")
+"""Further keys of the `[tls]` of an account."""
 _READ_APART = (
     *("ca", "system", "key", "pin", "passphrase", "store"),
     *("server_key", "server_passphrase", "places"),

@@ -103,6 +103,7 @@ class LabConfig:
       once; any others get 503 with Retry-After.
     * `connections`: how many each server accepts at once.
     * `carrier`: demand what a carrier does, each rule by a switch of its own.
+    * `resume_sessions`: give tickets of TLS 1.3 to clients, whose certificates are judged again.
     * `certificate_lifetime`: the seconds that the certificates of devices are valid.
     """
 
@@ -146,6 +147,7 @@ class LabConfig:
     clear_music: bool = False
     music_suite: CryptoSuite | None = None
     shared_lines: tuple[SharedLine, ...] = ()
+    resume_sessions: bool = False
     certificate_lifetime: float = 30 * 86400.0
     carrier: CarrierRules | None = None
     users: tuple[LabUser, ...] = (

@@ -438,6 +438,7 @@ class LabServer:
                 if carrier is not None and carrier.client_certificate
                 else ClientCertificates.OPTIONAL
             ),
+            resume_sessions=self.config.resume_sessions,
         )
         self.nodes = LabNodes(self._driver, tls, self.config.host)
         self.addresses[Transport.TLS] = await self.nodes.add_node(self.config.tls_port)

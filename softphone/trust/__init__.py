@@ -55,6 +55,7 @@ from softphone.trust.lists import (
     update_lists,
     verify_trust_list,
 )
+from softphone.trust.resuming_context import ResumingContext, SessionOffer, offering
 from softphone.trust.store import TrustStore
 from softphone.trust.tls_settings import (
     TlsCredential,
@@ -180,9 +181,11 @@ __all__ = [
     "ListPolicy",
     "Pin",
     "RecordFields",
+    "ResumingContext",
     "Role",
     "Service",
     "ServiceEndpoint",
+    "SessionOffer",
     "Subject",
     "SubjectAltNames",
     "TlsCredential",
@@ -221,6 +224,7 @@ __all__ = [
     "new_request",
     "new_trust_list",
     "next_update",
+    "offering",
     "parse_trust_list",
     "peer_identity",
     "probe_context",

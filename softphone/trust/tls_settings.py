@@ -1,8 +1,8 @@
 """TLS settings; the only module that makes an `ssl.SSLContext`, and that translates its errors.
 
-TLS 1.2 or newer, CERT_REQUIRED, partial chains, no session tickets, no post-handshake
-authentication.  Names are checked by `softphone.trust.verification.gate`, which every connection
-passes.
+TLS 1.2 or newer, CERT_REQUIRED, partial chains, no post-handshake authentication.  No session is
+resumed, unless settings say so, and then in TLS 1.3 only.  Names are checked by
+`softphone.trust.verification.gate`, which every connection passes.
 
 X509_STRICT is set where every anchor is the system's.  OpenSSL has one flag for a whole context,
 so with anchors of our own in the store the gate applies the strict rules by anchor.
@@ -48,6 +48,7 @@ from softphone.trust.certificate import Service, der_of, load_certificate_file
 from softphone.trust.disk import readable_by_others
 from softphone.trust.key_log import prepare_key_log
 from softphone.trust.lists import TrustLists
+from softphone.trust.resuming_context import ResumingContext
 from softphone.trust.store import TrustStore
 from softphone.trust.verification import AskTvs, AskUser, role_of
 
@@ -117,6 +118,9 @@ class TlsSettings:
     `aia_hosts` are the hosts ("host" for port 80, or "host:port") at which issuers that a server
     has not shown are looked for; none by default.
 
+    With `resume_sessions` a client offers sessions of TLS 1.3 whose full handshake the gate has
+    accepted, and a listener gives tickets; the certificates are judged again.
+
     `key_log` is the file to which the secrets of connections are appended, for Wireshark; see
     `softphone.trust.key_log`.
     """
@@ -141,6 +145,7 @@ class TlsSettings:
     edge_domain: str | None = None
     aia_hosts: frozenset[str] = frozenset()
     key_log: Path | None = None
+    resume_sessions: bool = False
 
     @property
     def client_server_domains(self) -> frozenset[str]:
@@ -169,7 +174,8 @@ def client_context(
 
     Raises ConfigurationError when our own credential cannot be used.
     """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    made = ResumingContext if settings.resume_sessions else ssl.SSLContext
+    context = made(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_REQUIRED
     _harden(context, settings)
@@ -207,7 +213,12 @@ def server_context(settings: TlsSettings) -> ssl.SSLContext:
         raise ConfigurationError("a TLS listener needs a certificate and a key")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     _harden(context, settings)
-    context.num_tickets = 0
+    if settings.resume_sessions:
+        # OpenSSL gives two by default; a client of ours keeps the last alone.
+        context.num_tickets = 1
+        context.options &= ~ssl.OP_NO_TICKET
+    else:
+        context.num_tickets = 0
     context.options |= ssl.OP_CIPHER_SERVER_PREFERENCE
     demand = settings.client_certificates
     if demand is not ClientCertificates.NONE:
@@ -255,7 +266,8 @@ def _harden(context: ssl.SSLContext, settings: TlsSettings) -> None:
     if settings.protocols:
         context.set_alpn_protocols(settings.protocols)
     context.set_ciphers(f"@SECLEVEL={_level(settings)}:{_ciphers(settings)}")
-    # A resumed session has no verified chain: no tickets on either side.
+    # A resumed session has no verified chain: no tickets on either side.  A client of TLS 1.3 gets
+    # them all the same, so that this leaves out those of TLS 1.2 where it may resume.
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.post_handshake_auth = False
     if settings.key_log is not None:

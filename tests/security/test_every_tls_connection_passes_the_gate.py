@@ -16,11 +16,12 @@ import pytest
 
 pytestmark = pytest.mark.reads_source
 PROJECT = Path(__file__).resolve().parents[2]
-MAKERS = {"SSLContext", "create_default_context", "_create_unverified_context"}
+MAKERS = {"SSLContext", "ResumingContext", "create_default_context", "_create_unverified_context"}
 MAKES_CONTEXTS = {"softphone/trust/tls_settings.py"}
 SPEAKERS = {"wrap_socket", "wrap_bio", "start_tls"}
 SPEAKS = {
     "softphone/net/stream/inner_tls.py": "wrap_bio; the gate judges before a byte is read",
+    "softphone/trust/resuming_context.py": "wrap_bio of a context; it opens nothing",
     "softphone/net/verified/timed_handshake.py": "wrap_bio; the gate judges, no data is written",
     "softphone/net/http/backend.py": "start_tls, which refuses",
     "softphone/messaging/xmpp/stream.py": "start_tls, which refuses",

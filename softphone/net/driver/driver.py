@@ -201,8 +201,8 @@ class Driver(Generic[E]):
     def counters(self) -> Mapping[str, int]:
         """Counts by name: "accepted", "refused", "lost", "dropped", "flood_dropped".
 
-        The certificate counts are "revocation_unreachable", "revocation_invalid" (and allowed) and
-        "verdicts_kept".
+        The certificate counts are "revocation_unreachable", "revocation_invalid" (and allowed),
+        "verdicts_kept" and "sessions_resumed".
         """
         counted = Counter(self._flows.counters)
         for gate in self._gates:

@@ -6,6 +6,10 @@ aborted without a byte of application data.  If a pin is known by its fingerprin
 connection, without our certificate and without data, learns the pinned certificate; the connection
 that is used verifies it again.  So are issuers learned that a server has not shown, if hosts are
 listed that they may be fetched from; they only link a path to an anchor that was there before.
+
+With `TlsSettings.resume_sessions` a session of TLS 1.3 is resumed once, by a connection of the same
+target, credential and context.  The gate judges the chain of its full handshake again, by the rules
+of that moment; if it refuses, a full handshake is done at once, which decides.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ import ssl
 from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from softphone.errors import (
@@ -36,6 +40,15 @@ from softphone.net.limits import TransportLimits
 from softphone.net.stream.connection import StreamConnection, alert_of
 from softphone.net.stream.handshake_slots import HandshakeSlots
 from softphone.net.stream.issuer_fetching import fetch_issuers
+from softphone.net.stream.kept_sessions import (
+    AcceptedChains,
+    AcceptedHandshake,
+    KeptSession,
+    KeptSessions,
+    ResumedChain,
+    refuse_resumed,
+    session_of,
+)
 from softphone.net.stream.revocation_answers import (
     Fetcher,
     conclude_examination,
@@ -51,6 +64,7 @@ from softphone.trust import (
     Pin,
     Service,
     ServiceEndpoint,
+    SessionOffer,
     TlsSettings,
     VerdictCache,
     client_context,
@@ -58,6 +72,7 @@ from softphone.trust import (
     examine,
     fingerprint_in,
     fingerprint_of,
+    offering,
     probe_context,
     question_about,
     server_context,
@@ -189,8 +204,8 @@ class CertificateGate:
     """The gate that every TLS connection passes; `wall` gives the time of day.
 
     `counters` count the outcomes of revocation checks, "revocation_unreachable" and
-    "revocation_invalid" (and allowed), and the connections accepted by a cached verdict,
-    "verdicts_kept".
+    "revocation_invalid" (and allowed), the connections accepted by a cached verdict,
+    "verdicts_kept", and those accepted that have resumed a session, "sessions_resumed".
     """
 
     limits: TransportLimits
@@ -201,12 +216,20 @@ class CertificateGate:
     counters: Counter[str] = field(default_factory=Counter)
 
     async def client_handshake(
-        self, sock: socket.socket, connection: StreamConnection, context: ssl.SSLContext, name: str
+        self,
+        sock: socket.socket,
+        connection: StreamConnection,
+        context: ssl.SSLContext,
+        name: str,
+        offer: SessionOffer | None = None,
     ) -> None:
-        """Do the client's handshake; `name` is sent as SNI unless it is an address."""
+        """Do the client's handshake; `name` is sent as SNI unless it is an address.
+
+        `offer` is a session to resume, for which `context` has to be a `ResumingContext`.
+        """
         loop = asyncio.get_running_loop()
         async with self._handshaking(sock, name, name):
-            with _warning_when_slow(sock, name):
+            with _warning_when_slow(sock, name), offering(offer):
                 await loop.create_connection(
                     lambda: connection,
                     sock=sock,
@@ -268,13 +291,15 @@ class CertificateGate:
         settings: TlsSettings,
         reference: str | None,
         rules: GateRules,
+        resumed: ResumedChain = refuse_resumed,
     ) -> PeerIdentity | None:
         """Examine, fetch, conclude; abort the connection unless it is accepted.
 
-        Returns None when a client showed no certificate and need not show one.
+        `resumed` gives the chain of a resumed session.  Returns None when a client showed no
+        certificate and need not show one.
         """
         try:
-            return await self._judge_connection(connection, settings, reference, rules)
+            return await self._judge_connection(connection, settings, reference, rules, resumed)
         except BaseException:
             connection.abort()
             raise
@@ -285,18 +310,19 @@ class CertificateGate:
         settings: TlsSettings,
         reference: str | None,
         rules: GateRules,
+        resumed: ResumedChain,
     ) -> PeerIdentity | None:
         session = connection.ssl_object
         if session is None:
             raise TransportError("the connection is not one of TLS")
-        if session.session_reused:
-            # Python can switch off tickets, but not OpenSSL's cache of TLS 1.2 sessions.
-            raise CertificateUntrusted("a resumed session shows no certificate: connect anew")
-        chain = verified_chain(session)
+        # Python can switch off tickets, but not OpenSSL's cache of TLS 1.2 sessions.
+        chain = resumed(session) if session.session_reused else verified_chain(session)
         if not chain and reference is None:
             return None
         suite = check_suite(session, settings)
         verdict = await self.judge_chain(chain, settings.service, reference, rules, settings.tvs)
+        if session.session_reused:
+            self.counters["sessions_resumed"] += 1
         return verdict.identity(protocol=session.version() or "", cipher=suite)
 
     async def judge_chain(
@@ -389,6 +415,18 @@ class ConnectionOpener:
     make: Callable[[bool], StreamConnection]
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What one connection is opened with: the same for the next one, until settings change."""
+
+    target: Target
+    settings: TlsSettings
+    context: ssl.SSLContext
+    rules: GateRules
+    anchors: tuple[bytes, ...]
+    issuers: tuple[bytes, ...]
+
+
 class TlsClient:
     """Opens TLS connections with the credentials of one driver, and caches their contexts."""
 
@@ -401,6 +439,7 @@ class TlsClient:
         self._refused: deque[Pin] = deque(maxlen=64)
         self._vouched: dict[Target, bytes] = {}
         self._issuers: OrderedDict[Target, tuple[bytes, ...]] = OrderedDict()
+        self._sessions = KeptSessions()
 
     def replace_settings(self, credential: str, settings: TlsSettings) -> None:
         """Use other settings for new connections; open ones stay."""
@@ -412,6 +451,7 @@ class TlsClient:
         self._settings[credential] = settings
         self._vouched.clear()
         self._issuers.clear()
+        self._sessions.clear()
 
     def settings(self, target: Target) -> TlsSettings:
         """The settings of a target.  Raises ConfigurationError when its credential is unknown."""
@@ -464,7 +504,6 @@ class TlsClient:
     async def _open_and_judge(
         self, target: Target, settings: TlsSettings, opener: ConnectionOpener
     ) -> tuple[StreamConnection, PeerIdentity | None]:
-        name = _name_of(target)
         pins = settings.store.pins(settings.service, target.host, target.port)
         only = _pin_of(settings)
         if only is not None:
@@ -476,16 +515,76 @@ class TlsClient:
             if issuers
             else self._context(settings, anchors)
         )
-        connection = opener.make(settings.credential is not None)
+        rules = gate_rules(settings, pins, only, vouched)
+        attempt = _Attempt(target, settings, context, rules, anchors, issuers)
         try:
-            await self._gate.client_handshake(await opener.dial(), connection, context, name)
-            _refuse_as_anchor(connection, issuers)
-            rules = gate_rules(settings, pins, only, vouched)
-            return connection, await self._gate.judge_connection(connection, settings, name, rules)
+            return await self._attempt(attempt, opener)
         except CertificateError:
             self._vouched.pop(target, None)
             self._issuers.pop(target, None)
             raise
+
+    async def _attempt(
+        self, attempt: _Attempt, opener: ConnectionOpener
+    ) -> tuple[StreamConnection, PeerIdentity | None]:
+        """Connect and judge: resume the kept session, and where that is refused, connect anew."""
+        sock = await opener.dial()
+        wall = self._gate.wall()
+        kept = self._sessions.take(attempt.target, attempt.context, wall=wall)
+        if kept is not None:
+            offer = kept.offer()
+            try:
+                return await self._connect(attempt, opener, sock, kept, offer)
+            except CertificateError as error:
+                if not offer.resumed:
+                    raise
+                name = _name_of(attempt.target)
+                logger.info("a resumed session with %s is refused: %s", name, error)
+            sock = await opener.dial()
+        return await self._connect(attempt, opener, sock, None, None)
+
+    async def _connect(
+        self,
+        attempt: _Attempt,
+        opener: ConnectionOpener,
+        sock: socket.socket,
+        kept: KeptSession | None,
+        offer: SessionOffer | None,
+    ) -> tuple[StreamConnection, PeerIdentity | None]:
+        settings, context, begun = attempt.settings, attempt.context, self._gate.wall()
+        name = _name_of(attempt.target)
+        connection = opener.make(settings.credential is not None)
+        await self._gate.client_handshake(sock, connection, context, name, offer)
+        _refuse_as_anchor(connection, attempt.issuers)
+
+        def kept_chain(tls: ssl.SSLObject) -> tuple[bytes, ...]:
+            chain = () if kept is None else kept.accepted.chain
+            ours = offer is not None and offer.resumed_in(tls) and tls.version() == "TLSv1.3"
+            if not ours or tls.getpeercert(binary_form=True) not in chain[:1]:
+                return refuse_resumed(tls)
+            return chain
+
+        identity = await self._gate.judge_connection(
+            connection, settings, name, attempt.rules, kept_chain
+        )
+        tls = connection.ssl_object
+        if settings.resume_sessions and tls is not None and not attempt.issuers:
+            if kept is not None and tls.session_reused:
+                accepted = replace(kept.accepted, begun=begun)
+            else:
+                accepted = AcceptedHandshake(verified_chain(tls), begun, begun)
+            connection.on_end = lambda: self._keep_session(attempt, tls, accepted)
+        return connection, identity
+
+    def _keep_session(
+        self, attempt: _Attempt, tls: ssl.SSLObject, accepted: AcceptedHandshake
+    ) -> None:
+        """Keep the session of a connection that has ended, if its context is used still."""
+        settings, context = attempt.settings, attempt.context
+        _, used = self._contexts.get((id(settings), attempt.anchors), (-1, None))
+        session = session_of(tls, context, accepted) if used is context else None
+        if session is not None:
+            self._sessions.keep(attempt.target, session)
 
     async def _vouched_by_lists(
         self, target: Target, settings: TlsSettings, opener: ConnectionOpener
@@ -596,13 +695,20 @@ class TlsServer:
         context = server_context(settings)
         self._settings, self._context = settings, context
         self._rules = gate_rules(settings, (), None)
+        demand = settings.client_certificates
+        self._chains = AcceptedChains(optional=demand is not ClientCertificates.REQUIRED)
 
     async def accept_verified(
         self, sock: socket.socket, connection: StreamConnection, client: AcceptedClient
     ) -> PeerIdentity | None:
         """Do the handshake and pass the gate.  Raises TransportError, CertificateError."""
-        settings, rules = self._settings, self._rules
+        settings, rules, chains = self._settings, self._rules, self._chains
         await self._gate.server_handshake(sock, connection, self._context, client)
         if settings.client_certificates is ClientCertificates.NONE:
             return None
-        return await self._gate.judge_connection(connection, settings, None, rules)
+        resumed = chains.chain_of if settings.resume_sessions else refuse_resumed
+        identity = await self._gate.judge_connection(connection, settings, None, rules, resumed)
+        tls = connection.ssl_object
+        if settings.resume_sessions and identity and tls and not tls.session_reused:
+            chains.keep(verified_chain(tls))
+        return identity

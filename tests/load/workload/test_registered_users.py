@@ -58,6 +58,31 @@ async def test_when_its_server_dies_every_user_comes_back_at_the_second(tmp_path
     assert total.registered == 4
 
 
+@pytest.mark.parametrize("resumes", [False, True], ids=["full", "resumed"])
+async def test_all_users_come_back_at_once_and_resume_where_the_account_says_so(
+    tmp_path, plan_of, resumes
+):
+    async with many_users(tmp_path / "lab", 4, resume_sessions=True) as lab:
+        file = lab.accounts["load00001"]
+        table = f"[tls]\nresume_sessions = {str(resumes).lower()}"
+        own = Path(file).with_name("own.toml")
+        own.write_text(file.read_text().replace("[tls]", table))
+        own.chmod(0o600)
+        plan = replace(plan_of(lab), base=BaseSpec(account=str(own)))
+        async with WorkloadRunner(plan, on_second=lambda second: None) as runner:
+            running = asyncio.ensure_future(runner.run_share())
+            workload = runner._workload
+            await eventually(lambda: workload.up == 4)
+            cut = workload.cut_connections(every=True)
+            assert cut >= 4
+            await eventually(lambda: workload.up < 4)
+            await eventually(lambda: workload.up == 4)
+            resumed = workload._driver.counters["sessions_resumed"]
+            runner.stop_run()
+            await running
+    assert resumed == (4 if resumes else 0)
+
+
 async def test_what_cannot_be_measured_is_refused_before_anything_is_sent(tmp_path, plan_of):
     async with many_users(tmp_path / "lab", 2) as lab:
         shared = plan_of(lab, users=2, share=0)

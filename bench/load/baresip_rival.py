@@ -60,26 +60,33 @@ def baresip(folder: Path, calls: int, *, tone: bool = False) -> dict[str, Any] |
     finally:
         os.sched_setaffinity(0, cores)
     try:
-        plan = LoadPlan(
-            "echo",
-            f"sip:robot@127.0.0.1:{peer.tls[1]}",
-            BaseSpec(
-                server=f"sips:127.0.0.1:{peer.tls[1]}",
-                registers=False,
-                ca=(str(authority.certificate),),
-                srtp="required",
-                suites=("AES_CM_128_HMAC_SHA1_80",),
-            ),
-            (UserSpec("sip:load@127.0.0.1"),),
-            calls=calls,
-            rate=20.0,
-            duration=SECONDS + 2.0,
-            ports=(20_000, 49_999),
-            checks=0,
+        return _watched(
+            _calling(peer.tls[1], authority.certificate, calls),
+            lambda: descendants(peer.process.pid),
         )
-        return _watched(plan, lambda: descendants(peer.process.pid))
     finally:
         peer.stop()
+
+
+def _calling(port: int, ca: Path, calls: int) -> LoadPlan:
+    """The load that calls it."""
+    return LoadPlan(
+        "echo",
+        f"sip:robot@127.0.0.1:{port}",
+        BaseSpec(
+            server=f"sips:127.0.0.1:{port}",
+            registers=False,
+            ca=(str(ca),),
+            srtp="required",
+            suites=("AES_CM_128_HMAC_SHA1_80",),
+        ),
+        (UserSpec("sip:load@127.0.0.1"),),
+        calls=calls,
+        rate=20.0,
+        duration=SECONDS + 2.0,
+        ports=(20_000, 49_999),
+        checks=0,
+    )
 
 
 def _changed(configuration: str, calls: int, tone: bool) -> str:

@@ -14,7 +14,8 @@ from softphone.cli.console.command_tree import OptionCommand, command_group
 
 EXIT_CODES = (
     "Exit codes: 0 done, 1 failed (a far end's refusal too), 2 wrong usage and nothing sent, "
-    "3 we refused on security grounds, 130 interrupted."
+    "3 we refused (security, or a rule of yours), 4 a measurement (load, bot-test) was invalid or "
+    "judged nothing, 130 interrupted."
 )
 
 COMMANDS = (

@@ -43,6 +43,8 @@ def test_what_is_generated_into_the_repository_is_as_the_code_says(made):
         "errors.md",
         "events.md",
         "hearing.md",
+        "json.md",
+        "logging.md",
         "security.md",
         "trunks.md",
     }

@@ -18,8 +18,8 @@ from softphone.cli.console.options import (
 
 EXIT_CODES = (
     "Exit codes: 0 valid and as expected, 1 a verdict was not met, 2 wrong usage and nothing sent, "
-    "3 we refused on security grounds, 4 the run was invalid: this machine was too busy to "
-    "measure, 130 interrupted."
+    "3 we refused (security, or a rule of yours), 4 the run was invalid: this machine was too busy "
+    "to measure, 130 interrupted."
 )
 
 

@@ -66,7 +66,7 @@ class PaceOptions(OptionGroup):
         int,
         option(
             "--agents",
-            "How many people can be talked with at once, by bots or transfers; 0: all that answer.",
+            "How many people who answered are served at once, by any action, play: too; 0: all.",
             "N",
         ),
     ] = 0

@@ -89,7 +89,7 @@ class RunOptions:
 
 
 def exit_code(error: SoftphoneError) -> int:
-    """Return 2 for wrong input, 3 for a refusal of ours on security grounds, else 1."""
+    """Return 2 for wrong input, 3 for a refusal of ours (security, dial policy), else 1."""
     if isinstance(error, ConfigurationError):
         return USAGE
     if isinstance(error, _REFUSALS):

@@ -5,7 +5,7 @@ decrypt configuration files.  Booting and files are the work of `softphone.provi
 enrollment that of CAPF in `softphone.trust`, and registered lines are those of `softphone.phone`.
 
 No standard: the formats of CUCM are implemented in the packages named.  Nothing is exported:
-`config_commands` is imported by `softphone.cli.commands`, the others when a command is run.
+`options` is imported by `softphone.cli.commands`, the others when a command is run.
 """
 
 from __future__ import annotations

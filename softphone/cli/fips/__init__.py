@@ -5,7 +5,7 @@ in `softphone.trust.fips`, each process enters it by `softphone.openssl_provider
 start themselves anew in it by `softphone.cli.console`.
 
 No standard: the cryptography of FIPS 140 is that of OpenSSL's FIPS provider.  Nothing is exported:
-`fips_commands` is imported by `softphone.cli.commands`, `fips` when a command is run.
+`options` is imported by `softphone.cli.commands`, `fips` when a command is run.
 """
 
 from __future__ import annotations

@@ -4,9 +4,9 @@ They send, fetch and show messages, search directories, and verify or set up an 
 Messages, archives and audit tables are the work of `softphone.messaging`, directories (LDAP, UDS)
 that of `softphone.contacts`; accounts are read by `softphone.config`.
 
-No standard: protocols are those of the packages named.  Nothing is exported: the `*_commands`
-modules are imported by `softphone.cli.commands`, the others, which may need slixmpp or SQLAlchemy,
-when a command is run.
+No standard: protocols are those of the packages named.  Nothing is exported: `options` is
+imported by `softphone.cli.commands`, the others, which may need slixmpp or SQLAlchemy, when a
+command is run.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ unknown certificates are asked in `softphone.cli.console`; enrollment with CAPF 
 `softphone.cli.device`.
 
 No standard of its own: RFC 2986 (requests) and RFC 5280 are implemented in `softphone.trust`.
-Nothing is exported: the `*_commands` modules are imported by `softphone.cli.commands`, the others
-when a command is run.
+Nothing is exported: `options` is imported by `softphone.cli.commands`, the others when a command is
+run.
 """
 
 from __future__ import annotations

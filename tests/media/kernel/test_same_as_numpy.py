@@ -296,6 +296,11 @@ def command(chance: random.Random, far_ends: list[FarEnd], sides: list[Side], fr
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_both_paths_live_the_same_life(compiled: ModuleType, seed: int) -> None:
+    await live_the_same_life(compiled, seed)
+
+
+async def live_the_same_life(compiled: ModuleType, seed: int) -> None:
+    """Compare a bank that ticks with the kernel with one that ticks without."""
     chance = random.Random(seed)
     far_ends = [FarEnd(n, SUITES[n], random.Random(seed * 10 + n)) for n in range(STREAMS)]
     sides = [Side(far_ends, kernel, seed=seed) for kernel in (None, compiled)]

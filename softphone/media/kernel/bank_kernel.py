@@ -125,7 +125,7 @@ class BankKernel:
         self.has_datagrams = has_datagrams(kernel)
         """Whether `receive_datagrams` and `send_datagrams` are there."""
         self._drops = np.zeros(MOST_PACKETS, dtype=np.int64)
-        self._ports = self._make_ports() if self.has_datagrams else None
+        self._ports: Any = self._make_ports() if self.has_datagrams else None
 
     # The structures of interface.h --------------------------------------------------------------
 

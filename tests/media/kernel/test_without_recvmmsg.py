@@ -48,6 +48,7 @@ def test_its_part_for_sockets_is_left_out(built: Path) -> None:
 def test_it_is_used_and_says_what_it_lacks(
     chosen: ModuleType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
     assert choice.load_kernel() is chosen
     assert choice.describe_path() == (
         "compiled kernel; without its part for sockets: datagrams go through Python"

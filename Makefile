@@ -1,7 +1,8 @@
 # make demo   a fresh clone to an encrypted call, in a virtual environment of its own
 # make test   the whole suite: tests, types, style, import contracts, real peers where they can run
-# make fuzz   every mutation of every message, an hour of fuzzing led by coverage (MINUTES), and
-#             faults planted in the modules that security rests on; make nightly is all that is long:
+# make fuzz   every mutation of every message, an hour of fuzzing led by coverage (MINUTES), ten
+#             minutes of the compiled media kernel under sanitizers (KERNEL_SECONDS), and faults
+#             planted in the modules that security rests on; make nightly is all that is long:
 #             also every unit test on a second interpreter, wheels for other platforms, and the
 #             image, built and run
 # make check  style, types and the tests of what changed, in two minutes
@@ -16,6 +17,7 @@
 
 PYTHON ?= python3
 MINUTES ?= 60
+KERNEL_SECONDS ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -39,7 +41,7 @@ man: $(VENV)/installed
 
 fuzz: $(VENV)/installed-test
 	$(BIN)/python -m tests.fuzz.full
-	$(BIN)/python -m tests.fuzz.coverage_guided --minutes $(MINUTES)
+	$(BIN)/python -m tests.fuzz.coverage_guided --minutes $(MINUTES) --kernel-seconds $(KERNEL_SECONDS)
 	$(BIN)/python -m tests.mutation --record
 
 home-assistant: $(VENV)/installed-test

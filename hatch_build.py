@@ -4,8 +4,9 @@ compiles the media kernel where it can.
 The bill (CycloneDX 1.6, PEP 770) names what the wheel asks for: nothing is vendored in it.  It has
 no time and no serial number, so that the same source makes the same wheel.
 
-With a C compiler on 64-bit Linux the wheel holds the kernel and is one of that platform, for every
-Python from 3.11 on (abi3).  Else it is a wheel of pure Python, whose media take the NumPy path.
+With a C compiler on 64-bit Linux or macOS the wheel holds the kernel and is one of that platform,
+for every Python from 3.11 on (abi3); on macOS without the kernel's part for sockets.  Else it is a
+wheel of pure Python, whose media take the NumPy path.
 SOFTPHONE_KERNEL=off makes a pure one, and `require` fails where the kernel cannot be compiled.
 
 SOFTPHONE_REPOSITORY is the address of the repository that a release is built from; the links of the
@@ -19,7 +20,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -140,8 +140,8 @@ def _compile(module: ModuleType, target: Path) -> str:
     """Compile; return why it could not be, or an empty text."""
     if os.environ.get(CHOICE) == "off":
         return f"{CHOICE}=off"
-    if sys.platform != "linux" or sys.maxsize < 2**32 or sys.byteorder != "little":
-        return "it is made for 64-bit Linux"
+    if why := module.lacking():
+        return str(why)
     try:
         module.build(target)
     except ImportError as error:

@@ -3,7 +3,8 @@
 The targets are those of `tests.fuzz.full`.  atheris (libFuzzer) watches which branches of
 `softphone` an input takes, and keeps those that reach something new; what it has kept stays in
 `.cache/fuzz/TARGET/`, so that the next run goes on from there.  Each target runs in a process of
-its own, for its share of the minutes.
+its own, for its share of the minutes.  The last target, "media kernel", is the compiled media
+kernel under sanitizers (`tests.fuzz.kernel_target`), which has `--kernel-seconds` of its own.
 
 An exception that the target does not expect, more than ten seconds or more than 2 GB for one input
 ends the run with 1.  The input is written to `tests/data/fuzz/TARGET/`, where a test repeats it for
@@ -29,6 +30,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from tests.fuzz import kernel_target
+
 if TYPE_CHECKING:
     from tests.fuzz.full import Target
 
@@ -39,6 +42,7 @@ RESULTS = PROJECT / "bench" / "results" / "fuzz.json"
 LONGEST_INPUT = 4096
 SLOWEST_S = 10
 MEMORY_MB = 2048
+KERNEL_SECONDS = 180
 PROGRESS = re.compile(r"#(?P<runs>\d+)\s.*?cov: (?P<cov>\d+) ft: (?P<ft>\d+) corp: (?P<corp>\d+)")
 
 
@@ -65,7 +69,8 @@ def folder_name(target: str) -> str:
 
 def names() -> list[str]:
     """Every target's name, without instrumenting anything."""
-    return [target.name for target in importlib.import_module("tests.fuzz.full").targets()]
+    full = importlib.import_module("tests.fuzz.full")
+    return [*(target.name for target in full.targets()), kernel_target.NAME]
 
 
 # One target: what the child process does ---------------------------------------------------------
@@ -132,6 +137,17 @@ def run_target(name: str, seconds: int, seed: int) -> Outcome:
     )
 
 
+def run_kernel(seconds: int, seed: int) -> Outcome:
+    """Runs the compiled media kernel; a fault is printed."""
+    try:
+        ended = kernel_target.fuzz_kernel(seconds, seed)
+    except (OSError, subprocess.SubprocessError) as error:
+        ended = kernel_target.KernelRun(0, 0, 0, f"{error}: gcc with its sanitizers is needed")
+    print(ended.fault, file=sys.stderr, end="\n" if ended.fault else "")
+    counts = ended.executions, ended.edges, ended.inputs
+    return Outcome(kernel_target.NAME, *counts, not ended.fault, seconds, seed)
+
+
 def record(outcome: Outcome, every: Sequence[str], results: Path = RESULTS) -> None:
     """Replaces the row of one target; those of targets that are no more are left out."""
     command = ["git", "rev-parse", "--short", "HEAD"]
@@ -146,7 +162,12 @@ def record(outcome: Outcome, every: Sequence[str], results: Path = RESULTS) -> N
 
 
 def run_all(
-    chosen: Sequence[str], minutes: float, seed: int, recorded: Sequence[str] = ()
+    chosen: Sequence[str],
+    minutes: float,
+    seed: int,
+    recorded: Sequence[str] = (),
+    *,
+    kernel_seconds: int = KERNEL_SECONDS,
 ) -> list[Outcome]:
     """Runs the targets one after the other; prints a line as each ends, and a table.
 
@@ -154,10 +175,13 @@ def run_all(
     """
     console = Console()
     outcomes = []
-    seconds = max(1, round(60 * minutes / len(chosen)))
+    share = max(1, round(60 * minutes / max(1, len(set(chosen) - {kernel_target.NAME}))))
     for number, name in enumerate(chosen, 1):
+        is_kernel = name == kernel_target.NAME
+        seconds = kernel_seconds if is_kernel else share
         console.print(f"{number} of {len(chosen)}: {name}, {seconds} s", highlight=False)
-        outcomes.append(run_target(name, seconds, seed))
+        run = run_kernel(seconds, seed) if is_kernel else run_target(name, seconds, seed)
+        outcomes.append(run)
         if recorded:
             record(outcomes[-1], recorded)
     table = Table("target", "inputs", "counters reached", "inputs kept", "outcome")
@@ -173,6 +197,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("targets", nargs="*", metavar="TARGET")
     parser.add_argument("--minutes", type=float, default=60.0, help="for all targets together")
+    parser.add_argument(
+        "--kernel-seconds", type=int, default=KERNEL_SECONDS, help="for the media kernel, besides"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--record", action="store_true", help="also when not all targets are run")
@@ -190,7 +217,9 @@ def main() -> None:
     if not chosen:
         parser.error(f"no target begins with {' or '.join(starts)}; see --list")
     kept = every if options.record or chosen == every else ()
-    outcomes = run_all(chosen, options.minutes, options.seed, kept)
+    outcomes = run_all(
+        chosen, options.minutes, options.seed, kept, kernel_seconds=options.kernel_seconds
+    )
     raise SystemExit(0 if all(one.held for one in outcomes) else 1)
 
 

@@ -15,7 +15,9 @@ from tests.fuzz.coverage_guided import (
     RESULTS,
     Outcome,
     folder_name,
+    names,
     record,
+    run_kernel,
 )
 from tests.fuzz.full import targets
 
@@ -31,7 +33,7 @@ def test_what_was_found_once_is_handled():
 def test_every_target_has_been_run_and_its_row_is_kept():
     """`python -m tests.fuzz.coverage_guided --record TARGET` runs a new one."""
     rows = json.loads(RESULTS.read_text("utf-8"))["targets"]
-    assert [row["name"] for row in rows] == [target.name for target in targets()]
+    assert [row["name"] for row in rows] == names()
     assert all(row["held"] and row["runs"] > 1000 and row["seconds"] >= 100 for row in rows)
 
 
@@ -45,6 +47,13 @@ def test_a_row_takes_the_place_of_the_one_before_and_the_others_stay(tmp_path):
         ("a", 5, False),
         ("b", 4, True),
     ]
+
+
+def test_a_run_of_the_kernel_that_cannot_be_compiled_has_not_held(monkeypatch, capsys):
+    monkeypatch.setenv("CC", "no-such-compiler")
+    outcome = run_kernel(1, 7)
+    assert outcome == Outcome("media kernel", 0, 0, 0, False, 1, 7)
+    assert "gcc with its sanitizers is needed" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(

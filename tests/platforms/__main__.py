@@ -41,6 +41,11 @@ LONG = (
     "tests/provisioning",
 )
 """Further ones of these, which take most of the processor time."""
+KERNEL = (
+    "tests/media/kernel/test_same_as_numpy.py",
+    "tests/media/kernel/test_without_recvmmsg.py",
+)
+"""The media kernel as macOS has it, there only: nowhere else is that build used."""
 POSIX = ("others_can_read", "token_comes_from", "a_worker_tells_it_too")
 """Words of tests whose subject is what Windows has not: permissions, links, a media worker."""
 
@@ -48,7 +53,8 @@ POSIX = ("others_can_read", "token_comes_from", "a_worker_tells_it_too")
 def suites(system: str, quick: bool) -> list[str]:
     """Return the suites of a run on a system, "" for this one as it is."""
     if not quick:
-        return [*DIFFERENT, *PURE, *LONG]
+        real_macos = not system and sys.platform == "darwin"
+        return [*DIFFERENT, *PURE, *LONG, *(KERNEL if real_macos else ())]
     return [*DIFFERENT, *(() if system == "macos" else PURE)]
 
 

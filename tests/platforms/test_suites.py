@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 
-from tests.platforms.__main__ import LONG, PROJECT, PURE, suites
+from tests.platforms.__main__ import KERNEL, LONG, PROJECT, PURE, suites
 
 COLLECT = (sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:cacheprovider")
 
@@ -44,3 +44,10 @@ def test_pure_packages_run_in_ci_as_on_windows():
     assert set(PURE) <= set(suites("windows", quick=True))
     assert not {*PURE, *LONG} & set(suites("macos", quick=True))
     assert {*PURE, *LONG} <= set(suites("macos", quick=False))
+
+
+def test_the_kernel_is_tried_on_macos_itself(monkeypatch):
+    assert not {*KERNEL} & {*suites("", quick=False), *suites("macos", quick=False)}
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert {*KERNEL} <= set(suites("", quick=False))
+    assert all((PROJECT / each).is_file() for each in KERNEL)

@@ -90,7 +90,7 @@ class MediaSockets:
         *,
         entropy: Entropy,
     ) -> None:
-        self._kernel = kernel
+        self._kernel = kernel if kernel is not None and kernel.has_datagrams else None
         self._config = config
         self._bank = bank
         self._ports = DatagramPorts()

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from softphone.media.audio.block_batch import BlockPage
 from softphone.media.bank import FeedGroup, FrameBank, PacketBatch, StreamBank
+from softphone.media.kernel.choice import has_datagrams
 from softphone.media.kernel.layout import table_of
 from softphone.media.playout import PlayoutFrames
 from softphone.srtp import status_of, transform_addresses
@@ -64,7 +65,11 @@ class ReceivePlaces:
 
 
 MOST_PACKETS: Final = 8192
-"""The most packets of one batch; a larger one takes the NumPy path."""
+"""The most packets of one batch; a larger one takes the NumPy path.
+
+The engine's batches are smaller: INCOMING of `softphone.media.engine.sockets`, and two packets of
+each row of a phase.
+"""
 
 
 class BankKernel:
@@ -117,9 +122,10 @@ class BankKernel:
         self._dry = np.zeros(0, dtype=np.intp)
         self._feeds: dict[int, tuple[FrameBank, npt.NDArray[np.int16], Any]] = {}
         self._visited: tuple[Sequence[int], Any, Any] = ((), None, None)
+        self.has_datagrams = has_datagrams(kernel)
+        """Whether `receive_datagrams` and `send_datagrams` are there."""
         self._drops = np.zeros(MOST_PACKETS, dtype=np.int64)
-        self._ports = kernel.ffi.new("struct ports *")
-        self._ports.drops = self._pointer("int64_t *", self._drops)
+        self._ports: Any = self._make_ports() if self.has_datagrams else None
 
     # The structures of interface.h --------------------------------------------------------------
 
@@ -155,6 +161,9 @@ class BankKernel:
             "failed": self._pointer("int64_t *", self._failed),
             "status": self._pointer("int32_t *", self._status),
         })  # fmt: skip
+
+    def _make_ports(self) -> Any:
+        return self._ffi.new("struct ports *", {"drops": self._pointer("int64_t *", self._drops)})
 
     def _make_frames(self) -> Any:
         frames = self._frames
@@ -257,7 +266,11 @@ class BankKernel:
 
     def receive(self, batch: PacketBatch, *, now: float) -> tuple[Index, Index]:
         """Do `split_rtp_and_rtcp`, and `receive_rtp` for ordinary packets; return the indices of
-        the other RTP packets, and of RTCP."""
+        the other RTP packets, and of RTCP.
+
+        Raises ValueError for more than MOST_PACKETS.
+        """
+        _check_size(batch.count)
         bank, result = self._bank, self._received
         self._update_lookup()
         self._lib.kernel_receive(
@@ -372,7 +385,8 @@ class BankKernel:
         milliseconds: int,
     ) -> bool:
         """Append a packet of each of `places` to `batch`, as the send half does for sound; return
-        False, and do nothing, if they have no room or no session of libsrtp."""
+        False, and do nothing, if they have no room or no session of libsrtp, or are more than
+        MOST_PACKETS."""
         what = places.outgoing or self._prepare(places)
         if len(payloads) not in (1, what.count):
             return False
@@ -387,6 +401,8 @@ class BankKernel:
 
     def _send(self, batch: PacketBatch, places: SendPlaces, milliseconds: int) -> bool:
         start, what = batch.count, places.outgoing
+        if what.count > MOST_PACKETS:
+            return False
         what.milliseconds = milliseconds
         refused = self._lib.kernel_send(
             self._bound, self._sizes, batch.pointers or self._packets(batch), start, what
@@ -412,8 +428,10 @@ class BankKernel:
         """Do `DatagramBatch.receive_datagrams`; return the number of packets, and the system's
         running count of drops by socket, where reported.
 
-        `descriptors` and `bursts` that are the objects of the last call have not changed.
+        `descriptors` and `bursts` that are the objects of the last call have not changed.  Raises
+        ValueError for a batch of more than MOST_PACKETS.
         """
+        _check_size(batch.capacity)
         ports, make = self._ports, self._ffi.new
         if descriptors is not self._visited[0]:
             descriptor, burst = make("int32_t[]", descriptors), make("int32_t[]", bursts)
@@ -434,3 +452,8 @@ class BankKernel:
             batch.pointers or self._packets(batch), start, stop
         )
         return sent
+
+
+def _check_size(packets: int) -> None:
+    if packets > MOST_PACKETS:
+        raise ValueError(f"{packets} packets in one batch; the kernel takes {MOST_PACKETS} at most")

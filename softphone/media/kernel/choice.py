@@ -48,14 +48,14 @@ def kernel_choice() -> KernelChoice:
 @cache
 def _find() -> tuple[Any, str]:
     """The compiled module, and an empty text; or None and the reason."""
-    if sys.maxsize < 2**32 or sys.byteorder != "little" or sys.platform != "linux":
-        return None, "it is made for 64-bit Linux"
+    from softphone.media.kernel.build import lacking, sources_digest  # only here, as it can be run
+
+    if why := lacking():
+        return None, why
     try:
         module = importlib.import_module(MODULE)
     except ImportError:
         return None, f"it was not compiled: {_BUILD}"
-    from softphone.media.kernel.build import sources_digest  # only here, so that it can be run
-
     known = [module.ffi.string(each()).decode() for each in _digests(module)]
     if known != [layout_digest(), sources_digest()]:
         return None, f"it was compiled for another version: {_BUILD}"
@@ -100,4 +100,14 @@ def describe_path() -> str:
     module, why = _chosen()
     if module is None:
         return f"NumPy; the compiled kernel is not used: {why}"
-    return "compiled kernel"
+    said = ["compiled kernel"]
+    if not has_datagrams(module):
+        said.append("without its part for sockets: datagrams go through Python")
+    if sys.platform != "linux":
+        said.append("untested on this system")
+    return "; ".join(said)
+
+
+def has_datagrams(module: Any) -> bool:
+    """Whether a compiled module reads and writes sockets: that needs recvmmsg and sendmmsg."""
+    return hasattr(module.lib, "kernel_receive_datagrams")

@@ -108,18 +108,8 @@ struct outgoing {
     int32_t *status;
 };
 
-struct ports {
-    const int32_t *descriptor;
-    const int32_t *burst;
-    int64_t count;
-    int64_t *drops; /* [capacity] the system's running count of lost datagrams, or -1 */
-    int64_t drops_seen;
-};
-
 const char *kernel_layout(void);
 const char *kernel_sources(void);
-int64_t kernel_receive_datagrams(struct packets *, struct ports *, double now, double wall);
-int64_t kernel_send_datagrams(const struct packets *, int64_t start, int64_t stop);
 void kernel_receive(const void *table, const struct sizes *, struct packets *, int64_t count,
                     const struct lookup *, struct received *, double now);
 int64_t kernel_play(const void *table, const struct sizes *, const int64_t *rows, int64_t count,

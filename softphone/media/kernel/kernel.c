@@ -10,17 +10,21 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#include <arpa/inet.h>
-#include <errno.h>
 #include <math.h>
-#include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "interface.h"
 #include "layout.h"
+#ifndef SOFTPHONE_NO_RECVMMSG
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "datagrams.h"
+#endif
 
 enum {
     HEADER = 12,        /* octets of an RTP header without CSRC and extension, RFC 3550 5.1 */
@@ -608,6 +612,8 @@ int64_t kernel_send(const void *table, const struct sizes *sizes, struct packets
 
 /* Sockets --------------------------------------------------------------------------------------- */
 
+#ifndef SOFTPHONE_NO_RECVMMSG
+
 /* net.datagrams.batched_udp: the arrival of a datagram by its SCM_TIMESTAMPNS, and the count of
    drops by its SO_RXQ_OVFL. */
 static void read_ancillary(struct packets *in, struct ports *ports, int64_t at,
@@ -757,3 +763,5 @@ int64_t kernel_send_datagrams(const struct packets *out, int64_t start, int64_t 
     }
     return sent;
 }
+
+#endif

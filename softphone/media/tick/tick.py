@@ -14,7 +14,7 @@ import numpy.typing as npt
 from softphone.fast_dataclass import fast_init
 from softphone.media.bank import FRAME, FRAME_MS, PacketBatch, StreamBank
 from softphone.media.interface import StreamTimedOut
-from softphone.media.kernel import BankKernel
+from softphone.media.kernel import MOST_PACKETS, BankKernel
 from softphone.media.tick.deliver import ReceiveGroup, deliver_frames, make_receive_groups
 from softphone.media.tick.receive import expire_digits, receive_rtp, split_rtp_and_rtcp
 from softphone.media.tick.rtcp import receive_rtcp, send_rtcp
@@ -73,7 +73,7 @@ def run_receive_half(
     With `kernel`, which is bound to `bank`, ordinary packets and rows take the compiled path.
     """
     if received.count:
-        if kernel is None or bank.on_clear_packet is not None:
+        if kernel is None or bank.on_clear_packet is not None or received.count > MOST_PACKETS:
             media, control = split_rtp_and_rtcp(bank, received)
         else:
             media, control = kernel.receive(received, now=moment.now)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import shutil
 from types import ModuleType
 
 import pytest
 
-WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Werror") if os.environ.get("CI") else ()
-"""In CI only: a compiler that nobody has met yet may warn of more."""
+from softphone.media.kernel.build import build
+from tests.media.kernel.compiled_kernel import WARNINGS, load
 
 
 @pytest.fixture(scope="session")
@@ -27,12 +26,4 @@ def compiler() -> str:
 @pytest.fixture(scope="session")
 def compiled(compiler: str, tmp_path_factory: pytest.TempPathFactory) -> ModuleType:
     """The kernel as a module."""
-    from softphone.media.kernel.build import NAME, build
-
-    made = build(tmp_path_factory.mktemp("kernel"), *WARNINGS)
-    spec = importlib.util.spec_from_file_location(NAME, made)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(build(tmp_path_factory.mktemp("kernel"), *WARNINGS))

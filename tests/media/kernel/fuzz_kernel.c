@@ -5,17 +5,31 @@
    the heap, so that one octet beyond is seen.  kernel.c is compiled with -fsanitize-coverage=
    trace-pc; an input that reaches a new edge is kept and changed further.
 
+   The system calls are replaced by ones that read the script: datagrams, their lengths, sources and
+   ancillary data, errors, and how many of a run are sent.
+
    Usage: fuzz_kernel SECONDS SEED.  Prints executions, edges and kept inputs; a fault aborts. */
 
 #define _GNU_SOURCE
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <time.h>
 
+static int scripted_recvmmsg(int, struct mmsghdr *, unsigned, int, struct timespec *);
+static int scripted_sendmmsg(int, struct mmsghdr *, unsigned, int);
+static ssize_t scripted_sendto(int, const void *, size_t, int, const struct sockaddr *, socklen_t);
+
+#define recvmmsg scripted_recvmmsg
+#define sendmmsg scripted_sendmmsg
+#define sendto scripted_sendto
 #include "kernel.c"
 
 enum { ROWS = 4, SLOTS = 8, NEAR = 160, BINS = 41, PORTS = 16, NAMES = 2, BATCH = 8, WIDTH = 256,
-       FEEDS = 3, AHEAD = 2,
+       FEEDS = 3, AHEAD = 2, WAITING = 150, SOCKETS = 4,
        MOST = 2048, KEPT = 4096, EDGES = 1 << 16 };
 
 /* Coverage -------------------------------------------------------------------------------------- */
@@ -173,6 +187,16 @@ static void prepare(void)
     sizes.unprotect = (uintptr_t)unprotects;
 }
 
+/* An RTP header that continues the row's stream, or nearly. */
+static void fill_header(uint8_t *data, int64_t row, uint8_t kind)
+{
+    data[0] = kind == 3 ? octet() : 0x80;
+    data[1] = kind == 4 ? octet() : bank.receiver.receive_type[row];
+    write16(data + 2, (uint16_t)(bank.line.top_sequence[row] + 1));
+    write32(data + 4, (uint32_t)(bank.line.top_timestamp[row] + (kind == 5 ? number() : 160)));
+    write32(data + 8, bank.receiver.remote_ssrc[row]);
+}
+
 static void fill_packet(int64_t at)
 {
     uint8_t *data = batch.data + at * WIDTH;
@@ -185,11 +209,7 @@ static void fill_packet(int64_t at)
     if (kind == 7)
         batch.length[at] = (int32_t)(HEADER + bank.line.frame_octets[row]) + (bank.receiver.secure[row] ? 10 : 0);
     batch.arrival[at] = seconds();
-    data[0] = kind == 3 ? octet() : 0x80;
-    data[1] = kind == 4 ? octet() : bank.receiver.receive_type[row];
-    write16(data + 2, (uint16_t)(bank.line.top_sequence[row] + 1));
-    write32(data + 4, (uint32_t)(bank.line.top_timestamp[row] + (kind == 5 ? number() : 160)));
-    write32(data + 8, bank.receiver.remote_ssrc[row]);
+    fill_header(data, row, kind);
     if (kind == 6)
         batch.address[at * SOCKADDR + octet() % SOCKADDR] ^= 1;
 }
@@ -300,6 +320,207 @@ static void decode_some(void)
     free(sound.captured_by_sender);
 }
 
+/* Sockets ---------------------------------------------------------------------------------------
+
+   What the system may do with what the kernel hands to it: never beyond the lengths that it is
+   told, and within those anything. */
+
+static struct packets waiting;
+static struct ports ports;
+static int64_t came[SOCKETS];
+
+static void prepare_sockets(void)
+{
+    waiting = (struct packets){calloc(WAITING, WIDTH), calloc(WAITING, 4), calloc(WAITING, 4),
+                               calloc(WAITING, SOCKADDR), calloc(WAITING, 8), calloc(WAITING, 8),
+                               WAITING, WIDTH};
+    int32_t *descriptors = calloc(SOCKETS, 4);
+    for (int32_t each = 0; each < SOCKETS; each++)
+        descriptors[each] = each;
+    ports = (struct ports){descriptors, calloc(SOCKETS, 4), SOCKETS, calloc(WAITING, 8), 0};
+}
+
+static int refused(void)
+{
+    static const int errors[] = {EAGAIN, ECONNREFUSED, EINTR, ENOBUFS, EBADF, EMSGSIZE, ENOMEM};
+    errno = errors[octet() % (sizeof errors / sizeof errors[0])];
+    return -1;
+}
+
+/* One piece of ancillary data; returns its place in the buffer.  The lengths may be malformed. */
+static size_t fill_ancillary(uint8_t *at, size_t room, int32_t type, uint8_t kind)
+{
+    uint8_t piece[32] = {0};
+    size_t length = type == TIMESTAMPNS ? 32 : 20, space = type == TIMESTAMPNS ? 32 : 24;
+    int32_t level = kind == 1 ? octet() : SOL_SOCKET;
+    int64_t first = number(), second = number();
+
+    if (kind == 2)
+        length = (size_t)number();
+    if (kind == 3)
+        space = octet() % 33;
+    if (kind == 4)
+        type = octet();
+    if (kind == 5)
+        first = second = octet() & 1 ? INT64_MIN : INT64_MAX;
+    if (space > room)
+        space = room; /* MSG_CTRUNC */
+    memcpy(piece, &length, 8);
+    memcpy(piece + 8, &level, 4);
+    memcpy(piece + 12, &type, 4);
+    memcpy(piece + 16, &first, 8);
+    memcpy(piece + 24, &second, 8);
+    memcpy(at, piece, space);
+    return space;
+}
+
+static void fill_control(struct msghdr *header)
+{
+    uint8_t *octets = header->msg_control;
+    uint8_t which = octet() % 8, kind = octet() % 16;
+    size_t used = 0, room = header->msg_controllen;
+
+    if (which & 1)
+        used += fill_ancillary(octets, room, TIMESTAMPNS, kind);
+    if (which & 2)
+        used += fill_ancillary(octets + used, room - used, RXQ_OVFL, kind);
+    if (which == 4)
+        used += fill_ancillary(octets + used, room - used, TIMESTAMPNS, kind);
+    header->msg_controllen = kind == 6 ? octet() % (room + 1) : used;
+}
+
+static void fill_source(struct msghdr *header, int64_t row, uint8_t kind)
+{
+    uint8_t source[sizeof(struct sockaddr_in6)];
+    uint16_t family = kind == 8 ? AF_INET6 : kind == 9 ? octet() : AF_INET;
+    socklen_t size = family == AF_INET6 ? sizeof source : sizeof(struct sockaddr_in);
+
+    memcpy(source, bank.addresses.remote + row * SOCKADDR, sizeof source);
+    memcpy(source, &family, sizeof family);
+    if (kind == 10)
+        size = octet() % (sizeof source + 1); /* a name that is short, or none */
+    memcpy(header->msg_name, source, size < header->msg_namelen ? size : header->msg_namelen);
+    header->msg_namelen = size;
+}
+
+static int scripted_recvmmsg(int descriptor, struct mmsghdr *headers, unsigned count, int flags,
+                             struct timespec *timeout)
+{
+    uint8_t what = octet();
+    unsigned got = what < 128 ? count : 1 + what % count;
+
+    if (count < 1 || count > BURST || flags != MSG_DONTWAIT || timeout || descriptor >= SOCKETS)
+        abort();
+    if (!left || what % 8 == 7)
+        return refused();
+    for (unsigned at = 0; at < got; at++) {
+        struct msghdr *header = &headers[at].msg_hdr;
+        uint8_t data[2 * WIDTH], kind = octet() % 24;
+        int64_t row = descriptor % ROWS;
+        size_t room = header->msg_iov->iov_len, length = bank.receiver.secure[row] ? 182 : 172;
+
+        if (header->msg_iovlen != 1 || header->msg_controllen != ANCILLARY)
+            abort();
+        memset(data, octet(), sizeof data);
+        fill_header(data, row, kind);
+        if (kind == 7)
+            length = octet();
+        if (kind == 11 || kind == 12)
+            length = room + octet();
+        header->msg_flags = length > room ? MSG_TRUNC : 0;
+        memcpy(header->msg_iov->iov_base, data, length < room ? length : room);
+        headers[at].msg_len = (unsigned)(kind == 12 || length < room ? length : room);
+        fill_source(header, row, kind);
+        fill_control(header);
+    }
+    came[descriptor] += got;
+    return (int)got;
+}
+
+static void receive_datagrams(void)
+{
+    double now = seconds(), wall = octet() == 1 ? seconds() : 20.0;
+
+    for (int at = 0; at < SOCKETS; at++) {
+        ((int32_t *)ports.burst)[at] = octet() % 4 ? octet() % 4 : (int32_t)number();
+        came[at] = 0;
+    }
+    ports.count = octet() % (SOCKETS + 1);
+    waiting.capacity = octet() & 1 ? number() % (WAITING + 1) : WAITING;
+    int64_t used = kernel_receive_datagrams(&waiting, &ports, now, wall), sum = 0;
+    for (int at = 0; at < SOCKETS; at++) {
+        sum += came[at];
+        if (came[at] && came[at] > ports.burst[at])
+            abort();
+    }
+    if (used != sum || (used && used > waiting.capacity) || ports.drops_seen > 2 * used)
+        abort();
+    for (int64_t at = 0; at < used; at++) {
+        double age = now - waiting.arrival[at];
+        if (waiting.length[at] < 0 || waiting.length[at] > WIDTH || age < 0.0 || age > 1.0 + 1e-9 ||
+            ports.drops[at] < -1 || ports.drops[at] > UINT32_MAX)
+            abort();
+    }
+    kernel_receive(&bank, &sizes, &waiting, used < BATCH ? used : BATCH, &by, &received, now);
+}
+
+/* Reads what is to be sent, so that a sanitizer sees where it lies. */
+static void look_at(const uint8_t *octets, size_t size)
+{
+    static volatile uint8_t sum;
+    if (size > WIDTH)
+        abort();
+    for (size_t at = 0; at < size; at++)
+        sum ^= octets[at];
+}
+
+static int scripted_sendmmsg(int descriptor, struct mmsghdr *headers, unsigned count, int flags)
+{
+    uint8_t what = octet();
+
+    if (count < 1 || count > BURST || flags != MSG_DONTWAIT || descriptor >= SOCKETS)
+        abort();
+    for (unsigned at = 0; at < count; at++) {
+        const struct msghdr *header = &headers[at].msg_hdr;
+        if (header->msg_iovlen != 1 || header->msg_control || header->msg_controllen)
+            abort();
+        look_at(header->msg_iov->iov_base, header->msg_iov->iov_len);
+        look_at(header->msg_name, header->msg_namelen);
+    }
+    if (what % 4 == 3)
+        return refused();
+    return (int)(what % 4 == 2 ? 1 + octet() % count : count);
+}
+
+static ssize_t scripted_sendto(int descriptor, const void *data, size_t size, int flags,
+                               const struct sockaddr *address, socklen_t length)
+{
+    if (flags != MSG_DONTWAIT || descriptor >= SOCKETS)
+        abort();
+    look_at(data, size);
+    look_at((const uint8_t *)address, length);
+    return octet() % 4 == 3 ? refused() : (ssize_t)size;
+}
+
+static void send_datagrams(void)
+{
+    int64_t start = octet() == 1 ? number() : octet() % 8, stop = number(), sent;
+    uint8_t change = 1 + octet() % 100;
+
+    waiting.capacity = WAITING;
+    for (int64_t at = 0; at < WAITING; at++) {
+        uint16_t family = (at + change) % 3 ? AF_INET : AF_INET6;
+        waiting.port[at] = (int32_t)(at / change % SOCKETS);
+        waiting.length[at] = (int32_t)((at * change) % (WIDTH + 1));
+        memcpy(waiting.address + at * SOCKADDR, &family, sizeof family);
+    }
+    if (octet() & 1)
+        stop = WAITING + 1 - octet() % 8;
+    sent = kernel_send_datagrams(&waiting, start, stop);
+    if (sent < 0 || sent > (stop > start ? stop - start : 0))
+        abort();
+}
+
 static void run(const uint8_t *octets, size_t size)
 {
     int64_t rows[ROWS] = {0, 1, 2, 3};
@@ -309,7 +530,7 @@ static void run(const uint8_t *octets, size_t size)
     for (int64_t row = 0; row < ROWS; row++)
         state(row);
     while (left > 4) {
-        uint8_t what = octet() % 5;
+        uint8_t what = octet() % 7;
         if (what < 2) {
             int64_t count = 1 + octet() % BATCH;
             for (int64_t at = 0; at < count; at++)
@@ -322,8 +543,12 @@ static void run(const uint8_t *octets, size_t size)
             kernel_play(&bank, &sizes, rows, ROWS, seconds(), &frames);
         } else if (what == 3)
             decode_some();
-        else
+        else if (what == 4)
             send_some();
+        else if (what == 5)
+            receive_datagrams();
+        else
+            send_datagrams();
     }
 }
 
@@ -339,6 +564,7 @@ int main(int count, char **words)
     srand(count > 2 ? (unsigned)atoi(words[2]) : 1);
     prepare();
     prepare_sound();
+    prepare_sockets();
     lengths[0] = 1024;
     for (size_t at = 0; at < lengths[0]; at++)
         kept[0][at] = (uint8_t)rand();

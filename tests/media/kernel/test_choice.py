@@ -11,7 +11,7 @@ import pytest
 
 from softphone.errors import ConfigurationError
 from softphone.media.kernel import choice, describe_path, load_kernel
-from softphone.media.kernel.build import sources_digest
+from softphone.media.kernel.build import SOURCES, sources_digest
 from softphone.media.kernel.layout import header_text, layout_digest
 
 HEADER = Path(choice.__file__).with_name("layout.h")
@@ -106,3 +106,8 @@ def test_a_kernel_of_another_version_is_not_used(monkeypatch, changed):
     monkeypatch.setitem(sys.modules, choice.MODULE, old)
     assert load_kernel() is None
     assert "compiled for another version" in describe_path()
+
+
+def test_the_c_stays_short_enough_to_be_read():
+    lines = [(HEADER.parent / name).read_text("utf-8").count("\n") for name in SOURCES]
+    assert sum(lines) < 1500

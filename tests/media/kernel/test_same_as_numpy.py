@@ -296,6 +296,11 @@ def command(chance: random.Random, far_ends: list[FarEnd], sides: list[Side], fr
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_both_paths_live_the_same_life(compiled: ModuleType, seed: int) -> None:
+    await live_the_same_life(compiled, seed)
+
+
+async def live_the_same_life(compiled: ModuleType, seed: int) -> None:
+    """Compare a bank that ticks with the kernel with one that ticks without."""
     chance = random.Random(seed)
     far_ends = [FarEnd(n, SUITES[n], random.Random(seed * 10 + n)) for n in range(STREAMS)]
     sides = [Side(far_ends, kernel, seed=seed) for kernel in (None, compiled)]
@@ -323,3 +328,26 @@ async def test_both_paths_live_the_same_life(compiled: ModuleType, seed: int) ->
     assert kernel is not None
     assert kernel.packets_taken > 0.25 * kernel.packets_left
     assert kernel.frames_decoded > 0.25 * kernel.frames_left > 0
+
+
+def test_more_packets_than_the_kernels_arrays_hold_take_the_numpy_path(
+    compiled: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far_ends = [FarEnd(n, SUITES[n], random.Random(n)) for n in range(STREAMS)]
+    sides = [Side(far_ends, kernel, seed=3) for kernel in (None, compiled)]
+    kernel = sides[1].kernel
+    assert kernel is not None
+    taken = []
+    for frame in range(1, 60):
+        if frame == 40:
+            taken.append(kernel.packets_taken)
+            for module in ("tick.tick", "kernel.bank_kernel"):
+                monkeypatch.setattr(f"softphone.media.{module}.MOST_PACKETS", 1)
+        arriving = [
+            (each.packet(), each.source, 5000 + 2 * each.number, frame * FRAME) for each in far_ends
+        ]
+        for side in sides:
+            side.tick(frame, [each for each in arriving if each[0]])
+        one, other = (side.state() for side in sides)
+        assert [name for name in one if one[name] != other[name]] == [], f"frame {frame}"
+    assert taken == [kernel.packets_taken] != [0]

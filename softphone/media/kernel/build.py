@@ -29,7 +29,8 @@ FLAGS: Final = (
 """`-ffp-contract=off`: sums and products are rounded as NumPy rounds them."""
 LINUX_LINK: Final = ("-shared", "-s")
 NO_RECVMMSG: Final = "SOFTPHONE_NO_RECVMMSG"
-SOURCES: Final = ("interface.h", "datagrams.h", "layout.h", "kernel.c")
+LOCK: Final = "interpreter_lock.h"
+SOURCES: Final = ("interface.h", "datagrams.h", "layout.h", LOCK, "kernel.c")
 FILE: Final = "_kernel.abi3.so"
 SYSTEMS: Final = {"linux": "Linux", "darwin": "macOS"}
 """Where the kernel can be built, by `sys.platform`; untested on macOS."""
@@ -73,7 +74,7 @@ def build(target: Path, *flags: str, recvmmsg: bool = sys.platform == "linux") -
     ffi, headers = FFI(), ["interface.h", *(["datagrams.h"] if recvmmsg else [])]
     for header in headers:
         ffi.cdef((FOLDER / header).read_text(encoding="utf-8"))
-    included = "\n".join(f'#include "{header}"' for header in headers)
+    included = "\n".join(f'#include "{header}"' for header in [LOCK, *headers])
     ffi.set_source(NAME, included, py_limited_api=True)
     compiler = shlex.split(os.environ.get("CC", "cc"))
     made = target / FILE

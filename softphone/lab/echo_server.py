@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 
 from softphone.call.leg import MediaProposal, MediaSetup, Negotiation
+from softphone.errors import NoPortFree
 from softphone.events import Direction, StreamStatistics
 from softphone.lab import LabConfig
 from softphone.lab.account_files import LabFiles
@@ -112,12 +113,14 @@ class EchoBackend:
         self._source = source
 
     def allocate_stream(self, *, host: str | None = None, on_event: Any = None) -> AllocatedStream:
-        """Allocate a socket that no other call from that source uses."""
+        """Allocate a socket that no other call from that source uses.  Raises NoPortFree."""
         taken = self._taken[self._source]
-        for _ in self._sockets:
+        if len(taken) == SOCKETS:
+            # Calls that have ended, too, until their BYE is read: two on one would hear each other.
+            raise NoPortFree(f"{self._source} has a call on each of {SOCKETS} sockets")
+        self._next = (self._next + 1) % SOCKETS
+        while self._next in taken:
             self._next = (self._next + 1) % SOCKETS
-            if self._next not in taken:
-                break
         taken.add(self._next)
         handle = StreamHandle(int.from_bytes(random_bytes(5), "big"), self._next)
         port = self._sockets[self._next]
@@ -240,16 +243,20 @@ class EchoServer:
     def _answer(self, event: InviteReceived[Any]) -> None:
         body = event.request.content
         negotiation = Negotiation(self._setup)
-        status = 488
+        status, outcome = 488, None
         if body is not None:
             offer = SessionDescription.parse(body.data)
             line = offer.media[0]
             connection = offer.connection_of(line)
             self.port.expect_source((connection.address if connection else "", line.port))
-            outcome = negotiation.receive_offer(body)
-            status = 200 if isinstance(outcome, MediaProposal) else 488
+            try:
+                outcome = negotiation.receive_offer(body)
+                status = 200 if isinstance(outcome, MediaProposal) else 488
+            except NoPortFree:
+                status = 503
         with self.driver.change() as now:
             if status != 200 or not isinstance(outcome, MediaProposal) or outcome.body is None:
+                negotiation.close()
                 event.usage.reject(status, now=now)
                 return
             negotiation.commit(0)

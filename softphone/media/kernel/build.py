@@ -5,7 +5,7 @@ so that one file serves every Python from 3.11 on.  The hook of the package buil
 itself, without the rest of softphone.
 
 Where there are no recvmmsg and sendmmsg, as on macOS, the functions that read and write sockets are
-left out (SOFTPHONE_NO_RECVMMSG); `--no-recvmmsg` builds so elsewhere, to try it.
+left out; with SOFTPHONE_NO_RECVMMSG in the environment elsewhere, too, to try it.
 """
 
 from __future__ import annotations
@@ -96,4 +96,4 @@ def build(target: Path, *flags: str, recvmmsg: bool = sys.platform == "linux") -
 
 
 if __name__ == "__main__":
-    print(build(FOLDER, recvmmsg=sys.platform == "linux" and "--no-recvmmsg" not in sys.argv))
+    print(build(FOLDER, recvmmsg=sys.platform == "linux" and NO_RECVMMSG not in os.environ))

@@ -40,8 +40,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.call.sipp_peers import spare_root
-from bench.load.baresip_rival import processor_seconds
 from bench.load.processor_share import PERIOD, ProcessorShare
+from bench.peers.baresip_rival import processor_seconds
 from bench.python_build import measured_on
 from softphone.load import BaseSpec, LoadPlan, UserSpec, parse_expectation
 from softphone.load.capacity import CapacitySearch, CapacityTrial

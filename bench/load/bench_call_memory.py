@@ -24,9 +24,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from bench.load.baresip_rival import baresip, resident_bytes
 from bench.load.bench_load_echo import HERE, EchoProcess, run
-from bench.load.pjsua_rival import Pjsua, find_pjsua
+from bench.peers.baresip_rival import baresip, resident_bytes
+from bench.peers.pjsua_rival import Pjsua, find_pjsua
 from bench.python_build import measured_on
 from softphone.load import LoadPlan
 

@@ -40,7 +40,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from bench.load.baresip_rival import baresip
+from bench.peers.baresip_rival import baresip
 from bench.python_build import measured_on
 from softphone.load import BaseSpec, LoadPlan, UserSpec
 from softphone.load.report.html import page_style

@@ -49,6 +49,7 @@ from softphone.load.run import runner
 from softphone.srtp import libsrtp_backend
 
 HERE = Path(__file__).parent
+WORKLOADS = HERE.parent / "peers" / "equal_workloads.py"
 RESULTS = HERE.parent / "results" / "other_ways.json"
 SET_UPS, HOLD, MOST = 200.0, 1.0, 600
 """Calls that begin in a second, how long they last in seconds, and how many may be up at once."""
@@ -158,13 +159,13 @@ class Bench:
         if workload == "full":
             return replace(
                 self._echo.plan(CALLS),
-                scenario=f"{HERE / 'equal_workloads.py'}:full",
+                scenario=f"{WORKLOADS}:full",
                 sockets="per-call",
                 duration=SETTLE + self._seconds + 1.0,
             )
         return replace(
             self._echo.plan(MOST),
-            scenario=f"{HERE / 'equal_workloads.py'}:play",
+            scenario=f"{WORKLOADS}:play",
             rate=SET_UPS,
             hold=f"{HOLD:g}",
             duration=SETTLE + self._seconds + 1.0,

@@ -35,6 +35,7 @@ from softphone.media.kernel import BankKernel
 from softphone.media.tick import tick
 
 HERE = Path(__file__).parent
+WORKLOADS = HERE.parent / "peers" / "equal_workloads.py"
 RESULTS = HERE.parent / "results" / "where_time_goes.json"
 SETTLE = 3.0
 STEPS: tuple[tuple[Any, str, str], ...] = (
@@ -110,7 +111,7 @@ def main() -> None:
     timer = StepTimer()
     for owner, name, title in STEPS:
         timer.wrap(owner, name, title)
-    workload = f"{HERE / 'equal_workloads.py'}:{options.workload}"
+    workload = f"{WORKLOADS}:{options.workload}"
     with tempfile.TemporaryDirectory() as name:
         echo = EchoProcess(Path(name))
         if hasattr(os, "sched_setaffinity"):

@@ -6,7 +6,7 @@ to each other over loopback, SRTP AES_CM_128_HMAC_SHA1_80 and G.711, runs its fr
 our own: one after another, and with 20 ms of sleep before each.  What counts is the processor time
 of the thread.
 
-Three workloads, as in bench/load/equal_workloads.py: *load* plays one of eight tones and decodes
+Three workloads, as in bench/peers/equal_workloads.py: *load* plays one of eight tones and decodes
 nothing, with shared sockets; *play* has a tone and a pair of sockets for each stream; *full*
 decodes besides, and an application reads 200 ms at a time.
 

@@ -1,6 +1,6 @@
 """A far end for set-ups in clear that costs next to nothing: it answers each request over UDP.
 
-    python bench/call/light_callee.py
+    python bench/peers/light_callee.py
 
 For bench_set_up_beside_peers, on the first core.  Prints its port, and ends when its input does.
 An INVITE is answered with 200 and a description, anything else with 200, an ACK not at all.  It

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.call.sipp_peers import spare_root
-from bench.load import pjsua_rival
-from bench.load.pjsua_rival import write_tone
+from bench.peers import pjsua_rival
+from bench.peers.pjsua_rival import write_tone
 from softphone.load import BaseSpec, LoadPlan, UserSpec
 
 __all__ = ["baresip", "processor_seconds", "resident_bytes"]
@@ -112,7 +112,7 @@ def _watched(plan: LoadPlan, pids: Callable[[], list[int]]) -> dict[str, Any] | 
     with tempfile.TemporaryDirectory() as name:
         file = Path(name) / "plan.json"
         file.write_text(json.dumps({"plan": plan.to_plain(), "churns": False, "priority": False}))
-        script = Path(__file__).with_name("run_echo_load.py")
+        script = Path(__file__).parents[1] / "load" / "run_echo_load.py"
         ours = subprocess.Popen(
             [sys.executable, str(script), str(file)],
             stdout=subprocess.PIPE,

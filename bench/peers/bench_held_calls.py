@@ -1,6 +1,6 @@
 """Finds the most calls that one core holds, ours and pjsua's, timed by the same far end.
 
-    PJSUA=PATH python bench/load/bench_held_calls.py [--seconds 60] [--minutes 60]
+    PJSUA=PATH python bench/peers/bench_held_calls.py [--seconds 60] [--minutes 60]
 
 The workloads are those of `equal_workloads`.  A number of calls is held when under 1 % of their
 packets leave more than 5 ms late and 99.5 % of all packets come, over `--seconds`; the far end
@@ -34,10 +34,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.load.bench_load_echo import RATE, EchoProcess
-from bench.load.pjsua_rival import Pjsua, find_pjsua, processor_seconds
+from bench.peers.pjsua_rival import Pjsua, find_pjsua, processor_seconds
 from bench.python_build import measured_on
 
 HERE = Path(__file__).parent
+LOAD = HERE.parent / "load"
 RESULTS = HERE.parent / "results" / "held_calls.json"
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 HOLDS = 0.01
@@ -111,7 +112,7 @@ class Bench:
         file = self._folder / "plan.json"
         file.write_text(json.dumps({"plan": plan.to_plain(), "churns": False, "priority": False}))
         process = subprocess.Popen(
-            [sys.executable, str(HERE / "run_echo_load.py"), str(file)], stdout=subprocess.DEVNULL
+            [sys.executable, str(LOAD / "run_echo_load.py"), str(file)], stdout=subprocess.DEVNULL
         )
         try:
             time.sleep(1.0 + calls / RATE)
@@ -225,7 +226,7 @@ def main() -> None:
     pjsua, load = find_pjsua(), [os.getloadavg()]
     print(f"{'':16}{'calls':>6}{'late':>9}{'came':>9}{'CPU':>7}{'echo':>7}")
     with tempfile.TemporaryDirectory() as name:
-        echo = EchoProcess(Path(name) / "echo", str(HERE / "timed_echo.py"))
+        echo = EchoProcess(Path(name) / "echo", str(LOAD / "timed_echo.py"))
         try:
             starter = Bench(echo, Path(name), options.seconds)
             rows = rows_of(starter, pjsua, options.rows.split(";"))

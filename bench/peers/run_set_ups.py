@@ -1,6 +1,6 @@
 """One run of set-ups in a process of its own, for bench_set_up_beside_peers.
 
-    python bench/call/run_set_ups.py ours|aiosipua PORT CA SECONDS
+    python bench/peers/run_set_ups.py ours|aiosipua PORT CA SECONDS
 
 `AT_ONCE` calls at a time from the last core, as many as go: each is dialed, answered and hung up.
 Ours goes over TLS, with SDES keys, sockets, SRTP contexts and media rows made and closed; aiosipua

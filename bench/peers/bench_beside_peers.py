@@ -1,6 +1,6 @@
 """Measures a call's processor time beside pjsua's and a C floor: equal work, one alternating run.
 
-    PJSUA=PATH python bench/load/bench_beside_peers.py [--calls 100,300,600] [--runs 5]
+    PJSUA=PATH python bench/peers/bench_beside_peers.py [--calls 100,300,600] [--runs 5]
 
 Three workloads (`equal_workloads`): *load*, *play* and *full*, ours with shared sockets and with a
 socket a call, on each path of the media that is there.  pjsua has *play* and *full*, as
@@ -38,13 +38,14 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.call.sipp_peers import spare_root
-from bench.load.baresip_rival import baresip
 from bench.load.bench_load_echo import RATE, EchoProcess
-from bench.load.pjsua_rival import Pjsua, find_pjsua, processor_seconds
+from bench.peers.baresip_rival import baresip
+from bench.peers.pjsua_rival import Pjsua, find_pjsua, processor_seconds
 from bench.python_build import measured_on, watch_machine
 from softphone.media.kernel import describe_path
 
 HERE = Path(__file__).parent
+LOAD = HERE.parent / "load"
 RESULTS = HERE.parent / "results" / "beside_peers.json"
 FLOOR = HERE.parent / "media" / "bench_media_tick.py"
 RIVALS = ("pjsua", "baresip")
@@ -97,7 +98,7 @@ class Bench:
         file = self._folder / "plan.json"
         file.write_text(json.dumps({"plan": plan.to_plain(), "churns": False, "priority": False}))
         process = subprocess.Popen(
-            [sys.executable, str(HERE / "run_echo_load.py"), str(file)],
+            [sys.executable, str(LOAD / "run_echo_load.py"), str(file)],
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"SOFTPHONE_KERNEL": path},

@@ -1,6 +1,6 @@
 """Measures a call's set-up beside aiosipua's and pjsua's: alternating runs, each caller pinned.
 
-    AIOSIPUA=FOLDER PJSUA=PATH python bench/call/bench_set_up_beside_peers.py [--runs 5]
+    AIOSIPUA=FOLDER PJSUA=PATH python bench/peers/bench_set_up_beside_peers.py [--runs 5]
 
 Saturated: as many calls as the caller's core carries, 32 at a time, dialed, answered, hung up and
 ended.  Ours goes over TLS with SDES keys to the light echo, its SRTP contexts, sockets and media
@@ -37,7 +37,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.load.bench_load_echo import EchoProcess
-from bench.load.pjsua_rival import Pjsua, find_pjsua, processor_seconds
+from bench.peers.pjsua_rival import Pjsua, find_pjsua, processor_seconds
 from bench.python_build import measured_on
 
 HERE = Path(__file__).parent
@@ -105,7 +105,7 @@ class Bench:
     def _ours_paced(self, sockets: str) -> dict[str, Any] | None:
         plan = replace(
             self._echo.plan(MOST_CALLS),
-            scenario=f"{LOAD / 'equal_workloads.py'}:play",
+            scenario=f"{HERE / 'equal_workloads.py'}:play",
             sockets=sockets,
             rate=float(self._rate),
             hold=f"{HOLD:g}",

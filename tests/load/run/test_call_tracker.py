@@ -225,15 +225,15 @@ async def test_many_calls_are_looked_at_in_turn(world):
     for call in calls:
         call.audio.statistics = StreamStatistics(packets_sent=50, packets_received=50, mos=4.0)
     sent = []
-    for _ in range(11):
+    for _ in range(6):
         world.stage.poll_some_calls()
         sent.append(world.stage.take_tally().sent)
-    assert sent == [150] * 10 + [0]
+    assert sent == [550] * 5 + [0]
     mos, jitter = Histogram(0.001), Histogram(0.01)
     world.stage.add_current_quality(mos, jitter)
-    assert mos.total == 11
-    # All statistics are read of one in each poll of three, of others in each rotation.
-    for _ in range(10 * 3):
+    assert mos.total == 6
+    # All statistics are read of one in each poll of eleven, of others in each rotation.
+    for _ in range(11 * 5):
         world.stage.poll_some_calls()
     mos, jitter = Histogram(0.001), Histogram(0.01)
     world.stage.add_current_quality(mos, jitter)

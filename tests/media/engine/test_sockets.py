@@ -60,7 +60,7 @@ def test_a_stream_has_its_own_pair_which_is_read_with_its_phase():
 
 
 def test_a_phase_between_two_visits_is_served_by_the_visit_before_it():
-    with transport(capacity=4096) as (sockets, bank):
+    with transport(capacity=8192) as (sockets, bank):
         assert bank.phases > VISITS
         row = VISITS * bank.phase_rows
         rtp, _ = sockets.bind(row, HOST)
@@ -73,7 +73,7 @@ def test_a_phase_between_two_visits_is_served_by_the_visit_before_it():
 
 
 def test_a_phase_whose_visit_does_not_come_looks_for_itself():
-    with transport(capacity=4096) as (sockets, bank):
+    with transport(capacity=8192) as (sockets, bank):
         rtp, _ = sockets.bind(VISITS * bank.phase_rows, HOST)
         send(b"one", rtp)
         assert sockets.receive_packets(VISITS, now=1.0, wall=1e9) == 1
@@ -84,7 +84,7 @@ def test_a_phase_whose_visit_does_not_come_looks_for_itself():
 
 @pytest.mark.parametrize("phase", [0, VISITS])
 def test_a_row_that_comes_or_goes_is_read_at_the_next_visit_to_its_phase(phase):
-    with transport(capacity=4096) as (sockets, bank):
+    with transport(capacity=8192) as (sockets, bank):
         other = sockets.bind(1 * bank.phase_rows, HOST)[0]
         assert sockets.receive_packets(0, now=1.0, wall=1e9) == 0
         row = phase * bank.phase_rows

@@ -88,22 +88,30 @@ def operation_charts(operations: Iterable[str]) -> tuple[RunChart, ...]:
 def run_point(second: RunSecond, operations: Iterable[str] = ()) -> dict[str, Any]:
     """Return one second as a point of the charts, with the fields of these operations.
 
-    Latencies are in ms, `at` in s, `loss` and `cpu` in percent.
+    Latencies are in ms, `at` in s, `loss` and `cpu` in percent.  Of several seconds that were
+    joined, what is counted is the mean of a second.
     """
     tally = second.tally
+
+    def rate(count: int) -> float:
+        return count if second.length == 1.0 else round(count / second.length, 2)
+
     counted: dict[str, Any] = {}
     for name in operations:
         operation = tally.operations.get(name) or OperationTally()
-        counted[f"{name}_succeeded"] = operation.succeeded
-        counted[f"{name}_failed"] = operation.failed.total()
+        counted[f"{name}_succeeded"] = rate(operation.succeeded)
+        counted[f"{name}_failed"] = rate(operation.failed.total())
         counted[f"{name}_p50"] = _rank(operation.ms, 0.5, 1)
         counted[f"{name}_p99"] = _rank(operation.ms, 0.99, 1)
     return counted | {
         "at": round(second.at, 1),
         "up": second.up,
-        "answered": tally.answered,
-        "attempted": tally.attempted,
-        "causes": dict(Counter(failure_causes(tally)).most_common(CAUSES)),
+        "answered": rate(tally.answered),
+        "attempted": rate(tally.attempted),
+        "causes": {
+            cause: rate(count)
+            for cause, count in Counter(failure_causes(tally)).most_common(CAUSES)
+        },
         "setup50": _rank(tally.setup_ms, 0.5, 1),
         "setup95": _rank(tally.setup_ms, 0.95, 1),
         "setup99": _rank(tally.setup_ms, 0.99, 1),

@@ -15,16 +15,13 @@ from softphone.load.distribute.run_control import RunControl
 from softphone.load.distribute.share_runner import make_runner
 from softphone.load.distribute.worker_channel import LocalWorkerChannel, WorkerChannel
 from softphone.load.distribute.worker_pool import WorkerPool
-from softphone.load.measure import FailedCall, RunSecond
+from softphone.load.measure import FailedCall, RunLog, RunSecond
 from softphone.load.plan import Expectation, LoadPlan
 from softphone.load.result import LoadResult, judge_result
 from softphone.load.run import relaxed_garbage_collection
 
 Made = TypeVar("Made")
 
-MOST_KEPT = 7200
-"""Intervals that a run keeps for its report.  Beyond that, neighbors are merged in pairs, so that
-memory stays bounded in runs of days."""
 LEAST_ANSWERED = 0.99
 """The share of calls to a light far end that must be answered for the generator to have held."""
 
@@ -62,14 +59,12 @@ async def run_plan(
     """
     watcher = watcher or RunObserver()
     control = control or RunControl(plan, workers)
-    kept: list[RunSecond] = []
+    log = RunLog()
 
     def second(latest: RunSecond) -> None:
         control.note_time(latest.at)
         watcher.second(latest)
-        kept.append(latest)
-        if len(kept) >= MOST_KEPT:
-            _thin(kept)
+        log.add_second(latest)
 
     heard = replace(watcher, second=second)
     if ray is not None:
@@ -85,16 +80,9 @@ async def run_plan(
         result = await _alone(plan, heard, control)
     control.attach(None)
     result.changes = control.changes
-    for each in kept:
+    for each in log.intervals:
         result.add_second(each)
     return result
-
-
-def _thin(kept: list[RunSecond]) -> None:
-    """Merge the intervals in pairs, in place."""
-    for first, second in zip(kept[::2], kept[1::2], strict=False):
-        first.follow(second)
-    del kept[1::2]
 
 
 async def _run_with_workers(

@@ -30,6 +30,7 @@ from softphone.load.measure.operation import (
     OperationTallies,
     OperationTally,
 )
+from softphone.load.measure.run_log import RunLog
 from softphone.load.measure.tally import (
     BYE_UNANSWERED,
     CONNECTION_LOST,
@@ -63,6 +64,7 @@ __all__ = [
     "Operation",
     "OperationTallies",
     "OperationTally",
+    "RunLog",
     "RunSecond",
     "Tally",
     "end_cause",

@@ -186,7 +186,8 @@ class RunSecond:
     `at` is its end in seconds since the start.  `up` calls were up then; `peak` is the most that
     were up since the previous second (for several workers, the sum of their peaks).  `mos_now` and
     `jitter_now_ms` are those of the calls that are up, or of a sample when there are many.  `cpu`
-    is our share of one core.  `workers` is how many workers are merged here.
+    is our share of one core.  `workers` is how many workers are merged here.  `length` is 1.0, or
+    how many seconds were joined to this one.
     """
 
     at: float
@@ -197,6 +198,7 @@ class RunSecond:
     jitter_now_ms: Histogram = field(default_factory=lambda: Histogram(HUNDREDTH))
     cpu: float = 0.0
     workers: int = 1
+    length: float = 1.0
 
     def merge(self, other: RunSecond) -> None:
         """Add the same second of another worker; `cpu` becomes that of the busier one."""
@@ -211,6 +213,7 @@ class RunSecond:
     def follow(self, later: RunSecond) -> None:
         """Extend this interval by the one after it."""
         self.at, self.up, self.workers = later.at, later.up, later.workers
+        self.length += later.length
         self.peak = max(self.peak, later.peak)
         self.tally.merge(later.tally)
         self.mos_now.merge(later.mos_now)

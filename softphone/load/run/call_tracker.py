@@ -32,8 +32,8 @@ from softphone.load.run.audio_check import AudioCheckSink, AudioSources
 from softphone.media.kernel import describe_path
 
 LOOK_EVERY = 0.2
-"""Seconds between two polls, long enough that one reads many calls at once: a lone one costs twice as
-much, since its code is in no cache any more."""
+"""Seconds between two polls, long enough that one reads many calls at once: a lone one costs twice
+as much, since its code is in no cache any more."""
 COUNTED = 50
 """Calls whose packets one poll counts; further ones take their turn in later polls, because
 reading many calls at once would make their media late.  Of more calls than those, a poll reads all

@@ -78,7 +78,7 @@ async def test_a_run_of_days_remembers_no_more_pieces_of_time_but_counts_all(
             """It ends by itself."""
 
     monkeypatch.setattr("softphone.load.distribute.plan_runner.make_runner", Ten)
-    monkeypatch.setattr("softphone.load.distribute.plan_runner.MOST_KEPT", 4)
+    monkeypatch.setattr("softphone.load.measure.run_log.MOST_KEPT", 4)
     told = []
     result = await run_plan(plan_for(lab, "echo"), watcher=RunObserver(lambda s: told.append(s.at)))
     assert len(told) == 10

@@ -16,7 +16,7 @@ class SessionOffer:
     """A session that one connection of `context` offers; it is shown by no repr."""
 
     def __init__(self, session: ssl.SSLSession, context: ssl.SSLContext) -> None:
-        self._session = session
+        self._session: ssl.SSLSession | None = session
         self._context = context
         self._taken_by: ssl.SSLObject | None = None
 
@@ -34,8 +34,8 @@ class SessionOffer:
         return self._session if self._taken_by is None and context is self._context else None
 
     def was_taken_by(self, tls: ssl.SSLObject) -> None:
-        """Note the connection that offers the session."""
-        self._taken_by = tls
+        """Note the connection that offers the session, which is of no other use."""
+        self._taken_by, self._session = tls, None
 
 
 _offer: ContextVar[SessionOffer | None] = ContextVar("_offer", default=None)

@@ -1,7 +1,9 @@
 """TLS settings; the only module that makes an `ssl.SSLContext`, and that translates its errors.
 
 TLS 1.2 or newer, CERT_REQUIRED, partial chains, no post-handshake authentication.  No session is
-resumed, unless settings say so, and then in TLS 1.3 only.  Names are checked by
+resumed, unless settings say so, and then in TLS 1.3 only; a listener then gives tickets in TLS 1.2
+too, which OpenSSL cannot tell apart, and refuses who comes back with one and has to show a
+certificate.  Names are checked by
 `softphone.trust.verification.gate`, which every connection passes.
 
 X509_STRICT is set where every anchor is the system's.  OpenSSL has one flag for a whole context,

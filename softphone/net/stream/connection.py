@@ -100,7 +100,10 @@ def alert_of(exc: BaseException | None) -> str | None:
 
 
 class StreamConnection(asyncio.BufferedProtocol):
-    """A TCP or TLS connection; on a client `credential` says if it showed a certificate."""
+    """A TCP or TLS connection; on a client `credential` says if it showed a certificate.
+
+    `heard` says whether the far end has sent any bytes.
+    """
 
     def __init__(
         self,
@@ -121,7 +124,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._failure: SoftphoneError | None = None
         self._closing = False
-        self._heard = False
+        self.heard = False
         self._writable: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self.finished: asyncio.Future[None] = self._loop.create_future()
@@ -235,8 +238,8 @@ class StreamConnection(asyncio.BufferedProtocol):
         view = _read_buffer.view
         data = bytes(view[:nbytes])
         view[:nbytes] = bytes(nbytes)
-        if not self._heard:
-            self._heard = True
+        if not self.heard:
+            self.heard = True
             self._disarm()
         if self._flow is not None and not self._closing:
             self._owner.bytes_received(self._flow, data)
@@ -259,15 +262,17 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._pending.clear()
         # A TLS read that was cut short has left bytes in the buffer.
         _read_buffer.view[:] = _BLANK
-        if self.on_end is not None:
-            self.on_end()
-        if not self.finished.done():
-            self.finished.set_result(None)
-        if self._flow is not None:
-            self._owner.flow_ended(self._flow, self._reason(exc))
-        if self._transport is not None:
-            # asyncio's TLS keeps bound methods of its protocol, and so keeps us alive.
-            self._transport.set_protocol(_nobody)
+        try:
+            if self.on_end is not None:
+                self.on_end()
+        finally:
+            if not self.finished.done():
+                self.finished.set_result(None)
+            if self._flow is not None:
+                self._owner.flow_ended(self._flow, self._reason(exc))
+            if self._transport is not None:
+                # asyncio's TLS keeps bound methods of its protocol, and so keeps us alive.
+                self._transport.set_protocol(_nobody)
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -293,7 +298,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         if self._failure is not None or self._closing:
             return self._failure
         secure = self._transport is not None and self.ssl_object is not None
-        if self._client and secure and not self._heard:
+        if self._client and secure and not self.heard:
             return _server_closed(exc, credential=self._credential)
         if exc is None:
             return None

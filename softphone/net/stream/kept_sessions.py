@@ -58,14 +58,24 @@ class KeptSession:
 
 
 def session_of(
-    tls: ssl.SSLObject, context: ssl.SSLContext, accepted: AcceptedHandshake
+    tls: ssl.SSLObject,
+    context: ssl.SSLContext,
+    accepted: AcceptedHandshake,
+    resumed: KeptSession | None = None,
 ) -> KeptSession | None:
-    """The newest session of a connection; None in TLS 1.2, and where the server has given none.
+    """The newest session of a connection; None in TLS 1.2, and where the server has given none
+    since `resumed`.
 
     Its age counts from the connection's begin, which is before any of its tickets.
     """
-    session = tls.session if tls.version() == "TLSv1.3" else None
+    try:
+        session = tls.session if tls.version() == "TLSv1.3" else None
+    except (ValueError, ssl.SSLError):
+        # Python copies a session by its encoding, of 65,280 octets at most: a ticket may be longer.
+        return None
     if session is None or not session.has_ticket:
+        return None
+    if resumed is not None and session.id == resumed.session.id:
         return None
     hint = accepted.begun + timedelta(seconds=session.ticket_lifetime_hint)
     return KeptSession(session, context, accepted, min(hint, accepted.proven + LONGEST_AGE))
@@ -82,7 +92,12 @@ class KeptSessions:
         return len(self._kept)
 
     def keep(self, target: Target, kept: KeptSession) -> None:
-        """Keep a session in place of the target's last one."""
+        """Keep a session in place of the target's last one, and drop old ones that are over."""
+        while self._kept:
+            oldest = next(iter(self._kept))
+            if self._kept[oldest].until > kept.accepted.begun:
+                break
+            del self._kept[oldest]
         self._kept[target] = kept
         self._kept.move_to_end(target)
         if len(self._kept) > self._entries:
@@ -107,18 +122,22 @@ class AcceptedChains:
     """The chains of clients that the gate of one listener has accepted, by their certificates.
 
     A ticket of the listener names the certificate that its full handshake has verified.  Tickets
-    are sent before the gate has judged: only those of accepted certificates are of use.  Without
-    `optional` every client has to have shown one.
+    are sent before the gate has judged: only those of accepted certificates are of use.  OpenSSL
+    counts a ticket's age from the last resumption, so the age of the full handshake is kept here.
+    Without `optional` every client has to have shown a certificate.
     """
 
-    def __init__(self, *, optional: bool, entries: int = MOST_SESSIONS) -> None:
+    def __init__(
+        self, *, optional: bool, wall: Callable[[], datetime], entries: int = MOST_SESSIONS
+    ) -> None:
         self._optional = optional
+        self._wall = wall
         self._entries = entries
-        self._chains: OrderedDict[bytes, tuple[bytes, ...]] = OrderedDict()
+        self._chains: OrderedDict[bytes, tuple[tuple[bytes, ...], datetime]] = OrderedDict()
 
     def keep(self, chain: tuple[bytes, ...]) -> None:
-        """Keep an accepted chain."""
-        self._chains[chain[0]] = chain
+        """Keep a chain that was accepted now, in a full handshake."""
+        self._chains[chain[0]] = chain, self._wall()
         self._chains.move_to_end(chain[0])
         if len(self._chains) > self._entries:
             self._chains.popitem(last=False)
@@ -126,11 +145,17 @@ class AcceptedChains:
     def chain_of(self, tls: ssl.SSLObject) -> tuple[bytes, ...]:
         """The chain of a resumed client, to be judged again; empty if it showed none.
 
-        Raises CertificateUntrusted in TLS 1.2, and where the certificate was not accepted.
+        Raises CertificateUntrusted in TLS 1.2, and where the certificate was not accepted in a full
+        handshake within LONGEST_AGE.
         """
         if tls.version() != "TLSv1.3":
             return refuse_resumed(tls)
         leaf = tls.getpeercert(binary_form=True)
         if leaf is None and self._optional:
             return ()
-        return self._chains.get(leaf or b"") or refuse_resumed(tls)
+        chain, proven = self._chains.get(leaf or b"", ((), None))
+        if proven is None or not proven <= self._wall() < proven + LONGEST_AGE:
+            return refuse_resumed(tls)
+        # Who comes back often does full handshakes seldom, and is not the first to be dropped.
+        self._chains.move_to_end(chain[0])
+        return chain

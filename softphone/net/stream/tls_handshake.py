@@ -570,19 +570,30 @@ class TlsClient:
         tls = connection.ssl_object
         if settings.resume_sessions and tls is not None and not attempt.issuers:
             if kept is not None and tls.session_reused:
-                accepted = replace(kept.accepted, begun=begun)
+                accepted, resumed = replace(kept.accepted, begun=begun), kept
             else:
-                accepted = AcceptedHandshake(verified_chain(tls), begun, begun)
-            connection.on_end = lambda: self._keep_session(attempt, tls, accepted)
+                accepted, resumed = AcceptedHandshake(verified_chain(tls), begun, begun), None
+
+            def end() -> None:
+                # A server that resumes and then says nothing may refuse the session or what it
+                # stands for: the next connection does a full handshake.
+                if resumed is None or connection.heard:
+                    self._keep_session(attempt, tls, accepted, resumed)
+
+            connection.on_end = end
         return connection, identity
 
     def _keep_session(
-        self, attempt: _Attempt, tls: ssl.SSLObject, accepted: AcceptedHandshake
+        self,
+        attempt: _Attempt,
+        tls: ssl.SSLObject,
+        accepted: AcceptedHandshake,
+        resumed: KeptSession | None,
     ) -> None:
         """Keep the session of a connection that has ended, if its context is used still."""
         settings, context = attempt.settings, attempt.context
         _, used = self._contexts.get((id(settings), attempt.anchors), (-1, None))
-        session = session_of(tls, context, accepted) if used is context else None
+        session = session_of(tls, context, accepted, resumed) if used is context else None
         if session is not None:
             self._sessions.keep(attempt.target, session)
 
@@ -696,7 +707,9 @@ class TlsServer:
         self._settings, self._context = settings, context
         self._rules = gate_rules(settings, (), None)
         demand = settings.client_certificates
-        self._chains = AcceptedChains(optional=demand is not ClientCertificates.REQUIRED)
+        self._chains = AcceptedChains(
+            optional=demand is not ClientCertificates.REQUIRED, wall=self._gate.wall
+        )
 
     async def accept_verified(
         self, sock: socket.socket, connection: StreamConnection, client: AcceptedClient

@@ -63,7 +63,12 @@ class Clock:
 
 
 class Place:
-    """A server of plain `ssl`: it speaks first, by which its tickets have arrived."""
+    """A server of plain `ssl`: it speaks first, by which its tickets have arrived.
+
+    One that is `mute` closes each connection at once.
+    """
+
+    mute = False
 
     def __init__(self, context: ssl.SSLContext, port: int = 0) -> None:
         self.context, self.port = context, port
@@ -82,6 +87,9 @@ class Place:
         tls = writer.get_extra_info("ssl_object")
         self.resumed.append(tls.session_reused)
         self.clients.append(tls.getpeercert(binary_form=True))
+        if self.mute:
+            writer.close()
+            return
         writer.write(b"OPTIONS")
         with suppress(OSError):
             said = await reader.read(16)
@@ -325,6 +333,39 @@ async def test_connections_at_once_never_swap_sessions(tmp_path):
     assert all(shown[certificate] == said.decode() for certificate, said in far.said)
 
 
+async def test_what_goes_wrong_with_a_session_leaves_no_connection_open(tmp_path, monkeypatch):
+    """A ticket may be longer than Python copies: its session is not kept, and that is all."""
+    fails = property(lambda tls: (_ for _ in ()).throw(ValueError("i2d() failed")))
+    async with pair(resuming(tmp_path), place(tmp_path)) as both:
+        monkeypatch.setattr(ssl.SSLObject, "session", fails)
+        await visit(both.near, both.ours, both.target)
+        assert len(kept_by(both.near)) == 0
+        monkeypatch.undo()
+        await visit(both.near, both.ours, both.target)
+        assert len(kept_by(both.near)) == 1
+
+
+async def test_a_server_that_cuts_whom_it_resumes_gets_a_full_handshake_next(tmp_path):
+    far = place(tmp_path)
+    async with pair(resuming(tmp_path), far) as both:
+        await visit(both.near, both.ours, both.target)
+        far.mute = True
+        for _ in range(2):
+            await both.near.open_flow(both.target)
+            await until(lambda: not both.near.flows)
+        assert far.resumed == [False, True, False]
+
+
+async def test_a_session_is_offered_once_where_the_server_gives_no_new_one(tmp_path):
+    far = place(tmp_path)
+    async with pair(resuming(tmp_path), far) as both:
+        await visit(both.near, both.ours, both.target)
+        far.context.num_tickets = 0
+        for _ in range(2):
+            await visit(both.near, both.ours, both.target)
+    assert far.resumed == [False, True, False]
+
+
 def ask_clients(context):
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=der_of(authority().certificate))
@@ -412,6 +453,15 @@ def test_they_are_bounded_in_age(begun, until):
     assert len(kept) == 0
 
 
+def test_those_that_are_over_are_dropped_when_others_come():
+    context, kept = object(), KeptSessions()
+    targets = [Target(Transport.TLS, HOST, 5061, HOST, f"{n}") for n in range(4)]
+    for number, target in enumerate(targets):
+        begun = NOW + timedelta(seconds=45 * number)
+        kept.keep(target, kept_at(context, begun=begun, until=begun + timedelta(minutes=1)))
+    assert len(kept) == 2
+
+
 def test_no_other_context_gets_a_session():
     kept = KeptSessions()
     target = Target(Transport.TLS, HOST, 5061, HOST)
@@ -489,22 +539,62 @@ async def test_a_client_without_a_certificate_resumes_where_none_is_needed(tmp_p
     assert [each.flow.identity for each in theirs.seen(Up)] == [None, None]
 
 
-async def test_a_listener_refuses_a_resumed_client_that_was_revoked_or_has_expired(tmp_path):
+@asynccontextmanager
+async def listening_pair(folder, issued, listening, **more):
+    """A listener of ours, and a client with a certificate that has resumed there once."""
     theirs, ours, clock = answering(), Recorder(), Clock()
-    issued = authority().client("sip:alice@example.test", validity=Validity(ends=MINUTES_30))
-    listening = settings(tmp_path, server(), "server", resume_sessions=True)
     async with (
-        far_driver(theirs, wall=clock) as far,
-        client_driver(ours, resuming(tmp_path, issued)) as near,
+        far_driver(theirs, wall=clock, **more) as far,
+        client_driver(ours, resuming(folder, issued)) as near,
     ):
-        target = tls_target(await far.listen(Transport.TLS, tls=listening))
+        address = await far.listen(Transport.TLS, tls=listening)
+        target = tls_target(address)
         for _ in range(2):
             await ask(near, ours, target)
-        clock.now += timedelta(minutes=31)
-        await near.open_flow(target)
-        await until(lambda: far.refusals)
-        assert [type(error) for _, error in far.refusals] == [CertificateExpired]
         assert len(theirs.seen(Up)) == 2
+        yield SimpleNamespace(far=far, near=near, ours=ours, clock=clock, target=target)
+
+
+async def refusal_of(both) -> type[Exception]:
+    """Connect once more, resuming; return why the listener refuses it."""
+    await both.near.open_flow(both.target)
+    await until(lambda: both.far.refusals)
+    await until(lambda: not both.near.flows)
+    assert both.near.counters["sessions_resumed"] == 2
+    return type(both.far.refusals[-1][1])
+
+
+async def test_a_listener_refuses_a_resumed_client_that_has_expired(tmp_path):
+    issued = authority().client("sip:alice@example.test", validity=Validity(ends=MINUTES_30))
+    listening = settings(tmp_path, server(), "server", resume_sessions=True)
+    async with listening_pair(tmp_path, issued, listening) as both:
+        both.clock.now += timedelta(minutes=31)
+        assert await refusal_of(both) is CertificateExpired
+
+
+async def test_a_listener_resumes_no_client_an_hour_after_its_full_handshake(tmp_path):
+    listening = settings(tmp_path, server(), "server", resume_sessions=True)
+    async with listening_pair(tmp_path, alice(), listening) as both:
+        both.clock.now += timedelta(minutes=61)
+        assert await refusal_of(both) is CertificateUntrusted
+        await ask(both.near, both.ours, both.target)  # in a full handshake
+        assert both.near.counters["sessions_resumed"] == 2
+
+
+async def test_a_listener_refuses_a_resumed_client_that_was_revoked(tmp_path):
+    made = Authority("declaring CA", crl_url="http://pki.example.test/crl")
+    issued, answers = made.client("sip:alice@example.test"), Answers(made)
+    listening = TlsSettings(
+        store=store(made),
+        credential=settings(tmp_path, server(), "server").credential,
+        resume_sessions=True,
+        revocation=RevocationMode.HARD,
+    )
+    async with listening_pair(tmp_path, issued, listening, fetcher=answers) as both:
+        made.revoke(issued)
+        answers.current = made.revocation_list()
+        both.clock.now += timedelta(minutes=6)  # a verdict is kept for five
+        assert await refusal_of(both) is CertificateRevoked
 
 
 def resumed_client(leaf, version="TLSv1.3"):
@@ -512,19 +602,27 @@ def resumed_client(leaf, version="TLSv1.3"):
 
 
 def test_a_listener_resumes_no_client_whose_certificate_it_has_not_accepted():
-    required = AcceptedChains(optional=False, entries=2)
-    for leaf in (b"a", b"b", b"c"):
+    clock = Clock(NOW)
+    required = AcceptedChains(optional=False, wall=clock, entries=2)
+    for leaf in (b"a", b"b"):
+        required.keep((leaf, b"root"))
+    assert required.chain_of(resumed_client(b"a")) == (b"a", b"root")  # and is kept for that
+    for leaf in (b"c", b"a"):
         required.keep((leaf, b"root"))
     assert required.chain_of(resumed_client(b"c")) == (b"c", b"root")
     for refused in (
-        resumed_client(b"a"),  # the oldest is dropped
+        resumed_client(b"b"),  # the oldest is dropped
         resumed_client(b"x"),
         resumed_client(None),
         resumed_client(b"c", "TLSv1.2"),
     ):
         with pytest.raises(CertificateUntrusted, match="connect anew"):
             required.chain_of(refused)
-    optional = AcceptedChains(optional=True)
+    for moved in (timedelta(hours=1), timedelta(seconds=-1)):
+        clock.now = NOW + moved
+        with pytest.raises(CertificateUntrusted, match="connect anew"):
+            required.chain_of(resumed_client(b"c"))
+    optional = AcceptedChains(optional=True, wall=clock)
     assert optional.chain_of(resumed_client(None)) == ()
     with pytest.raises(CertificateUntrusted):
         optional.chain_of(resumed_client(b"x"))

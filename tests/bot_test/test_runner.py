@@ -145,7 +145,7 @@ def test_what_is_measured_is_the_bots_delay_and_the_way_through_the_lab(world):
         assert measures.first_sound - TIMES.greets_after == pytest.approx(0.08, abs=0.05)
         ways = [each - TIMES.responds_after for each in measures.responses]
         assert all(0.1 <= way <= 0.22 for way in ways)
-        assert max(ways) - min(ways) <= 0.03
+        assert max(ways) - min(ways) <= 0.05  # two frames
         assert measures.talk_over == 0.0
         assert measures.dead_air >= max(measures.responses)
     (stop,) = world.reports["order"].measures.barge_ins

@@ -176,8 +176,7 @@ class StreamBank:
         self.digit_timers: Timers[int] = Timers()
         self.sending_digits: set[int] = set()
         self.events: list[MediaEvent] = []
-        self.events_lost = 0
-        self.unclaimed = 0
+        self.events_lost = self.unclaimed = 0
         self.plans: list[object | None] = [None] * self.phases
         self.changed_rows: set[int] = set()
         """The rows whose plan has been discarded and not been made again."""

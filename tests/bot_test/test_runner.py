@@ -45,6 +45,8 @@ SCRIPTS = {
     "patient": 'end = "bot"\nend_within = 1.0\n' + LISTEN,
     "late": LISTEN + "[[step]]\nwait = 0.1\n" + SAY + "barge_in = 0.1\nwithin = 1.0\n",
 }
+OUT_OF_STEP = 0.007
+"""Seconds, of which a frame of 20 ms is no multiple."""
 TIMES = BotTimes(greets_after=0.4, responds_after=0.6, stops_after=0.2)
 
 
@@ -84,6 +86,9 @@ def stand_ins(patch, relayed):
 async def run_all(folder):
     """Run each script once, and call nobody once."""
     async with LabServer(folder / "lab", clock=loop_time) as lab, Phone(clock=loop_time) as bot:
+        # Three engines whose frames are due at one instant would run in an order that any other
+        # timer changes, and a packet would come a frame sooner or later by it.
+        await asyncio.sleep(OUT_OF_STEP)
         account = await bot.register(load_account(lab.accounts["bob"]).config)
         serving = ScriptedBot(TIMES, digits="42", answers=3)
         answering = asyncio.ensure_future(serving.serve(account))
@@ -145,7 +150,7 @@ def test_what_is_measured_is_the_bots_delay_and_the_way_through_the_lab(world):
         assert measures.first_sound - TIMES.greets_after == pytest.approx(0.08, abs=0.05)
         ways = [each - TIMES.responds_after for each in measures.responses]
         assert all(0.1 <= way <= 0.22 for way in ways)
-        assert max(ways) - min(ways) <= 0.05  # two frames
+        assert max(ways) - min(ways) <= 0.03
         assert measures.talk_over == 0.0
         assert measures.dead_air >= max(measures.responses)
     (stop,) = world.reports["order"].measures.barge_ins

@@ -262,9 +262,10 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._pending.clear()
         # A TLS read that was cut short has left bytes in the buffer.
         _read_buffer.view[:] = _BLANK
+        on_end, self.on_end = self.on_end, None
         try:
-            if self.on_end is not None:
-                self.on_end()
+            if on_end is not None:
+                on_end()
         finally:
             if not self.finished.done():
                 self.finished.set_result(None)

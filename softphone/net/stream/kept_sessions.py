@@ -61,10 +61,10 @@ def session_of(
     tls: ssl.SSLObject,
     context: ssl.SSLContext,
     accepted: AcceptedHandshake,
-    resumed: KeptSession | None = None,
+    resumed: bytes = b"",
 ) -> KeptSession | None:
     """The newest session of a connection; None in TLS 1.2, and where the server has given none
-    since `resumed`.
+    but that of the id `resumed`.
 
     Its age counts from the connection's begin, which is before any of its tickets.
     """
@@ -73,9 +73,7 @@ def session_of(
     except (ValueError, ssl.SSLError):
         # Python copies a session by its encoding, of 65,280 octets at most: a ticket may be longer.
         return None
-    if session is None or not session.has_ticket:
-        return None
-    if resumed is not None and session.id == resumed.session.id:
+    if session is None or not session.has_ticket or session.id == resumed:
         return None
     hint = accepted.begun + timedelta(seconds=session.ticket_lifetime_hint)
     return KeptSession(session, context, accepted, min(hint, accepted.proven + LONGEST_AGE))

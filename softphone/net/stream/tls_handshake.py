@@ -570,14 +570,14 @@ class TlsClient:
         tls = connection.ssl_object
         if settings.resume_sessions and tls is not None and not attempt.issuers:
             if kept is not None and tls.session_reused:
-                accepted, resumed = replace(kept.accepted, begun=begun), kept
+                accepted, resumed = replace(kept.accepted, begun=begun), kept.session.id
             else:
-                accepted, resumed = AcceptedHandshake(verified_chain(tls), begun, begun), None
+                accepted, resumed = AcceptedHandshake(verified_chain(tls), begun, begun), b""
 
             def end() -> None:
                 # A server that resumes and then says nothing may refuse the session or what it
                 # stands for: the next connection does a full handshake.
-                if resumed is None or connection.heard:
+                if not resumed or connection.heard:
                     self._keep_session(attempt, tls, accepted, resumed)
 
             connection.on_end = end
@@ -588,7 +588,7 @@ class TlsClient:
         attempt: _Attempt,
         tls: ssl.SSLObject,
         accepted: AcceptedHandshake,
-        resumed: KeptSession | None,
+        resumed: bytes,
     ) -> None:
         """Keep the session of a connection that has ended, if its context is used still."""
         settings, context = attempt.settings, attempt.context

@@ -472,7 +472,7 @@ def test_no_other_context_gets_a_session():
 
 @pytest.mark.parametrize(("hint", "minutes"), [(7200, 60 - 45), (300, 5), (0, 0)])
 def test_the_servers_hint_and_the_hour_both_end_it(hint, minutes):
-    session = SimpleNamespace(has_ticket=True, ticket_lifetime_hint=hint)
+    session = SimpleNamespace(has_ticket=True, ticket_lifetime_hint=hint, id=b"1")
     tls = SimpleNamespace(session=session, version=lambda: "TLSv1.3")
     accepted = AcceptedHandshake((b"leaf",), NOW - timedelta(minutes=45), NOW)
     kept = session_of(tls, object(), accepted)

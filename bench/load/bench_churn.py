@@ -33,10 +33,10 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.load.bench_load_echo import EchoProcess
+from bench.load.run_echo_load import command_for
 from bench.python_build import measured_on
 
-HERE = Path(__file__).parent
-RESULTS = HERE.parent / "results" / "churn.json"
+RESULTS = Path(__file__).parents[1] / "results" / "churn.json"
 EVERY = 10.0
 """Seconds between two samples."""
 MARGIN = 1.25
@@ -113,10 +113,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             duration=seconds,
             placement=options.placement,
         )
-        file = folder / "plan.json"
-        file.write_text(json.dumps({"plan": plan.to_plain(), "churns": True, "priority": False}))
         process = subprocess.Popen(
-            [sys.executable, str(HERE / "run_echo_load.py"), str(file)],
+            command_for(plan, folder, churns=True),
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -40,6 +40,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from bench.load.run_echo_load import command_for
 from bench.peers.baresip_rival import baresip
 from bench.python_build import measured_on
 from softphone.load import BaseSpec, LoadPlan, UserSpec
@@ -141,11 +142,8 @@ class EchoProcess:
 
 def run(plan: LoadPlan, folder: Path, *, churns: bool = False, priority: bool = False) -> Any:
     """One row, by a process of its own."""
-    file = folder / "plan.json"
-    said = {"plan": plan.to_plain(), "churns": churns, "priority": priority}
-    file.write_text(json.dumps(said))
     done = subprocess.run(
-        [sys.executable, str(HERE / "run_echo_load.py"), str(file)],
+        command_for(plan, folder, churns=churns, priority=priority),
         capture_output=True,
         text=True,
         check=False,

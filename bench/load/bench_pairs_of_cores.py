@@ -25,11 +25,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.load.bench_load_echo import HOLDS, RATE, EchoProcess
+from bench.load.run_echo_load import command_for
 from bench.python_build import measured_on
 from softphone.media.kernel import describe_path
 
-HERE = Path(__file__).parent
-RESULTS = HERE.parent / "results" / "pairs_of_cores.json"
+RESULTS = Path(__file__).parents[1] / "results" / "pairs_of_cores.json"
 LOST = 1e-3
 TRIES = 2
 
@@ -38,14 +38,13 @@ class Pair:
     """A load generator and its far end on one core."""
 
     def __init__(self, folder: Path, core: int) -> None:
-        self._file = folder / f"plan-{core}.json"
+        self._folder = folder / str(core)
         self._core = core
         every = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {core})  # the echo inherits it
         try:
-            own = folder / str(core)
-            own.mkdir()
-            self._echo = EchoProcess(own)
+            self._folder.mkdir()
+            self._echo = EchoProcess(self._folder)
         finally:
             os.sched_setaffinity(0, every)
 
@@ -56,10 +55,8 @@ class Pair:
             duration=seconds,
             ports=(20_000 + 10_000 * self._core, 29_999 + 10_000 * self._core),
         )
-        said = {"plan": plan.to_plain(), "churns": False, "priority": False}
-        self._file.write_text(json.dumps(said))
         return subprocess.Popen(
-            [sys.executable, str(HERE / "run_echo_load.py"), str(self._file)],
+            command_for(plan, self._folder),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,

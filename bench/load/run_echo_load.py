@@ -93,6 +93,19 @@ class SteadyStateObserver:
         }
 
 
+def command_for(
+    plan: LoadPlan, folder: Path, *, churns: bool = False, priority: bool = False
+) -> list[str]:
+    """Write a plan to `folder`, and return the command that runs it in a process of its own.
+
+    With `churns` calls come and go; with `priority` the process comes before others.
+    """
+    file = folder / "plan.json"
+    said = {"plan": plan.to_plain(), "churns": churns, "priority": priority}
+    file.write_text(json.dumps(said))
+    return [sys.executable, __file__, str(file)]
+
+
 async def run(plan: LoadPlan, churns: bool) -> dict[str, Any]:
     """Run the plan."""
     observer = SteadyStateObserver(plan.calls, churns)

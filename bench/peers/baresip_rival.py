@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.call.sipp_peers import spare_root
+from bench.load.run_echo_load import command_for
 from bench.peers import pjsua_rival
 from bench.peers.pjsua_rival import write_tone
 from softphone.load import BaseSpec, LoadPlan, UserSpec
@@ -110,11 +110,8 @@ def _changed(configuration: str, calls: int, tone: bool) -> str:
 def _watched(plan: LoadPlan, pids: Callable[[], list[int]]) -> dict[str, Any] | str:
     """Run the load, and read the peer's clock while all calls are up."""
     with tempfile.TemporaryDirectory() as name:
-        file = Path(name) / "plan.json"
-        file.write_text(json.dumps({"plan": plan.to_plain(), "churns": False, "priority": False}))
-        script = Path(__file__).parents[1] / "load" / "run_echo_load.py"
         ours = subprocess.Popen(
-            [sys.executable, str(script), str(file)],
+            command_for(plan, Path(name)),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -39,13 +39,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.call.sipp_peers import spare_root
 from bench.load.bench_load_echo import RATE, EchoProcess
+from bench.load.run_echo_load import command_for
 from bench.peers.baresip_rival import baresip
 from bench.peers.pjsua_rival import Pjsua, find_pjsua, processor_seconds
 from bench.python_build import measured_on, watch_machine
 from softphone.media.kernel import describe_path
 
 HERE = Path(__file__).parent
-LOAD = HERE.parent / "load"
 RESULTS = HERE.parent / "results" / "beside_peers.json"
 FLOOR = HERE.parent / "media" / "bench_media_tick.py"
 RIVALS = ("pjsua", "baresip")
@@ -95,10 +95,8 @@ class Bench:
             sockets=sockets,
             duration=self._seconds + SETTLE + 2.0,
         )
-        file = self._folder / "plan.json"
-        file.write_text(json.dumps({"plan": plan.to_plain(), "churns": False, "priority": False}))
         process = subprocess.Popen(
-            [sys.executable, str(LOAD / "run_echo_load.py"), str(file)],
+            command_for(plan, self._folder),
             stdout=subprocess.PIPE,
             text=True,
             env=os.environ | {"SOFTPHONE_KERNEL": path},

@@ -34,11 +34,12 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.load.bench_load_echo import RATE, EchoProcess
+from bench.load.run_echo_load import command_for
 from bench.peers.pjsua_rival import Pjsua, find_pjsua, processor_seconds
 from bench.python_build import measured_on
 
 HERE = Path(__file__).parent
-LOAD = HERE.parent / "load"
+TIMED_ECHO = HERE.parent / "load" / "timed_echo.py"
 RESULTS = HERE.parent / "results" / "held_calls.json"
 SUITE = "AES_CM_128_HMAC_SHA1_80"
 HOLDS = 0.01
@@ -109,11 +110,7 @@ class Bench:
             sockets=sockets,
             duration=self._seconds + SETTLE + 2.0,
         )
-        file = self._folder / "plan.json"
-        file.write_text(json.dumps({"plan": plan.to_plain(), "churns": False, "priority": False}))
-        process = subprocess.Popen(
-            [sys.executable, str(LOAD / "run_echo_load.py"), str(file)], stdout=subprocess.DEVNULL
-        )
+        process = subprocess.Popen(command_for(plan, self._folder), stdout=subprocess.DEVNULL)
         try:
             time.sleep(1.0 + calls / RATE)
             yield process.pid
@@ -226,7 +223,7 @@ def main() -> None:
     pjsua, load = find_pjsua(), [os.getloadavg()]
     print(f"{'':16}{'calls':>6}{'late':>9}{'came':>9}{'CPU':>7}{'echo':>7}")
     with tempfile.TemporaryDirectory() as name:
-        echo = EchoProcess(Path(name) / "echo", str(LOAD / "timed_echo.py"))
+        echo = EchoProcess(Path(name) / "echo", str(TIMED_ECHO))
         try:
             starter = Bench(echo, Path(name), options.seconds)
             rows = rows_of(starter, pjsua, options.rows.split(";"))

@@ -37,11 +37,11 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from bench.load.bench_load_echo import EchoProcess
+from bench.load.run_echo_load import command_for
 from bench.peers.pjsua_rival import Pjsua, find_pjsua, processor_seconds
 from bench.python_build import measured_on
 
 HERE = Path(__file__).parent
-LOAD = HERE.parent / "load"
 RESULTS = HERE.parent / "results" / "set_up_beside_peers.json"
 HOLD = 1.0
 """Seconds of media."""
@@ -111,10 +111,8 @@ class Bench:
             hold=f"{HOLD:g}",
             duration=SETTLE + self._seconds + 3.0,
         )
-        file = self._folder / "plan.json"
-        file.write_text(json.dumps({"plan": plan.to_plain(), "churns": True, "priority": False}))
         process = subprocess.Popen(
-            [sys.executable, str(LOAD / "run_echo_load.py"), str(file)], stdout=subprocess.DEVNULL
+            command_for(plan, self._folder, churns=True), stdout=subprocess.DEVNULL
         )
         try:
             # Its start takes about a second.

@@ -43,8 +43,9 @@ receiving costs less per datagram in larger batches, and is less urgent than sen
 SHARING = 200
 """The maximum number of streams on one shared pair of sockets."""
 
-INCOMING = 2048
-"""The maximum number of datagrams received in one visit to all sockets."""
+INCOMING = 4096
+"""The maximum number of datagrams received in one visit to all sockets: six for each stream of a
+full phase, for what waits after a pause, and what strangers send."""
 
 SHARED_CONTROL_BURST = 64
 """The maximum number of RTCP datagrams received in one visit to a shared socket, whose streams'

@@ -121,7 +121,8 @@ class AcceptedChains:
 
     A ticket of the listener names the certificate that its full handshake has verified.  Tickets
     are sent before the gate has judged: only those of accepted certificates are of use.  OpenSSL
-    counts a ticket's age from the last resumption, so the age of the full handshake is kept here.
+    counts a ticket's age from the last resumption, so the time of the certificate's last full
+    handshake is kept here; of which handshake a ticket is, Python does not say.
     Without `optional` every client has to have shown a certificate.
     """
 

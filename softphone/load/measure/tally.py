@@ -231,6 +231,7 @@ class RunSecond:
             "jitter_now_ms": self.jitter_now_ms.to_plain(),
             "cpu": self.cpu,
             "workers": self.workers,
+            "length": self.length,
         }
 
     @classmethod
@@ -245,4 +246,5 @@ class RunSecond:
             jitter_now_ms=Histogram.from_plain(plain["jitter_now_ms"]),
             cpu=plain["cpu"],
             workers=plain["workers"],
+            length=plain["length"],
         )

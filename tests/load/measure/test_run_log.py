@@ -49,3 +49,20 @@ def test_a_chart_of_joined_seconds_shows_what_one_second_had():
     for second in seconds(2000):
         log.add_second(second)
     assert {run_point(each)["answered"] for each in log.intervals} == {3.0}
+
+
+def test_what_is_kept_of_an_hour_is_small_and_whole():
+    log, count = RunLog(), 6 * MOST_KEPT + 7
+    for at in range(1, count + 1):
+        second = RunSecond(float(at), up=100, peak=100, tally=Tally(answered=100))
+        second.tally.ended["us"] = 100
+        for number in range(100):
+            second.tally.setup_ms.record_value(4.0 + (number * at) % 37 / 10)
+        second.mos_now.record_value(4.3 + at % 7 / 100)
+        log.add_second(second)
+    assert sum(map(len, log._kept)) < MOST_KEPT * 2500
+    kept = log.intervals
+    assert sum(each.tally.ended["us"] for each in kept) == 100 * count
+    assert sum(each.tally.setup_ms.total for each in kept) == 100 * count
+    assert sum(each.mos_now.total for each in kept) == count
+    assert [figures(each) for each in log.intervals] == [figures(each) for each in kept]

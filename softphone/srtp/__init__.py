@@ -21,6 +21,7 @@ from softphone.srtp.context import (
 from softphone.srtp.key_history import KeyHistory
 from softphone.srtp.libsrtp_backend import (
     SrtpBatch,
+    make_together,
     session_address,
     sessions_side_by_side,
     status_of,
@@ -64,6 +65,7 @@ __all__ = [
     "key_fingerprint",
     "make_crypto_answer",
     "make_crypto_offer",
+    "make_together",
     "next_ssrc",
     "same_key",
     "session_address",

@@ -270,6 +270,16 @@ class ReceiveContext:
             self.last_ssrc_word = int.from_bytes(packet[8:12], sys.byteorder)
         return status, result
 
+    @property
+    def unheard(self) -> bool:
+        """Whether no packet has authenticated, and none of a known rollover counter is expected."""
+        return not (self._known_sources or self._candidates or self.newest)
+
+    def hear_source(self, ssrc: int) -> None:
+        """Note the source of a packet that libsrtp has authenticated by `handle`."""
+        self._note_source(ssrc)
+        self.last_ssrc_word = int.from_bytes(ssrc.to_bytes(4, "big"), sys.byteorder)
+
     def _note_source(self, ssrc: int) -> None:
         if ssrc not in self._known_sources:
             self._known_sources = (*self._known_sources, ssrc)

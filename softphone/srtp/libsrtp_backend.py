@@ -13,18 +13,21 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+from _thread import get_ident
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import pylibsrtp
 
 from softphone.security import CryptoSuite
 from softphone.srtp.backend import REPLAY_WINDOW, SrtpStatus, SrtpTransform
+
+T = TypeVar("T")
 
 _PROFILES = {
     CryptoSuite.AEAD_AES_256_GCM: pylibsrtp.Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
@@ -152,10 +155,19 @@ def _policy(suite: CryptoSuite, key: bytes | None, *, sending: bool) -> pylibsrt
     return policy
 
 
+class _SessionThread(ThreadPoolExecutor):
+    """The one thread that makes sessions; it starts, or raises, here and not in the midst of a
+    call."""
+
+    def __init__(self) -> None:
+        super().__init__(1, thread_name_prefix="softphone-srtp")
+        self.ident: int = self.submit(get_ident).result()
+
+
 class _SessionMaker:
     """Calls srtp_create, in the thread of `executor` if there is one."""
 
-    executor: Executor | None = None
+    executor: _SessionThread | None = None
 
     def create(self, binding: LibsrtpBinding, owner: Any, policy: Any, key: Any) -> int:
         """Make a session, whose handle goes into `owner`; return libsrtp's status.
@@ -166,8 +178,14 @@ class _SessionMaker:
         def make(_key: Any = key) -> int:
             return int(binding.lib.srtp_create(owner, policy))
 
+        return self.call(make)
+
+    def call(self, make: Callable[[], T]) -> T:
+        """Call `make` in the thread of the executor, or here if there is none or this is it."""
         executor = self.executor
-        return make() if executor is None else executor.submit(make).result()
+        if executor is None or executor.ident == get_ident():
+            return make()
+        return executor.submit(make).result()
 
     def forget_thread(self) -> None:
         """Make sessions in the caller's thread: in a forked child the other one is not there."""
@@ -183,22 +201,29 @@ if hasattr(os, "register_at_fork"):
 def sessions_side_by_side() -> Iterator[None]:
     """Have libsrtp's sessions side by side in memory, until the block is left.
 
-    They are made in a thread that makes nothing else, for glibc gives each thread a region of its
-    own.  Among all that a call allocates they lie far apart, and each packet then waits for memory:
-    with hundreds of streams their media takes up to a sixth more processor time.  Who makes a
-    session waits for the thread, some 90 microseconds longer; it runs libsrtp's code only.  For
-    the process; an inner block changes nothing.
+    They are made in a thread that does nothing else but make the contexts that own them, for glibc
+    gives each thread a region of its own.  Among all that a call allocates they lie far apart, and
+    each packet then waits for memory: with hundreds of streams their media takes up to a sixth more
+    processor time.  Who makes a session waits for the thread, some 90 microseconds longer (see
+    `make_together`).  For the process; an inner block changes nothing.
     """
     if _sessions.executor is not None:
         yield
         return
-    with ThreadPoolExecutor(1, thread_name_prefix="softphone-srtp") as executor:
-        executor.submit(int).result()  # it starts, or raises, here and not in the midst of a call
+    with _SessionThread() as executor:
         _sessions.executor = executor
         try:
             yield
         finally:
             _sessions.executor = None
+
+
+def make_together(make: Callable[[], T]) -> T:
+    """Call `make`, which makes the contexts of a stream, and return what it returns.
+
+    Under `sessions_side_by_side` all of it runs in that thread, which is waited for once.
+    """
+    return _sessions.call(make)
 
 
 class LibsrtpTransform:
@@ -356,6 +381,10 @@ class SrtpBatchContext(Protocol):
     """The interface of a context for a batch; SendContext and ReceiveContext implement it."""
 
     @property
+    def suite(self) -> CryptoSuite:
+        """Its crypto suite."""
+
+    @property
     def handle(self) -> Any:
         """The libsrtp session for the fast path; None sends packets through `process_packet`."""
 
@@ -453,11 +482,12 @@ class SrtpBatch:
             or sources != heard
             or not taken
             or max(taken) > self._stride
-            or min(taken) < _RTP_HEADER
+            or min(taken) < _RTP_HEADER + _BATCH_TRAILER
         ):
             fits = [
-                _RTP_HEADER <= size <= self._stride and source == word
-                for size, source, word in zip(taken, sources, heard, strict=True)
+                _RTP_HEADER + context.suite.rtp_tag_length <= size <= self._stride
+                and source == context.last_ssrc_word
+                for size, source, context in zip(taken, sources, contexts, strict=True)
             ]
             return self._call_each("srtp_unprotect", rows, contexts, fits)
         return self._call_all("srtp_unprotect", rows, contexts, handles)

@@ -15,7 +15,8 @@ import numpy as np
 import pylibsrtp
 import pytest
 
-from softphone.security import DEFAULT_SUITES, CryptoSuite
+from softphone.errors import ConfigurationError
+from softphone.security import DEFAULT_SUITES, CryptoSuite, KeyMaterial
 from softphone.srtp import (
     ReceiveContext,
     SendContext,
@@ -23,6 +24,7 @@ from softphone.srtp import (
     SrtpBatch,
     SrtpStatus,
     libsrtp_backend,
+    make_together,
     sessions_side_by_side,
 )
 from softphone.srtp.libsrtp_backend import (
@@ -456,6 +458,24 @@ def test_the_thread_that_makes_sessions_ends_with_the_outer_block():
     assert not maker_threads()
 
 
+def test_the_sessions_of_a_stream_are_made_in_one_visit_to_the_thread():
+    suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
+    makers = []
+
+    def make():
+        makers.append(threading.get_ident())
+        return SendContext(suite, key(suite)), ReceiveContext(suite, key(suite))
+
+    with sessions_side_by_side():
+        (thread,) = maker_threads()
+        sending, receiving = make_together(make)
+        with pytest.raises(ConfigurationError, match="30 bytes"):
+            make_together(lambda: SendContext(suite, KeyMaterial(bytes(4))))
+    make_together(make)
+    assert makers == [thread.ident, threading.get_ident()]
+    assert receiving.unprotect(sending.protect(rtp(1))) == rtp(1)
+
+
 def test_a_session_that_libsrtp_refuses_side_by_side_is_an_error_too():
     suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
     lib = SimpleNamespace(srtp_create=lambda owner, policy: 3)
@@ -476,7 +496,9 @@ def test_a_job_that_nobody_waits_for_has_its_key_still(monkeypatch):
         seen.append(bytes(libsrtp_backend.binding.ffi.buffer(policy.key, 30)))
         return 3
 
-    monkeypatch.setattr(libsrtp_backend._sessions, "executor", SimpleNamespace(submit=submit))
+    monkeypatch.setattr(
+        libsrtp_backend._sessions, "executor", SimpleNamespace(submit=submit, ident=0)
+    )
     binding = replace(libsrtp_backend.binding, lib=SimpleNamespace(srtp_create=create))
     suite = CryptoSuite.AES_CM_128_HMAC_SHA1_80
     with pytest.raises(RuntimeError, match="new thread"):

@@ -288,7 +288,10 @@ class QueueCursor:
     def read(self, frames: int) -> tuple[npt.NDArray[np.int16], int, int, float, bool, bool]:
         """Read the samples of so many frames, which are there, int16[n], with the media time at
         which they begin and end, when they were captured, whether that is by the far end's clock,
-        and whether some are concealed."""
+        and whether some are concealed.
+
+        The samples are a copy: a view would keep the frames of all streams as long as one
+        application keeps what it has read, and could be written to."""
         queue, at, page = self.queue, self.at, self._page
         place = self.next - page.first
         self.next += frames

@@ -94,9 +94,10 @@ class WavFormat:
     def to_pcm(self, data: bytes) -> NDArray[np.int16]:
         """Return the mean of the channels, int16[n], of whole frames."""
         samples = self._samples(data)
-        if self.channels > 1:
-            samples = samples.reshape(-1, self.channels).sum(axis=1) // self.channels
-        return samples.astype(np.int16)
+        if self.channels == 1:
+            return samples.astype(np.int16)
+        total = samples.reshape(-1, self.channels).sum(axis=1)
+        return np.asarray(total // self.channels, dtype=np.int16)
 
     def _samples(self, data: bytes) -> NDArray[np.int32]:
         """Return the samples of all channels, int32[n] in the range of int16."""

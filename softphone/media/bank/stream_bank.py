@@ -107,15 +107,19 @@ FRAME: Final = FRAME_MS / 1000
 """Seconds of the media frame, in which every phase runs once."""
 
 FEW_STREAMS: Final = 128
-"""Number of streams of a phase up to which it receives before it sends."""
+"""Number of streams up to which a phase receives before it sends."""
 
 PHASE_TARGET: Final = 640
-"""Rows per phase from which twice as many phases are used.
+"""The most rows of a phase before another is used, where there is one.
 
-The last packet of a phase waits for all others, about 2 ms for so many.  But a phase costs its
-wake-up and some hundred calls of Python and NumPy however few rows it has, and after a short sleep
-finds all of it in others' caches: with 256 for a target, 600 streams cost a quarter more.
+The last packet of a phase waits for all others: see SENDING_TIME.  But a phase costs its wake-up
+and some hundred calls of Python and NumPy however few rows it has, and after a short sleep finds
+all of it in others' caches: with 256 for a target, 600 streams cost a quarter more.
 """
+
+SENDING_TIME: Final = 0.004
+"""Seconds in which the packets of one phase are to be made and sent; 5 ms count as late.  Where
+they take longer, a phase is full with fewer rows than PHASE_TARGET, but FEW_STREAMS at least."""
 
 PHASE_ROWS: Final = 2 * PHASE_TARGET
 """Maximum number of rows of one phase; with several phases each has PHASE_TARGET at least."""
@@ -187,7 +191,7 @@ class StreamBank:
             list(range((phase + 1) * self.phase_rows - 1, phase * self.phase_rows - 1, -1))
             for phase in range(self.phases)
         ]
-        self._used = [0] * self.phases
+        self._used, self._packet_time = [0] * self.phases, 0.0
         bits = self.phases.bit_length() - 1
         self.offsets = [
             FRAME * int(f"{phase:0{bits}b}"[::-1], 2) / self.phases for phase in range(self.phases)
@@ -210,10 +214,27 @@ class StreamBank:
         """Return how many rows of `phase` are in use."""
         return self._used[phase]
 
+    def note_sending(self, packets: int, seconds: float) -> None:
+        """Note how long it took to make and send the packets of a tick, for `phase_target`."""
+        if not packets:
+            return
+        # One packet costs most of what a few cost: that says nothing of many, unless it is less.
+        # A tick that had to wait for the processor counts for little.
+        each = min(seconds, 2 * SENDING_TIME) / packets
+        if packets >= FEW_STREAMS // 2 or each < self._packet_time:
+            self._packet_time += (each - self._packet_time) / 16
+
+    @property
+    def phase_target(self) -> int:
+        """The rows of a phase from which on another is used, if the bank has another."""
+        if PHASE_TARGET * self._packet_time <= SENDING_TIME:
+            return PHASE_TARGET
+        return max(FEW_STREAMS, int(SENDING_TIME / self._packet_time))
+
     def _choose_phase(self) -> int:
         """Return the emptiest phase among as many as the number of streams requires."""
         wanted = len(self) + 1
-        count = -(-wanted // PHASE_TARGET)
+        count = -(-wanted // self.phase_target)
         count = min(self.phases, 1 << (count - 1).bit_length())
         return min(range(count), key=self._used.__getitem__)
 

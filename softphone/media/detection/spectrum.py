@@ -60,8 +60,8 @@ def decibels(power: F32) -> F32:
 def analyze_spectrum(history: F32) -> SpectrumFeatures:
     """Return the features of float32[k, HISTORY], the newest sample last."""
     square = np.square(history)
-    level = decibels(square[:, -FRAME_SAMPLES:].mean(axis=1))
-    past = decibels(square.mean(axis=1))
+    level = decibels(square[:, -FRAME_SAMPLES:].mean(axis=1, dtype=np.float32))
+    past = decibels(square.mean(axis=1, dtype=np.float32))
     # NumPy's FFT works in double precision for any input.
     spectrum = np.fft.rfft(history * _WINDOW, POINTS, axis=1)
     power = (spectrum.real**2 + spectrum.imag**2).astype(np.float32)

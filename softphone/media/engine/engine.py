@@ -381,7 +381,7 @@ class MediaEngine:
         self._frames[phase] = frame + 1
         deadline = self._deadline(phase, frame)
         moment = TickTime(frame, deadline, self._wall() - (self._clock() - deadline))
-        crowded = self._bank.used(phase) > FEW_STREAMS
+        crowded = len(self._bank) > FEW_STREAMS
         if crowded:
             self._run_send_half(phase, moment)
         self._run_receive_half(phase, moment, visit=visit)
@@ -398,6 +398,7 @@ class MediaEngine:
         run_receive_half(self._bank, phase, self._incoming, moment, self._kernel)
 
     def _run_send_half(self, phase: int, moment: TickTime) -> None:
+        begun = self._clock()
         out = run_send_half(self._bank, phase, self._outgoing, moment, self._kernel)
         if not out.count:
             return
@@ -409,6 +410,7 @@ class MediaEngine:
             late_ms = (self._clock() - moment.now) * 1e3
             self.lateness.count_packets(late_ms, stop - start)
             self._bank.sender.count_lateness(out.row[start:stop], late_ms)
+        self._bank.note_sending(out.media, self._clock() - begun)
         if out.count > out.media:
             self._sockets.send_packets(out.media, out.count)
 

@@ -97,6 +97,8 @@ class MediaSockets:
         self._ports = DatagramPorts()
         self._pairs = PortPairs(config.ports.first, config.ports.last, entropy=entropy)
         self._rows: dict[int, SocketPair] = {}
+        self._own: list[dict[int, DatagramPort]] = [{} for _ in range(bank.phases)]
+        """The RTP sockets of single streams, by phase and row."""
         self._open: list[SocketPair] = []
         self._aside: set[int] = set()
         self._visits: dict[int, Visits] = {}
@@ -122,7 +124,7 @@ class MediaSockets:
             pair = self._bind_pair(host, shared=shared)
         pair.users += 1
         self._rows[row] = pair
-        self._forget_visits(row, pair)
+        self._note_own(row, pair)
         self._bank.addresses.set_ports(row, pair.rtp.key, pair.rtcp.key)
         owner = None if shared else row
         self._bank.demultiplexer.bind(pair.rtp.key, owner, control=False)
@@ -136,7 +138,7 @@ class MediaSockets:
         """
         before = self._rows[row]
         bound = self.bind(row, host)
-        self._release(row, before)
+        self._release(before)
         return bound
 
     def _find_shared(self, host: str) -> SocketPair | None:
@@ -169,17 +171,24 @@ class MediaSockets:
 
     def unbind(self, row: int) -> None:
         """Release the sockets of `row`; they are closed with their last user."""
-        self._release(row, self._rows.pop(row))
+        pair = self._rows.pop(row)
+        self._note_own(row, None)
+        self._release(pair)
 
-    def _forget_visits(self, row: int, pair: SocketPair) -> None:
-        """Drop the plans of visits to the sockets of `row`; shared sockets are in none."""
-        if not pair.shared:
-            phase = self._bank.phase_of(row)
-            self._visits.pop(phase, None)
-            self._visits.pop(phase % VISITS, None)
+    def _note_own(self, row: int, pair: SocketPair | None) -> None:
+        """Visit the RTP socket of `pair` from now on in place of the one that `row` had; shared
+        sockets are in no plan of visits."""
+        phase = self._bank.phase_of(row)
+        own = self._own[phase]
+        before = own.pop(row, None)
+        if pair is not None and not pair.shared:
+            own[row] = pair.rtp
+        elif before is None:
+            return
+        self._visits.pop(phase, None)
+        self._visits.pop(phase % VISITS, None)
 
-    def _release(self, row: int, pair: SocketPair) -> None:
-        self._forget_visits(row, pair)
+    def _release(self, pair: SocketPair) -> None:
         pair.users -= 1
         if pair.users:
             return
@@ -207,7 +216,7 @@ class MediaSockets:
         finally:
             self._aside -= keys
             self._visits.clear()
-            self._release(row, pair)
+            self._release(pair)
 
     def drain(self, row: int) -> None:
         """Discard datagrams received before the stream was opened; not on a shared socket."""
@@ -297,18 +306,10 @@ class MediaSockets:
 
     def _plan_visits(self, phase: int) -> Visits:
         phases = range(phase, self._bank.phases, VISITS) if phase < VISITS else (phase,)
-        spans = [self._bank.span(each) for each in phases]
-        rows = self._rows
-        pairs = [
-            rows[row]
-            for span in spans
-            for row in (
-                range(span.start, span.stop) if len(rows) > self._bank.phase_rows else sorted(rows)
-            )
-            if row in rows and span.start <= row < span.stop
-        ]
-        ports = [pair.rtp for pair in pairs if not pair.shared]
-        return Visits.of([port for port in ports if port.key not in self._aside])
+        ports = [port for each in phases for port in self._own[each].values()]
+        if self._aside:
+            ports = [port for port in ports if port.key not in self._aside]
+        return Visits.of(ports)
 
     def send_packets(self, start: int, stop: int) -> int:
         """Send packets `start` to `stop` of `outgoing`; return how many the system accepted."""
@@ -336,6 +337,8 @@ class MediaSockets:
     def close(self) -> None:
         """Close every socket."""
         self._rows.clear()
+        for own in self._own:
+            own.clear()
         self._open.clear()
         self._ports.close()
 

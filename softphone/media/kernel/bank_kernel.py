@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from softphone.media.audio.block_batch import BlockPage
-from softphone.media.bank import FeedGroup, FrameBank, PacketBatch, StreamBank
+from softphone.media.bank import FeedGroup, FrameBank, PacketBatch, StreamBank, print_address
+from softphone.media.interface import FirstPacketReceived
 from softphone.media.kernel.choice import has_datagrams
 from softphone.media.kernel.layout import table_of
 from softphone.media.playout import PlayoutFrames
@@ -102,8 +103,8 @@ class BankKernel:
         self._lookup = kernel.ffi.new("struct lookup *")
         self._tables: tuple[Any, ...] = ()
         self._seen = np.zeros(bank.capacity, dtype=np.int32)
-        self._media, self._control, self._failed = (
-            np.zeros(MOST_PACKETS, dtype=np.intp) for _ in range(3)
+        self._media, self._control, self._failed, self._begun = (
+            np.zeros(MOST_PACKETS, dtype=np.intp) for _ in range(4)
         )
         self._status = np.zeros(MOST_PACKETS, dtype=np.int32)
         self._received = self._make_received()
@@ -160,6 +161,7 @@ class BankKernel:
             "control": self._pointer("int64_t *", self._control),
             "failed": self._pointer("int64_t *", self._failed),
             "status": self._pointer("int32_t *", self._status),
+            "begun": self._pointer("int64_t *", self._begun),
         })  # fmt: skip
 
     def _make_ports(self) -> Any:
@@ -286,10 +288,23 @@ class BankKernel:
         for at in range(result.failed_count):
             row = int(batch.row[self._failed[at]])
             bank.receive_contexts[row].count_failure(status_of(int(self._status[at])))
+        for at in self._begun[: result.begun_count].tolist():
+            self._note_first(batch, at)
         media, control = result.media_count, result.control_count
         self.packets_left += media
         self.packets_taken += batch.count - media - control - result.unclaimed
         return self._media[:media].copy(), self._control[:control].copy()
+
+    def _note_first(self, batch: PacketBatch, at: int) -> None:
+        """Do what is left of `receive_rtp` for the first packet of a row."""
+        bank, row = self._bank, batch.row.item(at)
+        secure = bool(bank.receiver.secure[row])
+        if secure:
+            bank.receive_contexts[row].hear_source(bank.receiver.remote_ssrc.item(row))
+        stream = bank.streams[row]
+        if stream is not None:
+            source = print_address(batch.address[at].tobytes())
+            bank.emit(FirstPacketReceived(stream.handle, source, secure))
 
     def next_frames(self, rows: Index, *, now: float) -> PlayoutFrames:
         """Do `JitterBufferBank.next_frames` for `rows`, at most those of a phase.

@@ -40,9 +40,11 @@ struct received {
     int64_t *control;
     int64_t *failed; /* packets that did not authenticate, and libsrtp's status */
     int32_t *status;
+    int64_t *begun;  /* packets that were their rows' first */
     int64_t media_count;
     int64_t control_count;
     int64_t failed_count;
+    int64_t begun_count;
     int64_t unclaimed;
 };
 

@@ -1,8 +1,8 @@
 /* The ordinary packet's path, on the arrays of softphone.media.bank.
 
-   A packet is ordinary if it continues its row's source and nothing about it needs a decision:
-   anything else is left to the NumPy path, which stays complete, and with which this file agrees
-   to the bit.  So every condition below has its counterpart there, named in the comment.
+   A packet is ordinary if it is its row's first or continues its source, and nothing about it needs
+   a decision: anything else is left to the NumPy path, which stays complete, and with which this
+   file agrees to the bit.  So every condition below has its counterpart there, named in the comment.
 
    No allocation, no cipher, no hash.  Octets from the network are read behind a check of their
    length; rows and positions behind a check of their range. */
@@ -32,6 +32,9 @@ enum {
     NAME = 24,          /* of which host and port */
     TRAILER = 16,       /* most octets that protecting an RTP packet adds */
     LONG_LOSS = 5,      /* playout.jitter_buffer */
+    ONE_BY_ONE = 5,     /* packets of a row, playout.batch_rounds */
+    MANY = 100,
+    LEFT = -1,          /* of a row's packets, in struct received */
     REFRESH = 16,       /* playout.target_delay */
     BURST = 64,         /* datagrams of one system call */
     FIRST = 2,          /* prepared for the first call to a socket */
@@ -42,6 +45,7 @@ enum {
 };
 
 static const double BIN = 0.005, WINDOW = 2.0, HEAVIEST = 1e6;
+static const double NONE_YET = 1e300;
 static const double GROWTH = 1.0 + 1.0 / 200;
 static const double JUMP = 1.0;
 static const float NOISE_RISE = 1.02f, NOISE_STEP = 0.1f, LOUDEST_NOISE = 20.0f;
@@ -134,35 +138,59 @@ struct place {
     double arrival, media_time;
 };
 
-/* Whether the row's source, counters and timeline simply continue with this packet:
-   tick.receive, bank.newest_packets, bank.reception, playout.rtp_timeline.  Changes nothing. */
-static int continues(const struct bank *b, const struct packets *in, int64_t at, int64_t row,
-                     struct place *place)
+/* Whether it is a packet of the row's sound from its far end, by what all packets have in common:
+   tick.receive.  Changes nothing. */
+static int is_sound(const struct bank *b, const struct packets *in, int64_t at, int64_t row,
+                    struct place *place)
 {
     const uint8_t *data = in->data + at * in->width;
     int32_t length = in->length[at];
     int64_t trailer = b->receiver.secure[row] ? b->srtp.receive_trailer[row] : 0;
-    uint32_t ssrc;
-    uint16_t sequence;
-    int64_t relative, moved;
 
     place->size = length - HEADER - trailer;
     if (length < HEADER || length > in->width || data[0] != 0x80 || place->size < 1)
         return 0;
-    if (!b->receiver.receives[row] || !b->receiver.heard[row] || !b->line.opened[row])
+    if (!b->receiver.receives[row] || !b->line.opened[row] ||
+        (b->receiver.secure[row] && !b->srtp.receive[row]))
         return 0;
     if ((data[1] & 0x7F) != b->receiver.receive_type[row] ||
         (data[1] & 0x7F) == b->receiver.receive_event[row])
         return 0;
     if (memcmp(in->address + at * SOCKADDR, b->addresses.remote + row * SOCKADDR, NAME))
         return 0;
-    sequence = read16(data + 2);
-    ssrc = read32(data + 8);
-    if (ssrc != b->receiver.remote_ssrc[row] || ssrc == b->sender.ssrc[row])
+    place->timestamp = read32(data + 4);
+    place->arrival = in->arrival[at];
+    return read32(data + 8) != b->sender.ssrc[row];
+}
+
+/* Whether the packet is the first of a row of which nothing was heard, not even by another key:
+   the first source is believed at once.  tick.receive, srtp.context, bank.reception,
+   playout.rtp_timeline. */
+static int begins(const struct bank *b, const struct sizes *sizes, int64_t row,
+                  struct place *place)
+{
+    if (b->line.heard[row] || b->reception.counted[row] || b->delay.count[row] ||
+        b->newest.ssrc[row] != -1 || (b->receiver.secure[row] && !b->srtp.unheard[row]))
         return 0;
-    if (b->receiver.secure[row] &&
-        (!b->srtp.receive[row] || b->newest.ssrc[row] != (int64_t)ssrc ||
-         sequence != (uint16_t)(b->newest.sequence[row] + 1)))
+    place->ticks = place->timestamp;
+    place->frame = 0;
+    place->media_time = 0.0;
+    return place->arrival >= 0.0 && b->line.octets_per_tick[row] >= 1 &&
+           place->size == b->line.frame_octets[row] && place->size <= sizes->near_octets;
+}
+
+/* Whether the row's source, counters and timeline simply continue with this packet:
+   tick.receive, bank.newest_packets, bank.reception, playout.rtp_timeline. */
+static int continues(const struct bank *b, const uint8_t *data, int64_t row, struct place *place)
+{
+    uint16_t sequence = read16(data + 2);
+    uint32_t ssrc = read32(data + 8);
+    int64_t relative, moved;
+
+    if (ssrc != b->receiver.remote_ssrc[row])
+        return 0;
+    if (b->receiver.secure[row] && (b->newest.ssrc[row] != (int64_t)ssrc ||
+                                    sequence != (uint16_t)(b->newest.sequence[row] + 1)))
         return 0;
     if (ssrc != b->reception.ssrc[row] || !b->reception.counted[row] ||
         sequence != (uint16_t)(b->reception.highest[row] + 1))
@@ -170,8 +198,6 @@ static int continues(const struct bank *b, const struct packets *in, int64_t at,
     if (!b->line.heard[row] || ssrc != b->line.ssrc[row] ||
         sequence != (uint16_t)(b->line.top_sequence[row] + 1))
         return 0;
-    place->timestamp = read32(data + 4);
-    place->arrival = in->arrival[at];
     moved = (int32_t)(place->timestamp - (uint32_t)b->line.top_timestamp[row]);
     if (moved < 0 || b->line.frame_ticks[row] < 1)
         return 0;
@@ -188,15 +214,17 @@ static int continues(const struct bank *b, const struct packets *in, int64_t at,
 }
 
 /* Whether the jitter buffer takes the packet without a decision: playout.jitter_buffer (no restart
-   after a pause, not late, one whole frame) and playout.target_delay (after a restart, not quicker
-   than the packets before it). */
+   after a pause: it missed few frames, or one waits that is not due; not late, one whole frame) and
+   playout.target_delay (after a restart, not quicker than the packets before it). */
 static int fits(const struct bank *b, const struct sizes *sizes, int64_t row,
                 const struct place *place)
 {
     double overdue = place->arrival - b->delay.window_end[row];
     double least = b->delay.current[row], previous = b->delay.previous[row];
+    int64_t first;
 
-    if (b->buffer.pending[row] || b->buffer.missing[row] >= LONG_LOSS)
+    first = b->buffer.pending[row] ? b->buffer.floor[row] : b->buffer.head[row];
+    if (b->buffer.missing[row] >= LONG_LOSS && b->buffer.newest[row] < first)
         return 0;
     if (place->frame < b->buffer.head[row])
         return 0;
@@ -243,7 +271,9 @@ static void observe_transit(const struct bank *b, const struct sizes *sizes, int
     int64_t bin, count;
 
     if (overdue >= 0.0) {
-        b->delay.previous[row] = overdue < WINDOW ? b->delay.current[row] : INFINITY;
+        b->delay.previous[row] = !b->delay.count[row] ? NONE_YET
+                                 : overdue < WINDOW   ? b->delay.current[row]
+                                                      : INFINITY;
         b->delay.current[row] = INFINITY;
         b->delay.window_end[row] = place->arrival + WINDOW;
     }
@@ -307,14 +337,52 @@ static void store(const struct bank *b, const struct sizes *sizes, const uint8_t
     b->ring.payload_type[slot] = data[1] & 0x7F;
 }
 
+/* The states of a row whose first packet this is, as they are just before it: what follows for any
+   packet does the rest.  tick.receive, bank.reception, playout.rtp_timeline and
+   playout.jitter_buffer, whose ring is empty. */
+static void begin(const struct bank *b, const uint8_t *data, int64_t row, const struct place *place)
+{
+    uint16_t sequence = read16(data + 2);
+    uint32_t ssrc = read32(data + 8);
+
+    b->receiver.remote_ssrc[row] = ssrc;
+    b->receiver.heard[row] = 1;
+    b->reception.ssrc[row] = ssrc;
+    b->reception.base[row] = sequence;
+    b->reception.highest[row] = (int64_t)sequence - 1;
+    b->reception.wild[row] = -1;
+    b->reception.expected_prior[row] = b->reception.received_prior[row] = 0;
+    b->line.heard[row] = 1;
+    b->line.ssrc[row] = b->line.candidate_ssrc[row] = ssrc;
+    b->line.candidate_sequence[row] = (uint16_t)(sequence + 1);
+    b->line.clock_origin[row] = b->line.frame_origin[row] = place->timestamp;
+    b->line.seen[row] = 0;
+    b->line.top_sequence[row] = (int64_t)sequence - 1;
+    b->buffer.head[row] = b->buffer.void_[row] = b->buffer.unsure[row] = 0;
+    b->buffer.floor[row] = EMPTY + 1;
+    b->buffer.newest[row] = EMPTY;
+    b->buffer.pending[row] = 1;
+    b->buffer.missing[row] = LONG_LOSS;
+    b->buffer.wait[row] = 0.0;
+    b->buffer.rested[row] = b->buffer.wanting[row] = 0;
+    b->buffer.spliced[row] = 0;
+    b->buffer.last_sequence[row] = (int64_t)sequence - 1;
+    b->delay.current[row] = b->delay.previous[row] = INFINITY;
+    b->delay.window_end[row] = 0.0;
+}
+
 /* Returns whether the packet is done with: taken, or refused by libsrtp. */
 static int receive_one(const struct bank *b, const struct sizes *sizes, struct packets *in,
                        int64_t at, int64_t row, struct received *result, double now)
 {
     struct place place;
     uint8_t *data = in->data + at * in->width;
+    int first = !b->receiver.heard[row];
 
-    if (!continues(b, in, at, row, &place) || !fits(b, sizes, row, &place))
+    if (!is_sound(b, in, at, row, &place))
+        return 0;
+    if (first ? !begins(b, sizes, row, &place)
+              : !continues(b, data, row, &place) || !fits(b, sizes, row, &place))
         return 0;
     if (b->receiver.secure[row]) {
         int length = in->length[at];
@@ -329,23 +397,43 @@ static int receive_one(const struct bank *b, const struct sizes *sizes, struct p
             return 1;
         }
         in->length[at] = length;
-        b->newest.sequence[row]++;
+        b->newest.ssrc[row] = read32(data + 8);
+        b->newest.sequence[row] = read16(data + 2);
+    }
+    if (first) {
+        begin(b, data, row, &place);
+        result->begun[result->begun_count++] = at;
     }
     account(b, row, &place, now);
+    if (first)
+        b->reception.jitter[row] = 0.0;
     observe_transit(b, sizes, row, &place);
     store(b, sizes, data, row, &place);
     return 1;
 }
 
-/* The rows of `count` packets, and the ordinary ones of them.  A row with more than one packet is
-   left to NumPy with all of them: their order counts, and sums over runs of packets are rounded
-   otherwise than one by one. */
+/* Whether the packet counts for those in front of it in the same batch.  NumPy does each step for
+   all packets before the next step: it changes the codec (tick.codec_change) and adopts a source
+   (tick.symmetric_rtp) before the packets in front are buffered. */
+static int changes(const struct bank *b, const struct packets *in, int64_t at, int64_t row)
+{
+    uint8_t type = in->data[at * in->width + 1] & 0x7F;
+
+    return (b->addresses.adopting[row] &&
+            memcmp(in->address + at * SOCKADDR, b->addresses.remote + row * SOCKADDR, NAME)) ||
+           (type != b->receiver.receive_type[row] && type != b->receiver.receive_event[row]);
+}
+
+/* The rows of `count` packets, and the ordinary ones of them.  A row's packets are taken in order,
+   up to the first that is left to NumPy, and all after it are left, too.  A row with many is left
+   with all of them: sums over runs of packets are rounded otherwise than one by one. */
 void kernel_receive(const void *table, const struct sizes *sizes, struct packets *in, int64_t count,
                     const struct lookup *by, struct received *result, double now)
 {
     const struct bank *bank = table;
 
     result->media_count = result->control_count = result->failed_count = result->unclaimed = 0;
+    result->begun_count = 0;
     if (count > in->capacity)
         count = in->capacity;
     for (int64_t at = 0; at < count; at++) {
@@ -356,15 +444,19 @@ void kernel_receive(const void *table, const struct sizes *sizes, struct packets
             result->control[result->control_count++] = at;
         else {
             result->media[result->media_count++] = at;
-            result->seen[row]++;
+            /* One in front of all others is left to NumPy, and with it all others. */
+            result->seen[row] += changes(bank, in, at, row) && result->seen[row] ? MANY : 1;
         }
     }
     int64_t media = result->media_count;
     result->media_count = 0;
     for (int64_t each = 0; each < media; each++) {
         int64_t at = result->media[each], row = in->row[at];
-        if (result->seen[row] != 1 || !receive_one(bank, sizes, in, at, row, result, now))
-            result->media[result->media_count++] = at;
+        if (result->seen[row] >= 1 && result->seen[row] <= ONE_BY_ONE &&
+            receive_one(bank, sizes, in, at, row, result, now))
+            continue;
+        result->seen[row] = LEFT;
+        result->media[result->media_count++] = at;
     }
     for (int64_t at = 0; at < count; at++) {
         int64_t row = in->row[at];
@@ -373,58 +465,154 @@ void kernel_receive(const void *table, const struct sizes *sizes, struct packets
     }
 }
 
-/* Playing --------------------------------------------------------------------------------------
+/* Playing -------------------------------------------------------------------------------------- */
 
-   playout.jitter_buffer.next_frames for rows that have their frame and whose delay stays.  Returns
-   how many others there are, with their positions in `rest`. */
+/* playout.payload_ring.next_frame: the first frame at or after `from`; returns its slot in the ring,
+   or -1. */
+static int64_t next_frame(const struct bank *b, const struct sizes *sizes, int64_t row,
+                          int64_t from)
+{
+    const int64_t *frames = b->ring.frame + row * sizes->slots;
+    int64_t found = -1;
+
+    for (int64_t slot = 0; slot < sizes->slots; slot++)
+        if (frames[slot] >= from && (found < 0 || frames[slot] < frames[found]))
+            found = slot;
+    return found;
+}
+
+/* playout.jitter_buffer._place_by_target */
+static int64_t place_by_target(const struct bank *b, int64_t row, double now)
+{
+    double position = now - b->delay.baseline[row] - b->delay.target[row];
+    double shift = (double)(b->line.clock_origin[row] - b->line.frame_origin[row]);
+    double frame = floor((position * b->line.rate[row] + shift) /
+                             (double)b->line.frame_ticks[row] + 1e-6);
+
+    return fabs(frame) < 1e15 ? (int64_t)frame : EMPTY;
+}
+
+/* Where a row stands that plays next. */
+struct turn {
+    int64_t head, dropped, steps;
+    double wait;
+    int anchored, idle, have, waits;
+};
+
+/* Whether the row plays its frame, or has none for a reason that is no loss: it has had no packet
+   yet, its first frame is not due (playout.jitter_buffer._anchor_pending), or it is paused
+   (_bridge).  Its delay stays as it is (_adapt).  Changes nothing. */
+static int takes_turn(const struct bank *b, const struct sizes *sizes, int64_t row, double now,
+                      struct turn *turn)
+{
+    int64_t newest = b->buffer.newest[row], floor_ = b->buffer.floor[row], slot, wanted, least;
+    int pending = b->buffer.pending[row];
+    double frame = b->line.frame_time[row], target = b->delay.target[row];
+    int off;
+
+    if (b->buffer.unsure[row] || b->line.octets_per_tick[row] < 1 || b->line.frame_ticks[row] < 1)
+        return 0;
+    turn->head = b->buffer.head[row];
+    turn->dropped = turn->steps = 0;
+    turn->idle = b->buffer.missing[row] >= LONG_LOSS;
+    turn->anchored = pending && newest >= floor_;
+    if (turn->anchored) {
+        slot = next_frame(b, sizes, row, floor_);
+        turn->head = place_by_target(b, row, now);
+        if (slot < 0 || turn->head == EMPTY)
+            return 0;
+        turn->head = turn->head > floor_ ? turn->head : floor_;
+        least = turn->head < newest ? turn->head : newest;
+        turn->dropped = least - b->ring.frame[row * sizes->slots + slot];
+        turn->dropped = turn->dropped > 0 ? turn->dropped : 0;
+        pending = 0;
+    }
+    turn->wait = now - b->delay.baseline[row] -
+                 (double)(turn->head * b->line.frame_ticks[row] +
+                          (b->line.frame_origin[row] - b->line.clock_origin[row])) /
+                     b->line.rate[row];
+    off = turn->wait > target + 1.5 * frame || turn->wait < target - 0.03 * frame;
+    if (off && newest >= turn->head && !pending)
+        return 0;
+    slot = turn->head & (sizes->slots - 1);
+    turn->have = b->ring.frame[row * sizes->slots + slot] == turn->head;
+    turn->waits = !turn->have && newest > EMPTY && newest >= turn->head;
+    if (turn->have || newest == EMPTY)
+        return 1;
+    if (!turn->waits)
+        return turn->idle;
+    slot = next_frame(b, sizes, row, turn->head);
+    if (slot < 0 || b->ring.sequence[row * sizes->slots + slot] > b->buffer.last_sequence[row] + 1)
+        return 0;
+    wanted = place_by_target(b, row, now);
+    if (wanted == EMPTY)
+        return 0;
+    turn->steps = b->ring.frame[row * sizes->slots + slot] - turn->head;
+    wanted = wanted + 1 - turn->head;
+    wanted = wanted > 0 ? wanted : 0;
+    turn->steps = wanted < turn->steps ? wanted : turn->steps;
+    return 1;
+}
+
+static void take_turn(const struct bank *b, const struct sizes *sizes, int64_t row, int64_t at,
+                      const struct turn *turn, struct frames *out)
+{
+    int64_t slot = turn->have ? turn->head & (sizes->slots - 1) : sizes->slots - 1;
+    int64_t flat = row * sizes->slots + slot;
+
+    if (turn->anchored) {
+        b->buffer.pending[row] = 0;
+        b->buffer.rested[row] = 0;
+        b->buffer.dropped[row] += turn->dropped;
+    }
+    if (!turn->idle)
+        b->buffer.wait[row] = turn->wait;
+    b->buffer.rested[row]++;
+    b->buffer.loud[row] = 0;
+    b->buffer.wanting[row] = 0;
+    out->payload_type[at] = b->ring.payload_type[flat];
+    out->spliced[at] = 0;
+    if (!turn->have) {
+        /* Silence; sound that was just heard fades out (FrameStatus). */
+        out->status[at] = turn->idle || b->buffer.newest[row] == EMPTY ? 0 : 2;
+        out->slot[at] = -1;
+        out->length[at] = 0;
+        b->buffer.head[row] = turn->head + turn->steps;
+        if (turn->waits && !turn->idle)
+            b->buffer.missing[row]++;
+        return;
+    }
+    out->status[at] = 1;
+    out->slot[at] = (int32_t)slot;
+    out->length[at] = b->ring.length[flat];
+    out->odd += out->payload_type[at] != b->delivery.playing_type[row];
+    out->spliced[at] = b->buffer.spliced[row];
+    b->buffer.last_sequence[row] = b->ring.sequence[flat];
+    b->ring.frame[flat] = EMPTY;
+    b->buffer.head[row] = b->buffer.floor[row] = turn->head + 1;
+    b->buffer.missing[row] = 0;
+    b->buffer.spliced[row] = 0;
+    b->buffer.played[row]++;
+}
+
+/* playout.jitter_buffer.next_frames.  Returns how many rows are left, with their positions in
+   `rest`. */
 int64_t kernel_play(const void *table, const struct sizes *sizes, const int64_t *rows,
                     int64_t count, double now, struct frames *out)
 {
     const struct bank *b = table;
     int64_t rest = 0;
+    struct turn turn;
 
     out->odd = 0;
     for (int64_t at = 0; at < count; at++) {
-        int64_t row = rows[at], head, slot, flat;
-        double frame, wait;
-        int off;
+        int64_t row = rows[at];
 
         out->status[at] = 0;
-        if (row < 0 || row >= sizes->rows || b->buffer.pending[row] || b->buffer.unsure[row] ||
-            b->buffer.missing[row] >= LONG_LOSS || b->line.octets_per_tick[row] < 1) {
+        if (row >= 0 && row < sizes->rows && takes_turn(b, sizes, row, now, &turn))
+            take_turn(b, sizes, row, at, &turn, out);
+        else
             out->rest[rest++] = at;
-            continue;
-        }
-        head = b->buffer.head[row];
-        slot = head & (sizes->slots - 1);
-        flat = row * sizes->slots + slot;
-        frame = b->line.frame_time[row];
-        wait = now - b->delay.baseline[row] -
-               (double)(head * b->line.frame_ticks[row] +
-                        (b->line.frame_origin[row] - b->line.clock_origin[row])) /
-                   b->line.rate[row];
-        off = wait > b->delay.target[row] + 1.5 * frame ||
-              wait < b->delay.target[row] - 0.03 * frame;
-        if (b->ring.frame[flat] != head || (off && b->buffer.newest[row] >= head)) {
-            out->rest[rest++] = at;
-            continue;
-        }
-        b->buffer.wait[row] = wait;
-        b->buffer.rested[row]++;
-        b->buffer.loud[row] = 0;
-        b->buffer.wanting[row] = 0;
-        out->status[at] = 1;
-        out->slot[at] = (int32_t)slot;
-        out->length[at] = b->ring.length[flat];
-        out->payload_type[at] = b->ring.payload_type[flat];
-        out->odd += out->payload_type[at] != b->delivery.playing_type[row];
-        out->spliced[at] = b->buffer.spliced[row];
-        b->buffer.last_sequence[row] = b->ring.sequence[flat];
-        b->ring.frame[flat] = EMPTY;
-        b->buffer.head[row] = b->buffer.floor[row] = head + 1;
-        b->buffer.missing[row] = 0;
-        b->buffer.spliced[row] = 0;
-        b->buffer.played[row]++;
     }
     return rest;
 }

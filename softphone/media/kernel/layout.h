@@ -62,6 +62,7 @@ struct srtp {
     uint64_t *send;
     uint64_t *receive;
     int32_t *receive_trailer;
+    uint8_t *unheard;
 };
 
 struct reception {
@@ -219,6 +220,7 @@ struct bank {
     X(srtp, send, 1) \
     X(srtp, receive, 1) \
     X(srtp, receive_trailer, 1) \
+    X(srtp, unheard, 1) \
     X(reception, received, 1) \
     X(reception, ssrc, 1) \
     X(reception, jitter, 1) \
@@ -293,4 +295,4 @@ struct bank {
     X(ring, far, WIDTH_slots * WIDTH_far) \
     X(ring, silence, 1)
 
-#define LAYOUT "518c2dcdb45e3d36ba479675ae82b382"
+#define LAYOUT "72ff364ee7185e8b6dee0598149d9022"

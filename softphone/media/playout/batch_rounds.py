@@ -3,8 +3,8 @@
 An array operation on rows needs each row at most once.  A batch nearly always meets this, and is
 one round.  A far end that was suspended, or serves its calls in turn, sends many packets of one row
 at once; that many rounds would each cost as much as a round of all rows.  Therefore, after the
-first packet of each row, the packets that follow are offered together, as `PacketRuns`.  Those
-that cannot be processed so continue in rounds, `MOST_ROUNDS` at most.
+first packet of each row, what follows of a row with many is offered together, as `PacketRuns`.
+What cannot be processed so continues in rounds, `MOST_ROUNDS` at most.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ MOST_ROUNDS: Final = 8
 `serve` returns the rest of its packets."""
 
 DEPTH: Final = 4
-"""Packets of one row up to which rounds are cheaper than runs."""
+"""Packets of one row up to which rounds are cheaper than runs.  Other rows have no part in that, so
+that what a row comes to does not depend on them."""
 
 Part: TypeAlias = "NDArray[np.intp] | slice"
 Kind = TypeVar("Kind", bound=np.generic)
@@ -45,8 +46,8 @@ class BatchRounds:
         """Pass every index into `rows` to a callback; return the rest, nearly always none.
 
         `one_each` gets indices in which no row occurs twice, or a slice if that is the whole batch,
-        so that NumPy makes no copy.  `in_runs` is called when some row has more than DEPTH packets
-        left, after the first packet of each row; it gets all indices left and returns a mask
+        so that NumPy makes no copy.  `in_runs` is called for the rows that have more than DEPTH
+        packets left, after the first packet of each row; it gets their indices and returns a mask
         bool[n] of those that it has processed.  The others continue in order.
         """
         chosen, remaining = rows, self._numbers(rows.size)
@@ -59,9 +60,13 @@ class BatchRounds:
             one_each(remaining[first])
             remaining = remaining[~first]
             chosen = rows[remaining]
-            if chosen.size > DEPTH and np.bincount(chosen).max() > DEPTH:
-                remaining = remaining[~in_runs(remaining)]
-                chosen = rows[remaining]
+            if chosen.size > DEPTH:
+                deep = (np.bincount(chosen) > DEPTH)[chosen]
+                if count_nonzero(deep):
+                    left = ~deep
+                    left[deep] = ~in_runs(remaining[deep])
+                    remaining = remaining[left]
+                    chosen = rows[remaining]
         return remaining
 
     def _numbers(self, count: int) -> NDArray[np.intp]:

@@ -116,7 +116,8 @@ def _check_ssrc(
     odd |= ssrc == bank.sender.ssrc[row]
     if not count_nonzero(odd):
         return keep
-    for at in odd.nonzero()[0].tolist():
+    # All packets of these rows, because what one changes counts for the next.
+    for at in np.isin(row, row[odd]).nonzero()[0].tolist():
         keep[at] = _admit_source(bank, packets, headers, at)
     return keep
 

@@ -163,6 +163,7 @@ def receive_rtcp(
         if context is not None:
             data = context.unprotect_rtcp(sealed)
             newer = data is not None and context.note_rtcp(sealed)
+            bank.sessions.note_heard(row, context)
         if data is None or not accept_rtcp_source(bank, packets, at, row, newer=newer):
             continue
         if bank.on_clear_packet is not None:

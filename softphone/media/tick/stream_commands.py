@@ -28,7 +28,7 @@ from softphone.media.interface import Sink, Source, SrtpKey, StreamHandle, Strea
 from softphone.media.tick.codec_change import set_receive_codec
 from softphone.media.tick.rtcp import start_rtcp
 from softphone.rtp import TelephoneEventSender
-from softphone.srtp import SendContext, key_fingerprint
+from softphone.srtp import ReceiveContext, SendContext, key_fingerprint, make_together
 from softphone_codecs import CodecUnavailable, RowEncoder
 
 MOST_OCTETS: Final = 1440
@@ -150,26 +150,17 @@ def _set_keys(
     bank: StreamBank, stream: StreamObjects, send_key: SrtpKey | None, receive_key: SrtpKey | None
 ) -> None:
     """Set both SRTP contexts for the keys, or raise ConfigurationError and change neither."""
-    bank.newest.save_row(stream.handle.row)
-    row, sending, name = stream.handle.row, stream.send_context, b""
-    if send_key is None:
-        sending = None
-    else:
-        name = key_fingerprint(send_key.suite, send_key.key, send_key.mki)
-        if sending is None or not hmac.compare_digest(name, stream.send_fingerprint):
-            sending = SendContext(send_key.suite, send_key.key, mki=send_key.mki)
-    if receive_key is None:
-        stream.receive_keys.deselect()
+    row = stream.handle.row
+
+    def make() -> tuple[SendContext | None, bytes, ReceiveContext | None]:
+        return _make_contexts(stream, send_key, receive_key)
+
+    # Later most keys stay, and then there is nothing to make.
+    sending, name, receiving = make_together(make) if stream.spec is None else make()
+    bank.newest.save_row(row)
+    if receiving is None:
         bank.receive_contexts.pop(row, None)
     else:
-        try:
-            receiving = stream.receive_keys.select(
-                receive_key.suite, receive_key.key, receive_key.mki
-            )
-        except ConfigurationError:
-            if sending is not None and sending is not stream.send_context:
-                sending.close()
-            raise
         bank.receive_contexts[row] = receiving
     bank.sessions.note_contexts(row, sending, bank.receive_contexts.get(row))
     if sending is stream.send_context:
@@ -180,6 +171,29 @@ def _set_keys(
     if sending is not None and stream.spec is not None:
         bank.change_ssrc(row)
     stream.send_context, stream.send_fingerprint = sending, name
+
+
+def _make_contexts(
+    stream: StreamObjects, send_key: SrtpKey | None, receive_key: SrtpKey | None
+) -> tuple[SendContext | None, bytes, ReceiveContext | None]:
+    """Return the contexts for the keys, new ones where a key is new, and the fingerprint of what
+    is sent with.  Raises ConfigurationError; the stream's keys are the same then."""
+    sending, name = None, b""
+    if send_key is not None:
+        name = key_fingerprint(send_key.suite, send_key.key, send_key.mki)
+        sending = stream.send_context
+        if sending is None or not hmac.compare_digest(name, stream.send_fingerprint):
+            sending = SendContext(send_key.suite, send_key.key, mki=send_key.mki)
+    if receive_key is None:
+        stream.receive_keys.deselect()
+        return sending, name, None
+    try:
+        receiving = stream.receive_keys.select(receive_key.suite, receive_key.key, receive_key.mki)
+    except ConfigurationError:
+        if sending is not None and sending is not stream.send_context:
+            sending.close()
+        raise
+    return sending, name, receiving
 
 
 def set_keys(

@@ -43,9 +43,15 @@ def accept_source(
     # the latched port, unless that is on an adopted host.
     near = same_host(address, addresses.signaled.take(row, axis=0))
     near &= ~addresses.latched[row] | addresses.adopted[row]
-    keep = same | near | bank.receiver.secure[row]
-    for at in (~keep & addresses.adopting[row]).nonzero()[0].tolist():
-        keep[at] = _adopt(bank, packets, headers, at, now=now)
+    signaled = same | near
+    keep = signaled | bank.receiver.secure[row]
+    # Once the signaled host has sent media, none is adopted: not in the same batch either.
+    spoken: set[int] = set()
+    for at in addresses.adopting[row].nonzero()[0].tolist() if not keep.all() else ():
+        if signaled[at]:
+            spoken.add(int(row[at]))
+        elif int(row[at]) not in spoken:
+            keep[at] = _adopt(bank, packets, headers, at, now=now)
     if count_nonzero(keep) != keep.size:
         bank.receiver.count_wrong_source(row[~keep])
     return headers.select(keep), True
@@ -111,7 +117,7 @@ def _follow(bank: StreamBank, packets: PacketBatch, headers: RtpHeaders, at: int
     row, addresses = int(headers.row[at]), bank.addresses
     stream = bank.streams[row]
     address = packets.address[headers.index[at]]
-    if stream is None or (address == addresses.remote[row]).all():
+    if stream is None or is_same_source(address, addresses.remote[row]):
         return
     cause = LatchCause.AUTHENTICATED
     if not bank.receiver.secure[row]:

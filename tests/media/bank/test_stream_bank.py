@@ -68,6 +68,26 @@ def test_however_many_phases_are_in_use_they_are_evenly_apart(count):
     assert begins == pytest.approx([at * FRAME / count for at in range(count)])
 
 
+def test_where_sending_takes_long_a_phase_is_full_with_fewer_streams():
+    rows = bank()
+    for packet_time, target in ((4e-6, 640), (16e-6, 250), (1e-3, 128), (0.0, 640)):
+        for _ in range(300):
+            rows.note_sending(100, 100 * packet_time)
+        assert rows.phase_target == target
+    rows.note_sending(63, 1.0)  # few packets say nothing of many
+    rows.note_sending(0, 1.0)
+    rows.note_sending(600, 0.2)  # as a tick that the processor was taken from
+    assert rows.phase_target == 640
+    for _ in range(300):
+        rows.note_sending(100, 100 * 16e-6)
+    for _ in range(600):
+        rows.reserve_row()
+    assert [rows.used(phase) for phase in range(rows.phases)] == [250, 250, 50, 50] + [0] * 4
+    for _ in range(300):
+        rows.note_sending(20, 20 * 4e-6)  # few that are quick say that more would be
+    assert rows.phase_target == 640
+
+
 def test_a_phase_is_a_slice():
     rows = bank(2000)
     handles = [rows.reserve_row().handle for _ in range(600)]

@@ -406,6 +406,29 @@ async def test_a_frame_runs_at_each_absolute_deadline(clocked):
     assert engine.lateness.maximum_ms < 0.001
 
 
+class SlowTone(Tone):
+    """A source whose reading takes two milliseconds of the loop's time."""
+
+    def __init__(self, loop):
+        super().__init__(440.0)
+        self.loop = loop
+
+    def read(self, samples):
+        self.loop.now += 0.002
+        return super().read(samples)
+
+
+async def test_the_bank_is_told_how_long_the_packets_of_a_tick_took(clocked, monkeypatch):
+    loop, engine, handle = clocked
+    told = []
+    monkeypatch.setattr(engine.bank, "note_sending", lambda *ticks: told.append(ticks))
+    loop.advance(51.0)
+    assert set(told) == {(1, 0.0)}
+    engine.play(handle, SlowTone(loop))
+    loop.advance(52.0)
+    assert max(told) == (1, pytest.approx(0.002))
+
+
 async def test_a_stall_of_200_ms_is_made_up_and_nothing_is_skipped_or_doubled(clocked):
     loop, engine, handle = clocked
     loop.advance(50.5)

@@ -155,6 +155,13 @@ static void state(int64_t row)
     bank.buffer.pending[row] = octet() == 1;
     bank.buffer.missing[row] = octet() % 7;
     bank.buffer.unsure[row] = octet() == 1;
+    bank.buffer.floor[row] = octet() == 1 ? number() : bank.buffer.newest[row] - octet() % 3;
+    bank.buffer.last_sequence[row] = number();
+    if (!bank.receiver.heard[row] && octet() & 1) { /* of which nothing was heard */
+        bank.newest.ssrc[row] = -1;
+        bank.reception.counted[row] = bank.delay.count[row] = bank.line.heard[row] = 0;
+        bank.line.opened[row] = bank.srtp.unheard[row] = 1;
+    }
     bank.addresses.mux[row] = octet() == 1;
     for (int64_t slot = 0; slot < SLOTS; slot++)
         bank.ring.frame[row * SLOTS + slot] = number();
@@ -180,7 +187,7 @@ static void prepare(void)
     names[1] = 9;
     by = (struct lookup){rows, calloc(PORTS, 1), names, owners, PORTS, NAMES};
     received = (struct received){calloc(ROWS, 4), calloc(BATCH, 8), calloc(BATCH, 8), calloc(BATCH, 8),
-                                 calloc(BATCH, 4), 0, 0, 0, 0};
+                                 calloc(BATCH, 4), calloc(BATCH, 8), 0, 0, 0, 0, 0};
     frames = (struct frames){calloc(BATCH, 1), calloc(BATCH, 4), calloc(BATCH, 4), calloc(BATCH, 1),
                              calloc(BATCH, 1), calloc(BATCH, 8), 0};
     sizes.protect = (uintptr_t)transforms;
@@ -536,7 +543,8 @@ static void run(const uint8_t *octets, size_t size)
             for (int64_t at = 0; at < count; at++)
                 fill_packet(at);
             kernel_receive(&bank, &sizes, &batch, octet() == 1 ? BATCH + 3 : count, &by, &received, seconds());
-            if (received.media_count + received.control_count + received.failed_count > BATCH)
+            if (received.media_count + received.control_count + received.failed_count +
+                    received.begun_count > BATCH)
                 abort();
         } else if (what == 2) {
             rows[octet() % ROWS] = octet() == 1 ? number() : octet() % ROWS;

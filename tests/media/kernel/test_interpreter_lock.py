@@ -15,6 +15,7 @@ from tests.support.wire import Station, Tone
 
 INTERVAL = 5.0
 """Seconds that who computes keeps the lock once it has it."""
+ATTEMPTS = 3
 
 
 class Computing:
@@ -42,15 +43,19 @@ def test_no_other_thread_computes_during_a_call(compiled: ModuleType) -> None:
     kernel.advance(group, 0)
     other, usual = Computing(), sys.getswitchinterval()
     other.thread.start()
+    turns = []
     try:
         other.begun.wait()
         sys.setswitchinterval(INTERVAL)
-        before = other.turns
-        for _ in range(3):
-            kernel.advance(group, 0)
-        after = other.turns
+        # The first time the other thread may have asked for the lock by the usual interval still;
+        # were the lock given away, it would compute each time.
+        while len(turns) < ATTEMPTS and 0 not in turns:
+            before = other.turns
+            for _ in range(3):
+                kernel.advance(group, 0)
+            turns.append(other.turns - before)
     finally:
         sys.setswitchinterval(usual)
         other.going = False
         other.thread.join()
-    assert after == before
+    assert turns[-1] == 0

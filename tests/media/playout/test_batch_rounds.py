@@ -74,7 +74,13 @@ def test_a_few_packets_of_a_row_are_as_many_rounds() -> None:
 
 def test_however_many_packets_a_row_has_there_are_two_parts() -> None:
     for depth in (DEPTH + 2, 30, 1000):
-        assert Consumer([1] * depth + [2, 5] * (depth // 2)).parts == 2
+        assert Consumer([1, 2, 5] * depth).parts == 2
+
+
+def test_rows_with_few_packets_go_by_rounds_beside_one_with_many() -> None:
+    consumer = Consumer([1] * 20 + [2, 2, 2])
+    assert consumer.rounds == [[0, 20], [21], [22]]
+    assert consumer.runs == [list(range(1, 20))]
 
 
 def test_what_cannot_be_taken_in_runs_goes_by_rounds_and_they_are_bounded() -> None:

@@ -72,6 +72,14 @@ def test_the_first_packet_is_told_once_with_its_source():
     assert bank.take_events() == [FirstPacketReceived(wire.b.handle, FAR, False)]
 
 
+def test_a_source_that_has_lost_its_place_in_a_batch_has_lost_it_for_all_of_the_batch():
+    wire = Wire()
+    bank, row = hear(wire, voice(1))
+    hear(wire, voice(10, ssrc=8), voice(11, ssrc=8), voice(2))
+    assert bank.receiver.remote_ssrc[row] == 8
+    assert bank.receiver.packets_received[row] == 2
+
+
 def test_an_unknown_payload_type_counts_as_received_and_is_not_played():
     wire = Wire()
     bank, row = hear(wire, voice(1), voice(2, payload_type=50))

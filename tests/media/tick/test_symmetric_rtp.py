@@ -122,6 +122,16 @@ def test_who_is_adopted_ends_the_choice_for_this_row_alone():
     assert bank.addresses.adopting.tolist() == [each == row + 1 for each in range(4)]
 
 
+def test_nobody_is_adopted_beside_a_packet_of_the_signaled_host():
+    wire = Wire(clear_latching=("0.0.0.0/0",))
+    bank, row = wire.b.bank, wire.b.row
+    arrived = arrive(wire, *[ELSEWHERE] * 4, SIGNALED, ELSEWHERE)
+    kept, _ = accept_source(bank, wire.b.incoming, arrived, now=0.0)
+    assert kept.index.tolist() == [4]
+    assert not bank.addresses.adopted[row]
+    assert bank.receiver.wrong_source[row] == 5
+
+
 def test_the_signaled_host_that_returns_is_no_adopted_one():
     wire = Wire()
     bank, row = wire.b.bank, wire.b.row

@@ -4,15 +4,16 @@
 
 `softphone load` calls the light echo of bench_load_echo, which runs on another core, over TLS with
 SRTP AES_CM_128_HMAC_SHA1_80 and shared sockets; `--rate` calls a second begin, and last so long
-that `--calls` are up on the mean.  With `--placement worker` media has a process of its own, beside
-the echo on the first core and the signaling on the last.
+that `--calls` are up on the mean.  With `--placement worker` media has a process of its own on the
+last core, and the signaling is on the first one, beside the echo.
 
 Every ten seconds the memory and the descriptors of all processes of the generator and of the echo
 are sampled.  Growth is how much more the last quarter of the time has than the quarter before it:
 before that, memory fills with what timer M keeps for 32 s, and with the collector's thresholds.
 Lateness is of the seconds in which at least 94 % of `--calls` were up.
 
-Prints a line a minute, and writes the row of this placement to results/churn.json.  Ends with 1
+Prints a line a minute, and writes a row to results/churn.json: one for each placement, and for each
+other number of `--calls`.  Ends with 1
 when a call failed or was dropped, or memory or descriptors grew by more than GROWTH.
 """
 
@@ -37,6 +38,7 @@ from bench.load.run_echo_load import command_for
 from bench.python_build import measured_on
 
 RESULTS = Path(__file__).parents[1] / "results" / "churn.json"
+USUAL_CALLS = 600
 EVERY = 10.0
 """Seconds between two samples."""
 MARGIN = 1.25
@@ -139,7 +141,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def main() -> int:
     """Run as the command line says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--calls", type=int, default=600)
+    parser.add_argument("--calls", type=int, default=USUAL_CALLS)
     parser.add_argument("--rate", type=float, default=100.0)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--placement", choices=["inline", "worker"], default="inline")
@@ -148,7 +150,8 @@ def main() -> int:
     known: dict[str, Any] = {"bench": "churn", "rows": {}}
     if RESULTS.exists():
         known = json.loads(RESULTS.read_text())
-    known["rows"][options.placement] = row
+    calls = "" if options.calls == USUAL_CALLS else f", {options.calls} calls"
+    known["rows"][options.placement + calls] = row
     RESULTS.write_text(json.dumps(known, indent=1) + "\n")
     print(
         f"{row['answered']:,} calls, p99 {row['p99_late_ms']:.1f} ms late, "

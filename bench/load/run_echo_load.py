@@ -2,9 +2,10 @@
 
     python bench/load/run_echo_load.py PLAN.json
 
-Pinned to the last core; with `placement: worker` to the first and the last, since the media process
-needs a core, too.  Prints one JSON object: figures of the seconds in which all calls were up,
-memory and descriptors for each call, and the time to the first call.
+Pinned to the last core; with `placement: worker` the media process has the last core for itself,
+and the signaling is on the first one, beside the echo.  Prints one JSON object: figures of the
+seconds in which all calls were up, memory and descriptors for each call, and the time to the first
+call.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,8 @@ from softphone.load import LoadPlan
 from softphone.load.distribute import RunObserver, run_plan
 from softphone.load.measure import RunSecond, Tally
 
+ALL_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+"""The cores that this process may use before it is pinned."""
 CHURNED = 0.75
 """The share of the calls that is up in a second that counts while they come and go: the others are
 being set up, which at 100 a second is a good part of a hundred."""
@@ -42,6 +46,17 @@ def age() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - int(started) / os.sysconf("SC_CLK_TCK")
 
 
+def pin_media_processes() -> None:
+    """Pin the processes that this one has started to the last core."""
+    if not hasattr(os, "sched_setaffinity"):
+        return
+    with suppress(OSError):  # a process or a thread that has ended meanwhile
+        for task in Path("/proc/self/task").iterdir():
+            for child in map(int, (task / "children").read_text().split()):
+                for thread in Path(f"/proc/{child}/task").iterdir():
+                    os.sched_setaffinity(int(thread.name), {ALL_CORES[-1]})
+
+
 class SteadyStateObserver:
     """Tells steady seconds from others: all calls were up, none came or went."""
 
@@ -59,6 +74,7 @@ class SteadyStateObserver:
         """Take one."""
         if self.start_up is None:
             self.start_up = age() - second.at
+            pin_media_processes()
         if second.up < self._calls * (CHURNED if self._churns else 1.0):
             return
         if second.tally.attempted and not self._churns:
@@ -123,8 +139,7 @@ def main() -> None:
     said = json.loads(Path(sys.argv[1]).read_text())
     plan = LoadPlan.from_plain(said["plan"])
     if hasattr(os, "sched_setaffinity"):
-        cores = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, set(cores) if plan.placement == "worker" else {cores[-1]})
+        os.sched_setaffinity(0, {ALL_CORES[0 if plan.placement == "worker" else -1]})
     if said["priority"]:
         os.setpriority(os.PRIO_PROCESS, 0, -20)
     print(json.dumps(asyncio.run(run(plan, said["churns"]))))

@@ -4,8 +4,9 @@
 
 How late a packet left is measured here for every phone alike: from the system's stamp at its
 arrival, which on loopback is when it was sent, and the timestamp of its RTP header.  A stream's
-packets are compared with that one of them which was earliest by its timestamp; so a constant delay,
-such as the place of a call within a tick, counts for none of them.
+packets are compared with that one of them which was earliest by its timestamp since the counts were
+last asked for; so a constant delay, such as the place of a call within a tick, counts for none of
+them, even if it has grown while calls began.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class TimedEchoBackend(EchoBackend):
         self._timed = self._late = 0
 
     def counts(self) -> list[int]:
-        """Add the packets so far, and those that left late."""
+        """Add the packets so far, and those that left late; begin to look for the earliest anew."""
+        self._earliest[:] = np.inf
         return [*super().counts(), self._timed, self._late]
 
     def _decrypted(self, found: list[tuple[int, EchoStream]]) -> list[tuple[int, EchoStream]]:

@@ -7,7 +7,7 @@ packets leave more than 5 ms late and 99.5 % of all packets come, over `--second
 times and counts them (`timed_echo`), so that both phones are judged alike.  A number that is not
 held is tried once more, since other work on the machine may be the cause.
 
-Each row is searched by halving between its bounds, in steps of `--step` calls; the rows take their
+Each row is searched by halving below `--highest`, in steps of `--step` calls; the rows take their
 turns, one number each, so that a drift of the machine meets all of them.  When `--minutes` are over
 the search ends: a row then has the most that was held and the least that was not, so far.  pjsua
 has no shared sockets and no workload *load*: ours is compared with its *play*.
@@ -148,18 +148,18 @@ class Bench:
         }
 
 
-def rows_of(starter: Bench, pjsua: str | None, names: list[str]) -> dict[str, Search]:
-    """What is searched, by name."""
+def rows_of(starter: Bench, pjsua: str | None, names: list[str], highest: int) -> dict[str, Search]:
+    """What is searched, by name, below `highest` calls."""
     found: dict[str, Search] = {}
     for name in names:
         workload, _, sockets = name.partition(", ")
         if sockets == "pjsua":
             if pjsua:
                 start = partial(starter.pjsua, pjsua, workload == "full")
-                found[name] = Search(start, LOWEST, MOST_OF_PJSUA + LOWEST)
+                found[name] = Search(start, LOWEST, min(MOST_OF_PJSUA + LOWEST, highest))
             continue
         scenario = "echo" if workload == "load" else f"{HERE / 'equal_workloads.py'}:{workload}"
-        found[name] = Search(partial(starter.ours, scenario, sockets), LOWEST, HIGHEST)
+        found[name] = Search(partial(starter.ours, scenario, sockets), LOWEST, highest)
     return found
 
 
@@ -215,6 +215,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--minutes", type=float, default=60.0)
     parser.add_argument("--step", type=int, default=100)
+    parser.add_argument("--highest", type=int, default=HIGHEST, help="calls that are too many")
     parser.add_argument(
         "--rows", default="load, shared;play, pjsua;load, per-call;full, per-call;full, pjsua"
     )
@@ -226,7 +227,7 @@ def main() -> None:
         echo = EchoProcess(Path(name) / "echo", str(TIMED_ECHO))
         try:
             starter = Bench(echo, Path(name), options.seconds)
-            rows = rows_of(starter, pjsua, options.rows.split(";"))
+            rows = rows_of(starter, pjsua, options.rows.split(";"), options.highest)
             search(starter, rows, options.step, until)
         finally:
             echo.close()

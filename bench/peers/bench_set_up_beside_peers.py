@@ -3,9 +3,9 @@
     AIOSIPUA=FOLDER PJSUA=PATH python bench/peers/bench_set_up_beside_peers.py [--runs 5]
 
 Saturated: as many calls as the caller's core carries, 32 at a time, dialed, answered, hung up and
-ended.  Ours goes over TLS with SDES keys to the light echo, its SRTP contexts, sockets and media
-rows made and closed as in any call; aiosipua over UDP in clear and without media to a callee that
-costs next to nothing.  The callers' work is not the same, and ours is the greater one.
+ended, to a callee that costs next to nothing (`light_callee`).  Ours goes over TLS with SDES keys,
+its SRTP contexts, sockets and media rows made and closed as in any call; aiosipua over UDP in clear
+and without media.  The callers' work is not the same, and ours is the greater one.
 
 Paced: 200 calls a second at even intervals, each with a second of media (*play*: a source of its
 own, encoded for it), over TLS and with SRTP, to the same light echo: our load, and pjsua.  What
@@ -72,35 +72,32 @@ class Bench:
     def rows(self, pjsua: str | None, aiosipua: str | None) -> dict[str, Row]:
         """What is measured, by name."""
         found: dict[str, Row] = {
-            "ours, saturated": partial(self._saturated, "ours", self._echo.port)
+            "ours, saturated": partial(self._saturated, "ours", "tls", str(self._folder))
         }
         if aiosipua:
-            found["aiosipua, saturated"] = self._aiosipua
+            found["aiosipua, saturated"] = partial(self._saturated, "aiosipua", "udp")
         for sockets in ("shared", "per-call"):
             found[f"ours, paced, {sockets}"] = partial(self._ours_paced, sockets)
         if pjsua:
             found["pjsua, paced"] = partial(self._pjsua_paced, pjsua)
         return found
 
-    def _saturated(self, caller: str, port: int) -> dict[str, Any]:
-        command = [sys.executable, str(HERE / "run_set_ups.py"), caller, str(port)]
-        command += [self._echo.ca, str(self._seconds)]
-        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return {"us": figures.pop("us_a_call"), **figures}
-
-    def _aiosipua(self) -> dict[str, Any]:
+    def _saturated(self, caller: str, *callee_of: str) -> dict[str, Any]:
         callee = subprocess.Popen(
-            [sys.executable, str(HERE / "light_callee.py")],
+            [sys.executable, str(HERE / "light_callee.py"), *callee_of],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
         try:
-            port = int(callee.stdout.readline()) if callee.stdout is not None else 0
-            return self._saturated("aiosipua", port)
+            said = json.loads(callee.stdout.readline()) if callee.stdout is not None else []
+            command = [sys.executable, str(HERE / "run_set_ups.py"), caller, str(self._seconds)]
+            command += map(str, said)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         finally:
             callee.communicate()
+        figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        return {"us": figures.pop("us_a_call"), **figures}
 
     def _ours_paced(self, sockets: str) -> dict[str, Any] | None:
         plan = replace(

@@ -1,6 +1,6 @@
 """One run of set-ups in a process of its own, for bench_set_up_beside_peers.
 
-    python bench/peers/run_set_ups.py ours|aiosipua PORT CA SECONDS
+    python bench/peers/run_set_ups.py ours|aiosipua SECONDS PORT [CA]
 
 `AT_ONCE` calls at a time from the last core, as many as go: each is dialed, answered and hung up.
 Ours goes over TLS, with SDES keys, sockets, SRTP contexts and media rows made and closed; aiosipua
@@ -122,5 +122,5 @@ if __name__ == "__main__":
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     sys.path[1:1] = [path for path in (os.environ.get("AIOSIPUA"),) if path]
-    named, its_port, authority, length = sys.argv[1:]
-    print(json.dumps(asyncio.run(run(named, int(its_port), authority, float(length)))))
+    named, length, its_port, *authority = sys.argv[1:]
+    print(json.dumps(asyncio.run(run(named, int(its_port), "".join(authority), float(length)))))

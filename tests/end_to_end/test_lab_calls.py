@@ -21,7 +21,7 @@ from softphone.events import (
     SecurityChanged,
 )
 from softphone.lab import LabConfig, LabServer
-from softphone.media.audio import PcmRing, ToneSource, tone_level
+from softphone.media.audio import ToneSource
 from softphone.phone import Phone
 from softphone.security import (
     DEFAULT_SUITES,
@@ -34,6 +34,7 @@ from softphone.security import (
     SrtpPolicy,
 )
 from softphone.trust import TrustStore
+from tests.support.calling import level_heard
 from tests.support.waiting import PATIENCE
 
 AUDIBLE_DBM0 = -30.0
@@ -54,15 +55,6 @@ async def connect(caller, callee, target, **options):
         return call, await asyncio.wait_for(answering, PATIENCE)
     finally:
         answering.cancel()
-
-
-async def level_heard(call, frequency):
-    ring = PcmRing(8000, seconds=1.0)
-    call.audio.record(ring)
-    await ring.read_exactly(1600)
-    heard = tone_level(await ring.read_exactly(2400), frequency, 8000)
-    call.audio.record(None)
-    return heard
 
 
 async def until(call, condition):

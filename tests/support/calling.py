@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from softphone.config import load_account
 from softphone.media.audio import PcmRing, tone_level
@@ -10,6 +11,9 @@ from tests.support.waiting import PATIENCE
 from tests.support.waiting import until as eventually
 
 __all__ = ["account_of", "answer_one", "connect", "eventually", "level_heard", "next_call", "until"]
+
+PLAIN_DBM0 = -28.0
+"""A tone that is this loud is there without gaps."""
 
 
 async def account_of(lab, phone, name, **media):
@@ -47,11 +51,19 @@ async def connect(caller, callee, target, **options):
 
 
 async def level_heard(call, frequency):
-    """How loud a tone is in what `call` hears now, in dBm0."""
+    """How loud a tone is in what `call` hears now, in dBm0: the loudest of three windows.
+
+    Where the tone is there, a window that a busy machine tore gaps into is followed by another;
+    where it is not, it has to be absent from all of them.
+    """
     ring = PcmRing(8000, seconds=1.0)
     call.audio.record(ring)
     await ring.read_exactly(1600)
-    heard = tone_level(await ring.read_exactly(2400), frequency, 8000)
+    heard = -math.inf
+    for _ in range(3):
+        heard = max(heard, tone_level(await ring.read_exactly(2400), frequency, 8000))
+        if heard > PLAIN_DBM0:
+            break
     call.audio.record(None)
     return heard
 

@@ -64,6 +64,7 @@ PIPECAT = ExtraSite(
         *("aiofiles", "docstring_parser", "fastapi", "loguru", "num2words", "openai", "pillow"),
         *("pydantic", "python-dotenv", "questionary", "sentencex", "websockets"),
         'wait_for2; python_version < "3.12"',
+        'audioop-lts; python_version >= "3.13"',
     ),
 )
 """What it imports in a call and in a project that its command has generated."""

@@ -37,6 +37,9 @@ class FirstHopLocator:
         self._context = context
         self._config = context.config
         self._allowed = context.config.allow_list
+        self._server_uri = context.config.server_uri
+        self._server_uris = context.config.server_uris
+        self._route = proxy_route(context.config)
         self.registered_hosts: set[str] = set()
         """The addresses of the servers that have registered us."""
         self._known: Failover | None = None
@@ -44,6 +47,8 @@ class FirstHopLocator:
         """Whether the server has been reached over TLS: then it is never used in clear again."""
         self._own_targets: OrderedDict[Target, str] = OrderedDict()
         self._proxies: dict[Target, SipUri] = {}
+        self._noted: dict[SipUri, tuple[Target, ...]] = {}
+        """The targets of each own server that `_own_targets` has; the resolver repeats them."""
 
     def is_unknown_source(self, flow: Flow) -> bool:
         """Whether a new request on `flow` comes neither from our servers nor from `accept_from`.
@@ -116,14 +121,20 @@ class FirstHopLocator:
         """Return the targets of `uri`, best first.  Raises TransportError when there is none."""
         policy = LookupPolicy(server_name=self._config.tls.server_name)
         targets = await self._context.dependencies.resolver.locate(uri, policy=policy)
-        if uri in self._config.server_uris:
-            for target in targets:
-                self._own_targets[target] = uri.host.lower()
-                self._own_targets.move_to_end(target)
-                self._proxies.setdefault(target, uri)
-            while len(self._own_targets) > MAXIMUM_TARGETS:
-                self._proxies.pop(self._own_targets.popitem(last=False)[0], None)
+        if uri in self._server_uris and self._noted.get(uri) is not targets:
+            self._note(uri, targets)
         return targets
+
+    def _note(self, uri: SipUri, targets: tuple[Target, ...]) -> None:
+        """Note the targets of one of the account's own servers."""
+        self._noted[uri] = targets
+        for target in targets:
+            self._own_targets[target] = uri.host.lower()
+            self._own_targets.move_to_end(target)
+            self._proxies.setdefault(target, uri)
+        while len(self._own_targets) > MAXIMUM_TARGETS:
+            self._proxies.pop(self._own_targets.popitem(last=False)[0], None)
+            self._noted.clear()
 
     async def locate_proxies(self, *, ask: bool) -> tuple[Target, ...]:
         """Locate the outbound proxy and its alternatives, in their order.
@@ -190,7 +201,7 @@ class FirstHopLocator:
             if flow is None:
                 raise TransportError("there is no connection to the server at the moment")
             return await self._registered(registration, flow)
-        server = self._config.server_uri
+        server = self._server_uri
         targets = await self.locate(uri if server is None else server)
         if server is not None and self._server_over_tls:
             targets = tuple(t for t in targets if t.transport is Transport.TLS)
@@ -199,7 +210,7 @@ class FirstHopLocator:
         places = self._places(targets)
         flow = await self._reach(places, uri)
         self._server_over_tls |= server is not None and flow.transport is Transport.TLS
-        return FirstHop(flow, proxy_route(self._config), self._alike(places.targets, flow))
+        return FirstHop(flow, self._route, self._alike(places.targets, flow))
 
     async def _registered(self, registration: AnyRegistration, flow: Flow) -> FirstHop:
         binding = registration.binding
@@ -218,12 +229,12 @@ class FirstHopLocator:
                 if other is not None:
                     return FirstHop(
                         await self._context.driver.open_flow(other),
-                        proxy_route(self._config),
+                        self._route,
                         places,
                     )
             except TransportError as error:
                 logger.info("%s: %s cannot be reached: %s", self._config.aor, other, error)
-        return FirstHop(flow, route or proxy_route(self._config), places)
+        return FirstHop(flow, route or self._route, places)
 
     def _places(self, targets: Sequence[Target]) -> Failover:
         """Make a Failover of the targets that keeps the results of earlier requests."""

@@ -1,19 +1,21 @@
 """DNS for SIP: NAPTR, SRV, A and AAAA look-ups through dnspython, without a thread.
 
 Numeric hosts are never looked up; "localhost" (RFC 6761 section 6.3) and the hosts file come
-before DNS.  Answers, negative ones too, are cached for their TTL.  What to look up, and how to
-choose among the answers, is decided in `softphone.sip.transport.server_location`.
+before DNS.  Answers, negative ones too, are cached for their TTL, and so is the route to a server
+that follows from them.  What to look up, and how to choose among the answers, is decided in
+`softphone.sip.transport.server_location`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from softphone.errors import HostNotFound, TransportError, TransportTimeout
 from softphone.operating_system import read_file
@@ -47,7 +49,7 @@ class ResolverConfig:
 
     `nameservers` None takes the system's (/etc/resolv.conf).  `timeout` is for one server,
     `lifetime` for one question.  Answers are cached from `minimum_ttl` to `maximum_ttl`, at most
-    `capacity` of them.
+    `capacity` of them, and as many routes.
     """
 
     nameservers: tuple[Address, ...] | None = None
@@ -68,6 +70,19 @@ class _CachedAnswer:
     until: float
 
 
+_RouteKey: TypeAlias = tuple[str, str, int | None, str | None, str | None, LookupPolicy | None]
+"""What a look-up depends on: scheme, host, port, transport and maddr of the URI, and the policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class _KeptRoute:
+    """The targets of a URI, valid until a time and while the hosts file has this stamp."""
+
+    targets: tuple[Target, ...]
+    until: float
+    hosts_stamp: tuple[int, int] | None
+
+
 class DnsResolver:
     """Asks DNS, caches answers and runs look-ups; it leaves no task behind and needs no closing."""
 
@@ -86,6 +101,7 @@ class DnsResolver:
         self._resolver: dns.asyncresolver.Resolver | None = None
         self._hosts: dict[str, tuple[str, ...]] = {}
         self._hosts_stamp: tuple[int, int] | None = None
+        self._routes: OrderedDict[_RouteKey, _KeptRoute] = OrderedDict()
 
     async def locate(
         self, uri: SipUri, *, policy: LookupPolicy | None = None
@@ -95,14 +111,47 @@ class DnsResolver:
         Raises HostNotFound when DNS knows none, TransportError when none can be used, and
         TransportTimeout when DNS does not answer.
         """
+        key = _route_key(uri, policy)
+        self._hosts_entries()
+        stamp = self._hosts_stamp
+        kept = self._routes.get(key)
+        if kept is not None and kept.until > self._clock() and kept.hosts_stamp == stamp:
+            return kept.targets
+        targets, until = await self._locate(uri, policy)
+        if until > self._clock():
+            self._routes[key] = _KeptRoute(targets, until, stamp)
+            self._routes.move_to_end(key)
+            while len(self._routes) > self._config.capacity:
+                self._routes.popitem(last=False)
+        return targets
+
+    async def _locate(
+        self, uri: SipUri, policy: LookupPolicy | None
+    ) -> tuple[tuple[Target, ...], float]:
+        """The targets of `uri`, and until when a new look-up could only find the same."""
         lookup = locate_server(uri, entropy=self._entropy, policy=policy)
+        until = math.inf
         while questions := lookup.wanted:
             for question, records in zip(questions, await self._ask_all(questions), strict=True):
                 lookup.add_answer(question, records)
+                until = min(until, self._valid_until(question, records))
         if lookup.failure is not None:
             kind = HostNotFound if lookup.unknown else TransportError
             raise kind(f"{uri.host} cannot be located: {lookup.failure}")
-        return lookup.targets
+        return lookup.targets, until
+
+    def _valid_until(self, question: DnsQuestion, records: tuple[Record, ...]) -> float:
+        """Until when these records answer the question in the same way; in the past if once only.
+
+        Several SRV records are drawn by weight for each request (RFC 2782), and a question that
+        failed is asked again.  What the hosts file says is valid while the file is the same.
+        """
+        if sum(isinstance(record, SrvRecord) for record in records) > 1:
+            return -math.inf
+        if self._local(question) is not None:
+            return math.inf
+        kept = self._kept.get(question)
+        return kept.until if kept is not None else -math.inf
 
     async def resolve(self, host: str) -> Sequence[str]:
         """The addresses of a host, IPv4 first; a numeric host is returned as it is.
@@ -254,6 +303,12 @@ class DnsResolver:
         except OSError:
             self._hosts, self._hosts_stamp = {}, None
         return self._hosts
+
+
+def _route_key(uri: SipUri, policy: LookupPolicy | None) -> _RouteKey:
+    """What the look-up of `uri` depends on: neither its user nor its password."""
+    transport, maddr = uri.parameter("transport"), uri.parameter("maddr")
+    return uri.scheme, uri.host, uri.port, transport, maddr, policy
 
 
 def _query_name(question: DnsQuestion) -> dns.name.Name:

@@ -322,7 +322,9 @@ def _origin(value: str) -> Origin:
     )
 
 
+@lru_cache(256)
 def _connection(value: str) -> Connection:
+    """Parse a c= line; cached, since a peer's lines repeat from call to call."""
     fields = value.split()
     if len(fields) != 3 or not _VISIBLE.fullmatch("".join(fields)):
         raise MalformedDescription("the c= line has not its three fields")

@@ -194,6 +194,83 @@ async def test_the_memory_is_bounded(desk):
     assert len(resolver._kept) == 3
 
 
+async def test_a_route_is_kept_until_its_first_answer_expires(desk):
+    desk.server.zone["one.example.test.", "A"] = ["192.0.2.1"]
+    desk.now = 1.0
+    await desk.ask("one.example.test", A)  # expires at 61, the others at 71
+    desk.now = 11.0
+    first = await desk.locate("sip:alice@example.test")
+    asked = len(desk.server.asked)
+    desk.server.zone["one.example.test.", "A"] = ["192.0.2.2"]
+    desk.now = 60.0
+    assert await desk.locate("sip:bob:word@example.test") is first
+    assert len(desk.server.asked) == asked
+    desk.now = 61.5
+    assert [target.host for target in await desk.locate("sip:alice@example.test")] == [
+        "192.0.2.2",
+        "2001:db8::1",
+    ]
+
+
+async def test_routes_differ_by_all_that_a_look_up_depends_on(desk):
+    uris = (
+        "sip:plain.test;transport=tcp",
+        "sip:plain.test:5070;transport=tcp",
+        "sip:plain.test;transport=udp",
+        "sips:plain.test",
+        "sip:plain.test;transport=tcp;maddr=one.example.test",
+        "sip:one.example.test;transport=tcp",
+    )
+    policies = (None, LookupPolicy(server_name="pbx.test"), LookupPolicy(families=(AAAA, A)))
+    for _ in range(2):
+        found = []
+        for policy in policies:
+            resolver, desk.resolver = desk.resolver, desk.make()
+            fresh = [await desk.locate(uri, policy=policy) for uri in uris]
+            desk.resolver = resolver
+            kept = [await desk.locate(uri, policy=policy) for uri in uris]
+            assert kept == fresh
+            found += kept
+        assert len({*found[:4], found[5]}) == 5
+        assert found[4] == found[5]  # in clear, maddr is only another host
+
+
+async def test_several_servers_are_drawn_anew_for_each_request(desk):
+    desk.server.zone["_sips._tcp.example.test.", "SRV"] = [
+        "0 1 5061 one.example.test.",
+        "0 1 5062 one.example.test.",
+    ]
+    ports = {(await desk.locate("sip:alice@example.test"))[0].port for _ in range(40)}
+    assert ports == {5061, 5062}
+    assert len(desk.server.asked) == 4
+
+
+async def test_a_route_that_lacks_an_answer_is_looked_up_again(desk):
+    desk.server.failing = {"AAAA"}
+    assert len(await desk.locate("sip:alice@example.test")) == 1
+    desk.server.failing = set()
+    assert len(await desk.locate("sip:alice@example.test")) == 2
+
+
+async def test_a_kept_route_gives_way_to_a_changed_hosts_file(desk):
+    (target,) = await desk.locate("sip:pbx2.test;transport=tcp")
+    assert await desk.locate("sip:pbx2.test;transport=tcp") == (target,)
+    desk.hosts.write_text("192.0.2.100 pbx2.test\n192.0.2.101 plain.test\n")
+    assert [each.host for each in await desk.locate("sip:pbx2.test;transport=tcp")] == [
+        "192.0.2.100"
+    ]
+    assert (await desk.locate("sip:plain.test;transport=tcp"))[0].host == "192.0.2.101"
+    desk.hosts.unlink()
+    assert (await desk.locate("sip:plain.test;transport=tcp"))[0].host == "192.0.2.9"
+
+
+async def test_the_routes_that_are_kept_are_bounded(desk):
+    resolver = desk.make(capacity=3)
+    for number in range(6):
+        await resolver.locate(SipUri.parse(f"sip:192.0.2.{number}"))
+    assert len(resolver._routes) == 3
+
+
 async def test_a_host_without_addresses_is_a_clear_error(desk):
     with pytest.raises(HostNotFound, match=r"nowhere\.test"):
         await desk.resolver.resolve("nowhere.test")

@@ -3,9 +3,9 @@
 # make fuzz   every mutation of every message, an hour of fuzzing led by coverage (MINUTES), ten
 #             minutes of the compiled media kernel under sanitizers (KERNEL_SECONDS), and faults
 #             planted in the modules that security rests on; make nightly is all that is long:
-#             also every unit test on a second interpreter, wheels for other platforms, and the
-#             image, built and run
-# make check  style, types and the tests of what changed, in two minutes
+#             also every test on the other interpreters, branch coverage, FIPS mode over all, wheels
+#             for other platforms, and the image, built and run (python -m tests.nightly --list)
+# make check  style, types and the tests of what changed, in a minute and a half
 # make man    manual pages of every command, in .cache/man
 # make docs   the documentation as a site, in .cache/docs/index.html
 # make home-assistant, make examples   the examples that need large packages of others
@@ -50,16 +50,8 @@ home-assistant: $(VENV)/installed-test
 examples: $(VENV)/installed-test
 	$(BIN)/python -m tests.examples.environments programs
 
-nightly: fuzz home-assistant examples
-	$(BIN)/python -m tests.suite --second-interpreter
-	$(BIN)/python -m tests.suite --sweeps
-	$(BIN)/python -m tests.installed_peers
-	$(BIN)/python -m tests.platforms
-	$(BIN)/python -m tests.container
-	$(BIN)/python -m tests.dashboards
-	$(BIN)/python -m tests.wheel --resolve
-	SOFTPHONE_NIGHTLY=1 $(BIN)/python -m pytest -q tests/peers/test_linphone_calls.py
-	$(BIN)/python -m tests.peers.matrix --record
+nightly: $(VENV)/installed-test
+	$(BIN)/python -m tests.nightly --minutes $(MINUTES) --kernel-seconds $(KERNEL_SECONDS)
 
 bench: $(VENV)/installed-test
 	@set -e; for claim in $(wildcard bench/*/bench_*.py bench/*/soak_*.py); do echo "== $$claim"; $(BIN)/python "$$claim"; done

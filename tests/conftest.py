@@ -26,6 +26,7 @@ pytest_plugins = (
     "tests.support.log_search",
     "tests.support.own_machine",
     "tests.support.processor_time",
+    "tests.support.skipped",
 )
 
 

@@ -1,20 +1,21 @@
 """Runs the whole suite for `make test`: `python -m tests.suite`.
 
-Real peers come up in the background while types, style and unit tests run; these record which
-branches of each package they take, and none may fall under its floor.  Some run once more in FIPS
-mode, under the real provider, and most on a second interpreter (all of them by `make nightly`, as
-`python -m tests.suite --second-interpreter`).  Then all runs that needs a real peer, and what those
-tests saw is compared with the table in the docs (with `CI`; else it is shown).  While these and the
-second interpreter wait for calls, the tests of linear time run on a share of their cases (on all of
-them by `make nightly`, as `--sweeps`), more tests in FIPS mode, and some as on Windows and macOS.
+Every test runs once.  Where root may install (`CI` or `PEERS=install`), what tests use is installed
+first, and the tests run as on two machines: all of them on a bare one, by a user without privileges
+(tests/support/bare_machine.py), and what was skipped there, real peers among it, with everything
+that was installed, where nothing may be missing.  Elsewhere all of them run here once, and what is
+skipped says what to install.
+
+Beside them run types, style and import contracts, the wheel in an empty environment, and smokes of
+what takes long and is run whole by `make nightly` (tests/nightly.py): a second interpreter, which
+takes the NumPy path of media (softphone/media/kernel; the other tests take the compiled one), and
+FIPS mode under the real provider.  What real peers did is compared with the table in the docs (with
+`CI`; else it is shown).
+
 The output of each group is printed when it ends; the time of every group and the ten slowest tests
 of all groups come last.  The exit status is 0 only if every group passed.
 
-Media take two paths (softphone/media/kernel).  The first run of the unit and lab tests takes the
-NumPy path, all of which is to be covered; the second interpreter and the real peers get the
-compiled kernel.
-
-Sockets, clocks and other people's servers share two busy cores here.  Where only a few tests of a
+Sockets, clocks and other people's servers share the processors here.  Where only a few tests of a
 group fail, these run once more, alone: what passes then is named at the end as such, and is to be
 looked into; what fails again has failed.
 """
@@ -31,52 +32,54 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.coverage_report import RECORDED
-from tests.support.linear_time import WHOLE_SWEEPS
+from tests.peers.root import may_install
+from tests.support.bare_machine import can_be_made, environment_of_user, on_bare_machine
 
 PROJECT = Path(__file__).resolve().parent.parent
 WORK = PROJECT / ".cache" / "suite"
 CHANGES = WORK / "changes"
 """Differences that tests made, to be printed at the end: pipecat's projects, on a call."""
 INTEROP_OUTCOME = PROJECT / ".cache" / "interop.json"
-PEER_TESTS = "tests/peers"
-EXAMPLE_TESTS = "tests/examples"
-LINEAR_TIME_TESTS = "tests/security/linear_time"
-SWEEPS_RESULT = "bench/results/linear_time.json"
-NOT_ON_THE_SECOND = (
-    *(PEER_TESTS, EXAMPLE_TESTS, LINEAR_TIME_TESTS, "tests/docs", "tests/renames", "tests/fuzz"),
-    *("tests/agents/livekit", "tests/agents/pipecat", "tests/mutation", "tests/container"),
-    "tests/load/locust/test_locust_runs.py",
-    "tests/media/detection/test_silero.py",
-    "tests/platforms",
-    *("tests/test_architecture.py", "tests/test_names.py"),
+OF_THE_SECOND = (
+    *("tests/account", "tests/call", "tests/net", "tests/phone", "tests/srtp", "tests/trust"),
+    *("tests/end_to_end/test_demo.py", "tests/end_to_end/test_lab_calls.py", "tests/media"),
+    *("tests/test_fast_dataclass.py", "tests/test_start_up.py", "tests/test_value_types.py"),
 )
-"""What examples and documentation call is tested on both; they themselves take real time.  The
-rest of it reads the source, or tests the tools."""
-LONG_ON_THE_SECOND = ("tests/cli", "tests/security")
-"""Nearly half of the work, which hardly meets what differs between interpreters (asyncio, ssl,
-compiled modules): other tests do, and all of these run by `make nightly`."""
-KERNEL_TESTS = ("tests/media", "tests/srtp", "tests/load", "tests/lab")
-SECOND_INTERPRETERS = ("3.13", "3.14", "3.12", "3.11")
+"""What meets what differs between interpreters (asyncio, ssl, compiled modules, dataclasses), and
+the media, whose NumPy path this is the run of."""
+NEEDED_BY_THE_SECOND = (
+    *("aiohttp", "av", "hypothesis", "pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist"),
+    *("pywebrtc-audio", "uvloop"),
+)
+SECOND_INTERPRETERS = ("3.14", "3.13", "3.12", "3.11")
+WORKERS = 2 * (os.cpu_count() or 2) + 1
+"""More than there are processors, since many tests wait for sockets, media and processes."""
 FEW = 3
 """As many tests of a group may be tried a second time."""
 LAST_LINES = 12
 """As many lines of each group that failed are repeated at the end."""
+INSTALLERS = ("fips", "browser", "bonsai", "programs", "extra_site")
+"""Modules of tests.support that install what tests use; all but the last ask apt."""
 
 
 @dataclass
 class Group:
-    """One command of the suite: what it printed, how it ended, how long it took."""
+    """One command of the suite: what it printed, how it ended, how long it took.
+
+    `alone` is the command that tries single tests again, `env` what its environment has besides,
+    or as a whole, `whole_env`.
+    """
 
     name: str
     argv: list[str]
     env: dict[str, str] = field(default_factory=dict)
     alone: list[str] = field(default_factory=list)
+    whole_env: dict[str, str] | None = None
     seconds: float = 0.0
     status: int = 0
     said: str = ""
@@ -90,6 +93,7 @@ class Group:
         if 0 < len(failed) <= FEW:
             environment = self.env | {"SOFTPHONE_SECOND_TRY": "1"}
             again = Group(f"{self.name}, again", [*self.alone, *failed], environment)
+            again.whole_env = self.whole_env
             again.run()
             if again.status == 0:
                 self.status, self.second_try = 0, failed
@@ -100,7 +104,7 @@ class Group:
         ended = subprocess.run(
             self.argv,
             cwd=PROJECT,
-            env=os.environ | self.env,
+            env=(os.environ if self.whole_env is None else self.whole_env) | self.env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -117,6 +121,11 @@ class Group:
     def report(self) -> Path:
         """Where pytest writes this group's JUnit report."""
         return WORK / f"{self.name.replace(' ', '-')}.xml"
+
+    @property
+    def skipped(self) -> Path:
+        """Where this group's skipped tests stand (tests/support/skipped.py)."""
+        return self.report.with_suffix(".skipped.json")
 
 
 def failed_tests(report: Path) -> list[str]:
@@ -135,58 +144,34 @@ def failed_tests(report: Path) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def pytest_group(name: str, python: str, *arguments: str, workers: int = 2) -> Group:
-    """A group that is one pytest run with `workers` processes."""
+def pytest_group(
+    name: str, python: str, *arguments: str, workers: int = WORKERS, before: Sequence[str] = ()
+) -> Group:
+    """A group that is one pytest run with `workers` processes; `before` are words before it."""
     group = Group(name, [])
-    group.alone = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    group.argv = [
-        *group.alone,
-        "-n",
-        str(workers),
-        "--dist",
-        "worksteal",
-        f"--junitxml={group.report}",
-    ]
-    group.argv += arguments
+    group.alone = [*before, python, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    group.argv = [*group.alone, "-n", str(workers), "--dist", "worksteal"]
+    group.argv += [f"--junitxml={group.report}", f"--skipped-to={group.skipped}", *arguments]
     # Of its own: pytest tidies the folders of runs before it, also of one that is going on.
+    group.env["PYTEST_DEBUG_TEMPROOT"] = scratch_folder()
+    return group
+
+
+def scratch_folder() -> str:
+    """A new folder, which goes when this process ends."""
     scratch = tempfile.mkdtemp(prefix="softphone-")
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
-    group.env["PYTEST_DEBUG_TEMPROOT"] = scratch
-    return group
-
-
-def coverage_group(unit: Group) -> Group:
-    """The floors of branch coverage; where tests were skipped, the table is shown only."""
-    group = Group("branch coverage", [sys.executable, "-m", "tests.coverage_report"])
-    if counts([unit])["skipped"] and not os.environ.get("CI"):
-        group.argv.append("--show")
-    return group
+    return scratch
 
 
 def fips_group(name: str, *options: str) -> Group:
     """One run in FIPS mode; the provider was installed before, or it says what is missing (an
     error with `CI`)."""
     group = Group(name, [sys.executable, "-m", "tests.under_fips", *options])
-    kept = [each for each in options if each.startswith("--")]
+    kept = [each for each in options if each.startswith("--") and each != "--smoke"]
     group.alone = [sys.executable, "-m", "tests.under_fips", "--only", *kept]
     group.argv += ["--dist", "worksteal", f"--junitxml={group.report}"]
     return group
-
-
-def groups_beside() -> list[Group]:
-    """What only computes, while tests wait for calls and real peers, and gives way to them.
-
-    The tests of linear time judge processor times of a hundred thousand inputs, each of which costs
-    four times as much where branches are recorded.
-    """
-    groups = [
-        pytest_group("linear time", sys.executable, LINEAR_TIME_TESTS),
-        fips_group("FIPS mode, lenient", "--lenient", "-n", "2"),
-        Group("simulated platforms", [sys.executable, "-m", "tests.platforms", "--quick"]),
-    ]
-    for group in groups:
-        group.argv = ["nice", "-n", "10", *group.argv]
-    return groups
 
 
 def static_groups() -> list[Group]:
@@ -201,19 +186,20 @@ def static_groups() -> list[Group]:
     ]
 
 
-def second_python() -> str | None:
-    """Another interpreter of a supported minor version, Debian's own and pyenv's included."""
+def other_pythons() -> dict[str, str]:
+    """The interpreters of the other supported minor versions, Debian's own and pyenv's included;
+    the newest first."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = {}
     for version in SECOND_INTERPRETERS:
         if version == f"{sys.version_info[0]}.{sys.version_info[1]}":
             continue
         known = [f"python{version}", f"/usr/bin/python{version}"]
         known += [str(folder / "bin" / "python") for folder in sorted(pyenv.glob(f"{version}.*"))]
-        for candidate in known:
-            path = shutil.which(candidate)
-            if path and _is_version(path, version):
-                return path
-    return None
+        paths = (path for path in map(shutil.which, known) if path and _is_version(path, version))
+        if path := next(paths, None):
+            found[version] = path
+    return found
 
 
 def _is_version(path: str, version: str) -> bool:
@@ -222,28 +208,33 @@ def _is_version(path: str, version: str) -> bool:
     return answer.returncode == 0 and answer.stdout.strip() == version
 
 
-def second_environment(python: str) -> Group:
-    """Makes the second interpreter's virtual environment unless it is there and current."""
-    folder = PROJECT / ".venv-second"
-    stamp, origin = folder / "installed-test", PROJECT / "pyproject.toml"
+def environment_group(version: str, python: str, *packages: str) -> Group:
+    """Makes the virtual environment of another interpreter unless it is there and current."""
+    folder = PROJECT / f".venv-{version}"
+    stamp, origin = folder / f"installed-{len(packages)}", PROJECT / "pyproject.toml"
     # Without byte code: most of it is never imported.
     pip = f"{folder}/bin/python -m pip install -q --disable-pip-version-check --no-compile"
-    install = f"{pip} -e '.[test]'"
-    if os.environ.get("CI"):
-        install += f" && {sys.executable} -m tests.support.bonsai {folder}/bin/python"
+    install = f"{pip} -e . {' '.join(packages)}" if packages else f"{pip} -e '.[test]'"
     steps = f"PYTHON='{python}' sh tests/venv.sh {folder} && {install} && touch {stamp}"
     if stamp.exists() and stamp.stat().st_mtime >= origin.stat().st_mtime:
         steps = f"{folder}/bin/python --version"
-    return Group("second environment", ["sh", "-c", steps])
+    return Group(f"environment of Python {version}", ["sh", "-c", steps])
 
 
-def second_group(left_out: Sequence[str] = ()) -> Group:
-    """The unit and lab tests on the second interpreter, with the compiled kernel."""
-    options = [f"--ignore={folder}" for folder in (*NOT_ON_THE_SECOND, *left_out)]
-    python = str(PROJECT / ".venv-second" / "bin" / "python")
-    return pytest_group(
-        "unit and lab on the second", python, *options, "-m", "not reads_source", workers=3
-    )
+def numpy_path_groups() -> list[Group]:
+    """Some tests on a second interpreter, or on this one, with media on the NumPy path."""
+    pythons = other_pythons()
+    if pythons:
+        version, path = next(iter(pythons.items()))
+        environment = [environment_group(version, path, *NEEDED_BY_THE_SECOND)]
+        python = str(PROJECT / f".venv-{version}" / "bin" / "python")
+    else:
+        print(f"\n== second interpreter: missing, none of {', '.join(SECOND_INTERPRETERS)} found")
+        version, environment, python = sys.version.split()[0], [], sys.executable
+    marks = ("-m", "not reads_source")
+    group = pytest_group(f"NumPy path, Python {version}", python, *OF_THE_SECOND, *marks, workers=2)
+    group.env["SOFTPHONE_KERNEL"] = "off"
+    return [*environment, group]
 
 
 class Peers:
@@ -278,7 +269,27 @@ class Peers:
             self.process.wait(timeout=30)
 
 
-def run_all(peers: Peers) -> list[Group]:
+def bare_group(*arguments: str) -> Group:
+    """Every test on a bare machine."""
+    before = on_bare_machine(Path(scratch_folder()))
+    group = pytest_group("bare machine", sys.executable, "tests", *arguments, before=before)
+    group.whole_env = environment_of_user()
+    return group
+
+
+def rest_group(bare: Group, peers: Peers) -> Group:
+    """What was skipped on the bare machine, on this one."""
+    skipped: dict[str, str] = json.loads(bare.skipped.read_text("utf-8"))
+    names = WORK / "rest.txt"
+    # A file that was skipped is named; a test in it would be, too, where it had been collected.
+    names.write_text("".join(f"{name}\n" for name in skipped), encoding="utf-8")
+    group = pytest_group("with everything", sys.executable, f"@{names}")
+    # What these saw of real peers replaces that they were skipped.
+    group.env |= {"SOFTPHONE_PEERS_STATE": str(peers.state), "SOFTPHONE_SECOND_TRY": "1"}
+    return group
+
+
+def run_all(peers: Peers, *, installed: bool) -> list[Group]:
     """Every group in its place; the list is in the order they ended."""
     done: list[Group] = []
 
@@ -287,49 +298,38 @@ def run_all(peers: Peers) -> list[Group]:
             group.run()
             done.append(group)
 
-    python = second_python()
-    background = [threading.Thread(target=run, args=static_groups())]
-    if python is not None:
-        background.append(threading.Thread(target=run, args=(second_environment(python),)))
-    wheel = Group("wheel", [sys.executable, "-m", "tests.wheel"])
-    background.append(threading.Thread(target=run, args=(wheel,)))
-    for thread in background:
-        thread.start()
-    if os.environ.get("CI"):
-        # With pip alone, while one core is enough for it; the tests are collected with them.
-        Group("extras", [sys.executable, "-m", "tests.support.extra_site"]).run()
-    ignored = [f"--ignore={folder}" for folder in (PEER_TESTS, LINEAR_TIME_TESTS)]
-    # Three on two cores, since many of them wait for sockets, media and processes.
-    unit = pytest_group("unit and lab", sys.executable, *ignored, workers=3)
-    unit.env |= {"SOFTPHONE_COVERAGE": str(RECORDED), "SOFTPHONE_KERNEL": "off"}
-    run(unit)
-    beside = threading.Thread(target=run, args=[coverage_group(unit), *groups_beside()])
-    beside.start()
-    run(fips_group("FIPS mode", "-n", "2"))
-    for thread in background:
-        thread.join()
-    if python is None:
-        print(f"\n== second interpreter: missing, none of {', '.join(SECOND_INTERPRETERS)} found")
-        run(pytest_group("media with the kernel", sys.executable, *KERNEL_TESTS))
-    else:
-        run(second_group(LONG_ON_THE_SECOND))
-    done.append(peers.wait())
-    group = pytest_group("real peers", sys.executable, PEER_TESTS, workers=4)
-    group.env = {"SOFTPHONE_PEERS_STATE": str(peers.state)}
+    wheel = Group("wheel", [sys.executable, "-m", "tests.wheel", "--quick"])
+    beside = threading.Thread(target=run, args=[*static_groups(), wheel])
+    second = threading.Thread(target=lambda: run(*numpy_path_groups()))
     INTEROP_OUTCOME.unlink(missing_ok=True)
-    run(group)
+    beside.start()
+    if installed and can_be_made():
+        bare = bare_group()
+        run(bare)
+        second.start()
+        done.append(peers.wait())
+        run(rest_group(bare, peers))
+    else:
+        done.append(peers.wait())
+        everything = pytest_group("all tests", sys.executable, "tests")
+        everything.env["SOFTPHONE_PEERS_STATE"] = str(peers.state)
+        run(everything)
+        second.start()
     compare = ["--check"] if os.environ.get("CI") else []
     run(Group("interop table", [sys.executable, "-m", "tests.peers.matrix", *compare]))
+    run(fips_group("FIPS mode", "--smoke", "-n", "2"))
+    run(fips_group("FIPS mode, lenient", "--lenient", "--smoke"))
     # Plain asserts: rewriting them parses files while what other tests left is collected, which
     # CPython 3.11 may answer with "AST constructor recursion depth mismatch".
-    again = fips_group("FIPS mode, real peers", "--peers", "--assert=plain", "-n", "4")
-    again.env = group.env
-    run(again)
+    of_peers = fips_group("FIPS mode, real peers", "--peers", "--smoke", "--assert=plain")
+    of_peers.env["SOFTPHONE_PEERS_STATE"] = str(peers.state)
+    run(of_peers)
+    second.join()
     beside.join()
     return done
 
 
-def slowest(groups: list[Group], count: int = 10) -> list[tuple[float, str]]:
+def slowest(groups: Iterable[Group], count: int = 10) -> list[tuple[float, str]]:
     """The slowest tests of every pytest run, slowest first."""
     times: list[tuple[float, str]] = []
     for group in groups:
@@ -340,8 +340,11 @@ def slowest(groups: list[Group], count: int = 10) -> list[tuple[float, str]]:
     return sorted(times, reverse=True)[:count]
 
 
-def counts(groups: list[Group]) -> dict[str, int]:
-    """How many tests passed, failed and were skipped, over every pytest run."""
+def counts(groups: Sequence[Group]) -> dict[str, int]:
+    """How many tests passed, failed and were skipped, over every pytest run.
+
+    What was skipped on the bare machine only has run in the end.
+    """
     total = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     for group in groups:
         if group.report.exists():
@@ -350,61 +353,37 @@ def counts(groups: list[Group]) -> dict[str, int]:
                     total[key] += int(suite.get(key, "0"))
     failed = total["failures"] + total["errors"] - sum(len(group.second_try) for group in groups)
     passed = total["tests"] - failed - total["skipped"]
+    if any(group.name == "with everything" for group in groups):
+        bare = next(group for group in groups if group.name == "bare machine")
+        total["skipped"] -= len(json.loads(bare.skipped.read_text("utf-8")))
     return {"passed": passed, "failed": failed, "skipped": total["skipped"]}
 
 
-def run_second() -> list[Group]:
-    """All of the second interpreter's tests, without the rest of the suite."""
-    python = second_python()
-    if python is None:
-        sys.exit(f"second interpreter: missing, none of {', '.join(SECOND_INTERPRETERS)} found")
-    groups = [second_environment(python), second_group()]
-    for group in groups:
-        group.run()
-    return groups
-
-
-def run_sweeps() -> list[Group]:
-    """Every generated case of the tests of linear time, of which `make test` tries a share."""
-    group = pytest_group("linear time, whole", sys.executable, LINEAR_TIME_TESTS)
-    group.env[WHOLE_SWEEPS] = "1"
-    group.run()
-    document = {"python": sys.version, **counts([group])}
-    (PROJECT / SWEEPS_RESULT).write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return [group]
-
-
-PARTS = {"--second-interpreter": run_second, "--sweeps": run_sweeps}
-
-
-def main(arguments: Sequence[str] = ()) -> int:
+def main() -> int:
+    """Install where that is allowed, run, tell; the exit status."""
     shutil.rmtree(WORK, ignore_errors=True)
-    RECORDED.mkdir(parents=True)
+    WORK.mkdir(parents=True)
     # Images of containers set it; hundreds of processes would compile everything that they import.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    started = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    if arguments:
-        part = PARTS.get(" ".join(arguments))
-        if part is None:
-            print(f"usage: python -m tests.suite [{' | '.join(PARTS)}]", file=sys.stderr)
-            return 2
-        return tell(part(), started)
-    if os.environ.get("CI"):
-        # Before the peers: all ask apt.
-        Group("FIPS provider", [sys.executable, "-m", "tests.support.fips"]).run()
-        Group("Chromium", [sys.executable, "-m", "tests.support.browser"]).run()
-        Group("bonsai", [sys.executable, "-m", "tests.support.bonsai"]).run()
-        Group("programs", [sys.executable, "-m", "tests.support.programs"]).run()
+    started = time.monotonic()
+    installed = may_install() and os.geteuid() == 0
+    if installed:
+        for name in INSTALLERS:
+            Group(name, [sys.executable, "-m", f"tests.support.{name}"]).run()
     peers = Peers()
+    if installed:
+        peers.wait()
+        print(f"\n== installed in {time.monotonic() - started:.0f} s", flush=True)
+        started = time.monotonic()
     try:
-        groups = run_all(peers)
+        groups = run_all(peers, installed=installed)
     finally:
         peers.stop()
     return tell(groups, started)
 
 
-def tell(groups: list[Group], started: float) -> int:
+def tell(groups: Sequence[Group], started: float) -> int:
     """Print times, what failed and the totals; give the exit status."""
     print("\n== time by group")
     for group in groups:
@@ -426,4 +405,4 @@ def tell(groups: list[Group], started: float) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -99,13 +99,17 @@ def test_what_goes_without_recording_is_there_and_what_comes_after_it_is_recorde
     recorder = Recorder.__new__(Recorder)
     recorder.recording = True
     recorder.coverage = SimpleNamespace(
-        start=lambda: steps.append("start"), stop=lambda: steps.append("stop")
+        start=lambda: steps.append("start"),
+        stop=lambda: steps.append("stop"),
+        switch_context=steps.append,
     )
     names = ("renames/test_a.py", "test_names.py", "sdp/test_media.py", "renamesakes/test_a.py")
     for name in names:
         steps.append(name)
-        recorder.pytest_runtest_protocol(SimpleNamespace(path=PROJECT / "tests" / name))
-    assert steps == [names[0], "stop", names[1], names[2], "start", names[3]]
+        item = SimpleNamespace(path=PROJECT / "tests" / name, nodeid=f"test of {name}")
+        recorder.pytest_runtest_protocol(item)
+    expected = [names[0], "stop", names[1], names[2], "start", f"test of {names[2]}"]
+    assert steps == [*expected, names[3], f"test of {names[3]}"]
 
 
 @pytest.mark.parametrize("workers", [(), ("-n", "1")], ids=["alone", "workers"])

@@ -2,9 +2,9 @@
 
 Arguments go to pytest, after the tests that are chosen here.  `--lenient` is the set-up of that
 name: it lets the server's side, which is in the same process in most tests, sign over SHA-1 and
-encrypt for a device.  With `--peers` chat, directories and audit run against real servers.  Tests
-of what only another provider does (MD5, weak keys) are left out by name, each group with its
-reason.
+encrypt for a device.  With `--peers` chat, directories and audit run against real servers.
+`--smoke` takes a few files of each, as `make test` does; `make nightly` takes them all.  Tests of
+what only another provider does (MD5, weak keys) are left out by name, each group with its reason.
 """
 
 from __future__ import annotations
@@ -64,6 +64,27 @@ PEERS = (
     "tests/peers/test_slapd_search.py",
 )
 """With `--peers`, and nothing else then: our side is in FIPS mode, the servers are as they are."""
+SMOKE = (
+    "tests/trust/lists/test_file_crypto.py",
+    "tests/trust/lists/test_trust_list.py",
+    "tests/provisioning/test_signed_file.py",
+    "tests/messaging/e2e",
+    "tests/oauth",
+    "tests/net/stream/test_inner_tls.py",
+    "tests/srtp/test_cryptography_backend.py",
+    "tests/end_to_end/test_demo.py",
+    "tests/end_to_end/test_lab_calls.py",
+)
+LENIENT_SMOKE = (
+    "tests/trust/certificate",
+    "tests/net/stream/test_tls_handshake.py",
+    "tests/end_to_end/test_boot.py",
+)
+PEERS_SMOKE = (
+    "tests/peers/test_postgresql_certificates.py",
+    "tests/peers/test_prosody_certificates.py",
+    "tests/peers/test_slapd_certificates.py",
+)
 OF_OTHER_PROCESSES = ("--ignore=tests/trust/fips",)
 LEFT_OUT: dict[str, tuple[str, ...]] = {
     "they are about MD5, which is not there": (
@@ -103,13 +124,18 @@ def main() -> None:
     given = sys.argv[1:]
     lenient = "--lenient" in given
     peers = "--peers" in given
+    smoke = "--smoke" in given
     left_out = [name for each in LEFT_OUT.values() for name in each]
     left_out += [] if lenient else SERVER_SIDE
-    chosen = [*(LENIENT if lenient else STRICT), *(f"--deselect={name}" for name in left_out)]
+    if smoke:
+        places = PEERS_SMOKE if peers else LENIENT_SMOKE if lenient else SMOKE
+    else:
+        places = PEERS if peers else LENIENT if lenient else STRICT
+    chosen = [*places, *(() if peers else (f"--deselect={name}" for name in left_out))]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "softphone", "-p", "no:cacheprovider"]
-    own = {"--lenient", "--peers", "--only"}
+    own = {"--lenient", "--peers", "--only", "--smoke"}
     if "--only" not in given:
-        command += [*(PEERS if peers else chosen), *OF_OTHER_PROCESSES]
+        command += [*chosen, *OF_OTHER_PROCESSES]
     command += (each for each in given if each not in own)
     try:
         made = setup(lenient=lenient)

@@ -1,5 +1,7 @@
 """The command line: run in this process where only its words matter, as a process where signals do.
 
+Such a process is a fork (tests/support/forked_command.py).
+
 One lab serves all tests of a worker, as a process of its own: `softphone lab --json`.
 """
 
@@ -26,10 +28,9 @@ from softphone.security import KeyMaterial
 from softphone.sip.auth import DigestAlgorithm
 from softphone.sip.auth.digest_server import DigestVerified, DigestVerifier, VerifierConfig
 from softphone.sip.message import parse_datagram
+from tests.support.forked_command import REAL, command_line
 from tests.support.json_lines import check_lines, command_of, definition_of
 from tests.support.waiting import PATIENCE
-
-SOFTPHONE = [sys.executable, "-m", "softphone"]
 
 
 @dataclass
@@ -74,12 +75,15 @@ def cli(capsys, monkeypatch):
 
 
 class Process:
-    """A command as a process of its own, with its output in pipes."""
+    """A command as a process of its own, with its output in pipes.
 
-    def __init__(self, *arguments, **environment):
+    A `real` one is no fork: what no program can pass on, as SIGSTOP, reaches it.
+    """
+
+    def __init__(self, *arguments, real=False, **environment):
         self.arguments = arguments
         self.process = subprocess.Popen(
-            [*SOFTPHONE, *map(str, arguments)],
+            [*(REAL if real else command_line()), *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -112,8 +116,8 @@ def start():
     """`start("answer", ...)`: a process, ended with the test."""
     started = []
 
-    def begin(*arguments, **environment):
-        started.append(Process(*arguments, **environment))
+    def begin(*arguments, real=False, **environment):
+        started.append(Process(*arguments, real=real, **environment))
         return started[-1]
 
     yield begin

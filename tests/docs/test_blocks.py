@@ -52,7 +52,7 @@ from softphone.config.messaging_file import load_messaging
 from softphone.config.voicemail_file import load_voicemail
 from softphone.load.plan.users import read_users
 from tests.support import programs
-from tests.support.forked_command import running
+from tests.support.forked_command import folder_of_program, running
 
 PROJECT = Path(__file__).resolve().parents[2]
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
@@ -128,8 +128,8 @@ def check_output(printed: str, shown: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    tools = str(Path(sys.executable).parent)
-    return os.environ | {"PATH": f"{tools}{os.pathsep}{os.environ['PATH']}"}
+    places = (folder_of_program(), str(Path(sys.executable).parent), os.environ["PATH"])
+    return os.environ | {"PATH": os.pathsep.join(places)}
 
 
 @pytest.fixture(autouse=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -23,6 +22,7 @@ from softphone.trust import CapfOperation, FileRefusalReason, ListKind, TrustBas
 from softphone.trust.certificate.public_roots import AuthorityState
 from softphone.trust.verification.checklist import CheckOutcome
 from tests.docs.test_blocks import beside_a_lab  # noqa: F401 - a fixture
+from tests.support.forked_command import command_line
 from tests.support.json_lines import (
     NAMES,
     PROJECT,
@@ -134,7 +134,7 @@ def printed(*places: str) -> list[tuple[str, set[str]]]:
 
 def lines_of(*command: str) -> list[dict]:
     """What a command prints."""
-    whole = [sys.executable, "-m", "softphone", *command, "--json"]
+    whole = [*command_line(), *command, "--json"]
     ended = subprocess.run(whole, capture_output=True, text=True, timeout=90, check=False)
     return [json.loads(line) for line in ended.stdout.splitlines()]
 
@@ -196,7 +196,7 @@ def test_a_registration_is_as_the_schema_says(beside_a_lab):  # noqa: F811
 
 
 def test_a_call_and_its_answer_are_as_the_schema_says(beside_a_lab):  # noqa: F811
-    whole = [sys.executable, "-m", "softphone", "answer", "--account", "lab/bob.toml", "--json"]
+    whole = [*command_line(), "answer", "--account", "lab/bob.toml", "--json"]
     with subprocess.Popen(whole, stdout=subprocess.PIPE, text=True) as answering:
         first = answering.stdout.readline()
         assert json.loads(first)["event"] == "registered"

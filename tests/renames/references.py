@@ -46,24 +46,58 @@ def committed_texts() -> Iterator[tuple[str, str]]:
 
 
 @functools.cache
+def path_of(name: str) -> Path | None:
+    """The file or folder of a module or package of ours; None where there is none."""
+    top = PROJECT / "codecs" if name.startswith("softphone_codecs") else PROJECT
+    place = top.joinpath(*name.split("."))
+    return next((path for path in (place.with_suffix(".py"), place) if path.exists()), None)
+
+
 def is_module(name: str) -> bool:
-    """Whether a module or package of this name can be found."""
-    try:
-        return importlib.util.find_spec(name) is not None
-    except ModuleNotFoundError:
-        return False
+    """Whether there is a module or package of this name."""
+    return path_of(name) is not None
+
+
+@functools.cache
+def bound_names(name: str) -> set[str]:
+    """What the statements of a module bind, without running them."""
+    path = path_of(name)
+    file = path / "__init__.py" if path is not None and path.is_dir() else path
+    if file is None or not file.exists():
+        return set()
+    found: set[str] = set()
+    for node in _outside_of_functions(ast.parse(file.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            found.add(node.id)
+    return found
+
+
+def _outside_of_functions(tree: ast.Module) -> Iterator[ast.AST]:
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
 
 
 @functools.cache
 def is_reachable(name: str) -> bool:
     """Whether a dotted name leads to a module, or from a module by attributes to something.
 
-    Where importing the module needs an extra that is not installed, the name counts as right.
+    What a file binds is read from its text.  Only what the text does not tell is imported; where
+    that needs an extra that is not installed, the name counts as right.
     """
     parts = name.split(".")
-    size = next((n for n in range(len(parts), 0, -1) if is_module(".".join(parts[:n]))), 0)
+    size = next((n for n in range(len(parts), 0, -1) if path_of(".".join(parts[:n]))), 0)
     if size in (0, len(parts)):
         return size > 0
+    if size == len(parts) - 1 and parts[-1] in bound_names(".".join(parts[:-1])):
+        return True
     try:
         found = importlib.import_module(".".join(parts[:size]))
         functools.reduce(getattr, parts[size:], found)

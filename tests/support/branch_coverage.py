@@ -1,7 +1,8 @@
 """A pytest plugin that records which branches of the product the tests of this process take.
 
-Active when SOFTPHONE_COVERAGE names a folder, as `make test` sets it for its first group; writes
-one file there for each process that runs tests.  Must be imported before any module of the product,
+Active when SOFTPHONE_COVERAGE names a folder, as `python -m tests.coverage_report --run` sets it;
+writes one file there for each process that runs tests, with the test that took each branch (which
+tests/mutation/planted.py asks).  Must be imported before any module of the product,
 since code that ran earlier is not recorded.  Processes that a test starts are not measured.  Cost
 and findings: tests/coverage_report.py.
 
@@ -81,6 +82,8 @@ class Recorder:
         if wanted != self.recording:
             (self.coverage.start if wanted else self.coverage.stop)()
             self.recording = wanted
+        if wanted:
+            self.coverage.switch_context(item.nodeid)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self) -> None:

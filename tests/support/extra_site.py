@@ -1,8 +1,9 @@
 """Large packages of extras: `python -m tests.support.extra_site` installs what tests import.
 
-Each has a folder of its own in `.cache`, behind this environment's packages: 155 MB of the 523 MB
-that `pip install 'softphone[pipecat]'` brings, 89 MB of the 368 MB of `softphone[livekit]`, and
-22 MB of the 39 MB of `softphone[locust]`, without what is here or no test imports.
+Each has a folder of its own in `.cache/installed`, behind this environment's packages: 155 MB of
+the 523 MB that `pip install 'softphone[pipecat]'` brings, 89 MB of the 368 MB of
+`softphone[livekit]`, and 22 MB of the 39 MB of `softphone[locust]`, without what is here or no test
+imports.
 """
 
 from __future__ import annotations
@@ -17,21 +18,26 @@ from pathlib import Path
 import pytest
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
-CACHE = Path(__file__).resolve().parents[2] / ".cache"
+INSTALLED = Path(__file__).resolve().parents[2] / ".cache" / "installed"
+"""What tests use and no user needs to have; `tests.support.bare_machine` hides it."""
 
 
 @dataclass(frozen=True)
 class ExtraSite:
-    """The folder of an extra.  `whole` brings what it needs itself, `alone` does not."""
+    """The folder of an extra.  `whole` brings what it needs itself, `alone` does not.
+
+    Of what is `built` there are no wheels.
+    """
 
     extra: str
     alone: tuple[str, ...]
     whole: tuple[str, ...] = ()
+    built: bool = False
 
     @property
     def folder(self) -> Path:
         """Where it is installed."""
-        return CACHE / self.extra / VERSION
+        return INSTALLED / self.extra / VERSION
 
     def there(self) -> bool:
         """Whether it can be imported, from this environment or from the folder."""
@@ -51,7 +57,8 @@ class ExtraSite:
     def install(self) -> None:
         """Install it; a failure is told by the tests that need it."""
         pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "install"]
-        pip += ["--no-compile", "--only-binary", ":all:", "--upgrade", "--target", str(self.folder)]
+        pip += ["--no-compile", "--upgrade", "--target", str(self.folder)]
+        pip += [] if self.built else ["--only-binary", ":all:"]
         if self.whole:
             subprocess.run([*pip, *self.whole], check=False)
         subprocess.run([*pip, "--no-deps", *self.alone], check=False)

@@ -23,9 +23,10 @@ from softphone.errors import FipsUnavailable
 from softphone.trust.fips import FipsMode, FipsModeOrigin, process_environment
 from softphone.trust.fips.setup import FipsSetup, find_module, find_setup, make_setup
 from tests.peers.root import fetch_file
+from tests.support.extra_site import INSTALLED
 
 PACKAGE = "openssl-provider-fips"
-BORROWED = Path(__file__).resolve().parents[2] / ".cache" / "fips" / "fips.so"
+BORROWED = INSTALLED / "fips" / "fips.so"
 """Where one is put that the system has no package of (Debian 12)."""
 ON = FipsMode(True, FipsModeOrigin.BOOTSTRAP, "a test")
 OURS = ("SOFTPHONE_FIPS", "OPENSSL_")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support.forked_command import command_line
 
 
 @contextmanager
 def lab_process(folder: Path) -> Iterator[Path]:
     """Run a lab; `folder` then has an account file for each of its users."""
-    command = [sys.executable, "-m", "softphone", "lab", "--dir", str(folder), "--json"]
+    command = [*command_line(), "lab", "--dir", str(folder), "--json"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

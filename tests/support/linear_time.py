@@ -26,7 +26,7 @@ HOPELESS = 13
 SHARE = 4
 """One in so many generated cases is tried by `make test`, the same ones in every run."""
 WHOLE_SWEEPS = "SOFTPHONE_WHOLE_SWEEPS"
-"""Set where all of them are: by `make nightly`, as `python -m tests.suite --sweeps`."""
+"""Set where all of them are: by `make nightly`, as `python -m tests.sweeps`."""
 
 
 def some_of(cases: Iterable[T], name: str) -> list[T]:

@@ -10,6 +10,8 @@ import sys
 import termios
 from contextlib import contextmanager
 
+from tests.support.forked_command import command_line
+
 _CONTROL = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])|\r|\n|[^\x1b\r\n]+")
 
 
@@ -88,7 +90,7 @@ class Terminal:
     def run(self, *arguments, **environment) -> subprocess.Popen:
         """A softphone command whose terminal this is."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "softphone", *map(str, arguments)],
+            [*command_line(), *map(str, arguments)],
             stdin=self.slave,
             stdout=self.slave,
             stderr=self.slave,

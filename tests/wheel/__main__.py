@@ -6,6 +6,8 @@ has, may take MOST_MB there, and passes the demo without PyAV, away from the sou
 newest it does so without the media kernel, too.  There aiohttp, which the check of revocation
 requires and a server only uses, is removed at the end: an encrypted call is made without it.
 
+    python -m tests.wheel --quick       build once, and install on the newest interpreter only, as
+                                        `make test` does
     python -m tests.wheel --resolve     whether wheels of all dependencies are there for other
                                         platforms, and under Home Assistant's constraints
 """
@@ -133,13 +135,14 @@ def check_call(place: Path) -> None:
 
 
 def main() -> None:
-    """Build once, check on each interpreter; or resolve."""
+    """Build, check on each interpreter; or resolve."""
+    quick = "--quick" in sys.argv[1:]
     with tempfile.TemporaryDirectory(prefix="softphone-wheel-") as name:
-        built = make_distributions(Path(name))
+        built = make_distributions(Path(name), quick=quick)
         if "--resolve" in sys.argv[1:]:
             newest = max(interpreters().items())[1]
             return resolve_everywhere(built.pure, Path(name), newest)
-        found = sorted(interpreters().items())
+        found = sorted(interpreters().items())[-1 if quick else 0 :]
         for version, python in found:
             place = Path(name) / f"{version[0]}.{version[1]}" / "environment"
             place.parent.mkdir()

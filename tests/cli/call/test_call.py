@@ -26,6 +26,7 @@ from softphone.media.audio import Cadence, ToneGenerator, tone_level
 from softphone.phone import Phone
 from tests.support import tshark
 from tests.support.calling import next_call
+from tests.support.forked_command import command_line
 from tests.support.waiting import PATIENCE
 
 KEYS = ["event", "result", "status", "reason", "security", "audio", "video", "tls_key_log"]
@@ -139,7 +140,7 @@ async def ringing(tmp_path, lab):
 
         async def begin(*more):
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "softphone", "call", "bob", *options, *more),
+                *(*command_line(), "call", "bob", *options, *more),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
             )

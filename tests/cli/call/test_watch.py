@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import select
-import sys
 from asyncio.subprocess import PIPE
 from unittest.mock import create_autospec
 
@@ -18,6 +17,7 @@ from softphone.config import load_account
 from softphone.events import CallState, Presence, WatchChanged, WatchedDialog
 from softphone.phone import Phone
 from tests.support.calling import next_call
+from tests.support.forked_command import command_line
 from tests.support.terminal import Terminal, lines_shown
 from tests.support.waiting import PATIENCE
 
@@ -141,7 +141,7 @@ async def test_a_ringing_call_is_picked_up(lab):
         (await next_call(bob)).ring()
         command = ("call", "bob", "--account", lab["dave"], "--pickup", "--duration", "0.5")
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "softphone", *map(str, command), "--json", stdout=PIPE
+            *command_line(), *map(str, command), "--json", stdout=PIPE
         )
         said, _ = await asyncio.wait_for(process.communicate(), PATIENCE)
         events = [json.loads(line) for line in said.splitlines()]

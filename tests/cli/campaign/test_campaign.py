@@ -9,7 +9,6 @@ import json
 import select
 import signal
 import stat
-import sys
 from collections import Counter
 from contextlib import AsyncExitStack, suppress
 from types import SimpleNamespace
@@ -29,6 +28,7 @@ from softphone.phone import Phone
 from softphone.sans_io import Transport
 from tests.docs.test_json_schema import hold
 from tests.support import calling
+from tests.support.forked_command import command_line
 from tests.support.terminal import Terminal
 from tests.support.waiting import until
 
@@ -84,7 +84,7 @@ def test_a_list_is_called_and_each_attempt_is_written(lab, cli, tone, tmp_path):
 async def run_command(*arguments):
     """The command as a process; its standard output is read line by line."""
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "softphone", *map(str, arguments)),
+        *(*command_line(), *map(str, arguments)),
         stdout=asyncio.subprocess.PIPE,
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 import time
 
 import pytest
@@ -25,6 +24,7 @@ from softphone.discovery import (
 from softphone.discovery.jabber_config import ConfigSetting
 from tests.support.certificates import authority
 from tests.support.discovery import PASSWORD, UDS, running_site, self_serving
+from tests.support.forked_command import command_line
 from tests.support.terminal import Terminal
 from tests.support.waiting import until
 
@@ -199,7 +199,7 @@ async def test_a_forged_record_is_exit_code_3_without_a_terminal(tmp_path):
         web.answers = self_serving("login.evil.test", web.port)
         site.name(UDS, ("login.evil.test", web.port))
         command = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "softphone", "discover", "alice@example.test"),
+            *(*command_line(), "discover", "alice@example.test"),
             *("--nameserver", f"127.0.0.1:{site.dns.address[1]}", "--ca", str(ca)),
             *("--password-file", str(password), "--cache", str(tmp_path / "found")),
             *("--store", str(tmp_path / "store")),

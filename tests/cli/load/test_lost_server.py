@@ -13,7 +13,7 @@ import pytest
     [(signal.SIGKILL, "connection lost"), (signal.SIGSTOP, "media_stopped")],
 )
 def test_calls_whose_server_is_gone_are_dropped(start, tmp_path, worker_id, number, cause):
-    lab = start("lab", "--dir", tmp_path / "lab", "--json")
+    lab = start("lab", "--dir", tmp_path / "lab", "--json", real=True)
     account = json.loads(lab.until("ready"))["accounts"]["alice"]
     first = 51800 + int(worker_id.removeprefix("gw") if worker_id.startswith("gw") else 8) % 9 * 10
     ways = ("--calls", 2, "--rate", 20, "--duration", 5, "--ports", f"{first}-{first + 9}")

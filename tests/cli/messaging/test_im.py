@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
 import pytest
 
 from softphone.messaging import EncryptionScope, HistoryConfig, MessageArchive
 from tests.messaging.delivery.test_history import said
 from tests.support.chat import ALICE
+from tests.support.forked_command import command_line
 
 ACCOUNT = f'[im]\njid = "{ALICE}"\npassword = "long enough"\nserver = "127.0.0.1:1"\n'
 
 
 def softphone(folder, *words):
-    command = [sys.executable, "-m", "softphone", "im", *words]
+    command = [*command_line(), "im", *words]
     return subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, timeout=90
     )

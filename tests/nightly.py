@@ -116,7 +116,7 @@ def head() -> str:
     return told.stdout.strip()
 
 
-def read_rows(results: Path = RESULTS) -> dict[str, dict[str, object]]:
+def read_rows(results: Path) -> dict[str, dict[str, object]]:
     """The rows by part, as they were written last."""
     if not results.exists():
         return {}
@@ -124,7 +124,7 @@ def read_rows(results: Path = RESULTS) -> dict[str, dict[str, object]]:
     return found
 
 
-def record(name: str, row: dict[str, object], results: Path = RESULTS) -> None:
+def record(name: str, row: dict[str, object], results: Path) -> None:
     """Write the row of a part, and leave the others as they are; parts that are no more go."""
     rows = read_rows(results) | {name: row}
     kept = {part.name: rows[part.name] for part in parts() if part.name in rows}
@@ -134,7 +134,7 @@ def record(name: str, row: dict[str, object], results: Path = RESULTS) -> None:
 
 def print_table(names: Sequence[str]) -> None:
     """Print the row of each part."""
-    rows = read_rows()
+    rows = read_rows(RESULTS)
     table = Table("part", "date", "commit", "seconds", "came to")
     for name in names:
         row = rows.get(name, {})
@@ -168,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds = round(time.monotonic() - started)
         row = {"date": f"{datetime.now(UTC):%F}", "commit": commit, "seconds": seconds}
         machine = {"python": platform.python_version(), "processors": os.cpu_count()}
-        record(name, {**row, **machine, "status": status, "said": said})
+        record(name, {**row, **machine, "status": status, "said": said}, RESULTS)
     print_table(chosen)
     return 1 if failed else 0
 

@@ -46,7 +46,7 @@ CHANGES = WORK / "changes"
 """Differences that tests made, to be printed at the end: pipecat's projects, on a call."""
 INTEROP_OUTCOME = PROJECT / ".cache" / "interop.json"
 OF_THE_SECOND = (
-    *("tests/account", "tests/call", "tests/net", "tests/phone", "tests/srtp", "tests/trust"),
+    *("tests/account", "tests/call", "tests/net", "tests/srtp", "tests/trust"),
     *("tests/end_to_end/test_demo.py", "tests/end_to_end/test_lab_calls.py", "tests/media"),
     *("tests/test_fast_dataclass.py", "tests/test_start_up.py", "tests/test_value_types.py"),
 )
@@ -54,7 +54,7 @@ OF_THE_SECOND = (
 the media, whose NumPy path this is the run of."""
 NEEDED_BY_THE_SECOND = (
     *("aiohttp", "av", "hypothesis", "pytest", "pytest-asyncio", "pytest-timeout", "pytest-xdist"),
-    *("pywebrtc-audio", "uvloop"),
+    *("aiortc", "pywebrtc-audio", "service-identity", "uvloop"),
 )
 SECOND_INTERPRETERS = ("3.14", "3.13", "3.12", "3.11")
 WORKERS = 2 * (os.cpu_count() or 2) + 1
@@ -233,6 +233,8 @@ def numpy_path_groups() -> list[Group]:
         version, environment, python = sys.version.split()[0], [], sys.executable
     marks = ("-m", "not reads_source")
     group = pytest_group(f"NumPy path, Python {version}", python, *OF_THE_SECOND, *marks, workers=2)
+    # Not all that is installed here is installed for it.
+    group.whole_env = environment_of_user()
     group.env["SOFTPHONE_KERNEL"] = "off"
     return [*environment, group]
 

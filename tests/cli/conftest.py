@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import wave
 from contextlib import suppress
@@ -75,22 +76,29 @@ def cli(capsys, monkeypatch):
 
 
 class Process:
-    """A command as a process of its own, with its output in pipes.
+    """A command as a process of its own, with its output in a pipe and its errors in a file.
 
     A `real` one is no fork: what no program can pass on, as SIGSTOP, reaches it.
     """
 
     def __init__(self, *arguments, real=False, **environment):
         self.arguments = arguments
+        self.errors = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115
         self.process = subprocess.Popen(
             [*(REAL if real else command_line()), *map(str, arguments)],
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self.errors,
             text=True,
             encoding="utf-8",
             env=os.environ | environment,
         )
         self.read = []
+
+    @property
+    def err(self):
+        """What it has written to standard error."""
+        self.errors.seek(0)
+        return self.errors.read()
 
     def until(self, word):
         """Read lines of standard output until one has `word`, and give that line."""
@@ -98,7 +106,7 @@ class Process:
             self.read.append(line)
             if word in line:
                 return line
-        raise AssertionError("".join(self.read) + self.process.stderr.read())
+        raise AssertionError("".join(self.read) + self.err)
 
     def end(self, number=signal.SIGTERM):
         """Send a signal, and give the outcome."""
@@ -107,8 +115,24 @@ class Process:
 
     def outcome(self):
         """Wait for the end."""
-        out, err = self.process.communicate(timeout=90)
-        return Outcome(self.process.returncode, "".join(self.read) + out, err, self.arguments)
+        # `communicate` would miss what came together with the last line that was read.
+        self.read.append(self.process.stdout.read())
+        self.process.wait(timeout=90)
+        self.process.stdout.close()
+        return Outcome(self.process.returncode, "".join(self.read), self.err, self.arguments)
+
+    def close(self):
+        """End it, whatever became of it."""
+        if self.process.poll() is None:
+            # A lab that is killed leaves its Prosody, which has a session of its own.
+            self.process.terminate()
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.errors.close()
 
 
 @pytest.fixture
@@ -122,15 +146,7 @@ def start():
 
     yield begin
     for process in started:
-        if process.process.poll() is None:
-            # A lab that is killed leaves its Prosody, which has a session of its own.
-            process.process.terminate()
-    for process in started:
-        try:
-            process.process.communicate(timeout=PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.process.kill()
-            process.process.communicate()
+        process.close()
 
 
 @pytest.fixture(scope="session")
@@ -141,6 +157,7 @@ def lab(tmp_path_factory):
     ready = json.loads(process.until("ready"))
     yield {name: Path(path) for name, path in ready["accounts"].items()}
     assert process.end().code == 0
+    process.close()
 
 
 @pytest.fixture

@@ -47,8 +47,8 @@ async def test_what_it_starts_registers_with_its_credentials(lab, run, tmp_path)
     for credential in values("LoadCredential"):
         name, _, path = credential.partition(":")
         assert path == f"/etc/softphone/{name}"
-        (folder / name).touch(mode=0o400)
         (folder / name).write_text(files.pop(name))
+        (folder / name).chmod(0o400)
     assert not files
     (command,) = values("ExecStart")
     python, program, account = shlex.split(command)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import stat
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -13,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from softphone.errors import ConfigurationError
 from softphone.lab import Authority, CertificateNames, Validity
 from softphone.trust import check_credential, load_certificate_file, names_of
+from tests.support.pki import needs_openssl
 
 WALL = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -75,7 +75,7 @@ def test_files_have_the_right_modes_and_fit_together(tmp_path):
     assert load_certificate_file(credential.certificate)[1:] == (middle.certificate,)
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl program")
+@needs_openssl
 def test_openssl_accepts_its_certificates_strictly(tmp_path):
     ca = Authority()
     anchor = ca.write(tmp_path)

@@ -53,7 +53,7 @@ def changed(site: Site) -> str:
 def test_each_kind_of_fault_is_one_change_within_a_function():
     found = {(each.fault.before, each.fault.after) for each in sites("gate.py", SOURCE)}
     assert found == {
-        ("wide > self.width and (not self.shut)", "(wide > self.width or (not self.shut))"),
+        ("wide > self.width and (not self.shut)", "(wide > self.width or not self.shut)"),
         (
             "wide > self.width and (not self.shut)",
             "(not (wide > self.width and (not self.shut)))",

@@ -16,6 +16,7 @@ import pytest
 
 from tests.peers.process import free_port
 from tests.support import fips
+from tests.support.programs import need
 from tests.support.waiting import PATIENCE
 
 HOST = "127.0.0.1"
@@ -159,6 +160,7 @@ def play(folder: Path, *, on: bool) -> tuple[dict[str, list], dict[str, bytes]]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
+    need("openssl")
     folder = tmp_path_factory.mktemp("peers")
     authority = Authority(folder)
     authority.leaf("good")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import ssl
 import subprocess
 
@@ -25,6 +24,7 @@ from tests.support.certificates import (
     store,
     tls_target,
 )
+from tests.support.pki import needs_openssl
 from tests.support.recorder import Down, Got, Recorder, Up, client_driver, until
 
 
@@ -103,7 +103,7 @@ async def test_where_none_is_asked_for_none_is_looked_at(tmp_path):
     assert theirs.seen(Up)[0].flow.identity is None
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl program")
+@needs_openssl
 @pytest.mark.parametrize("version", ["-tls1_2", "-tls1_3"])
 async def test_the_alert_of_a_server_that_refuses_us_is_told(tmp_path, unused_tcp_port, version):
     credential = server().write(tmp_path, "server")

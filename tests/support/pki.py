@@ -29,7 +29,8 @@ DAY = timedelta(days=1)
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 
 needs_openssl = pytest.mark.skipif(
-    shutil.which("openssl") is None and not os.environ.get("CI"), reason="needs the openssl program"
+    shutil.which("openssl") is None and not os.environ.get("CI"),
+    reason="needs openssl: apt-get install openssl",
 )
 
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-PROGRAMS = ("curl", "fish", "tshark", "zsh")
+PROGRAMS = ("curl", "fish", "openssl", "tshark", "zsh")
 
 
 def install() -> None:

@@ -135,9 +135,10 @@ async def serve_until_end(
         return True
 
     serving = asyncio.ensure_future(server.serve())
+    telling = asyncio.ensure_future(print_account_events(output, line, registered=True))
     ends: set[asyncio.Future[Any]] = {
         serving,
-        asyncio.ensure_future(print_account_events(output, line, registered=True)),
+        telling,
         asyncio.ensure_future(drained.wait()),
     }
     tasks |= ends
@@ -149,9 +150,10 @@ async def serve_until_end(
             for task in done:
                 task.result()
             if drained.is_set():
-                # The end of the account is that of serving, after the last words to the bots.
+                # The end of the account is that of serving, after the last words to the bots, and
+                # of its events, the last of which says that it is registered no more.
                 await phone.close(line)
-                await asyncio.wait({serving}, timeout=LAST_WORDS)
+                await asyncio.wait({serving, telling}, timeout=LAST_WORDS)
     finally:
         for task in tasks:
             task.cancel()

@@ -234,7 +234,7 @@ def test_a_reader_that_leaves_does_not_spoil_the_call(lab, start):
     call.until("registered")
     call.process.stdout.close()
     assert call.process.wait(timeout=90) == 0
-    assert "Traceback" not in call.process.stderr.read()
+    assert "Traceback" not in call.err
 
 
 def test_a_terminal_without_unicode_gets_words_for_symbols(lab, start):

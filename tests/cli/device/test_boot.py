@@ -23,6 +23,7 @@ def cluster(tmp_path_factory):
     process = Process("lab", "--dir", tmp_path_factory.mktemp("cluster"), "--json")
     yield json.loads(process.until("ready"))
     assert process.end().code == 0
+    process.close()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import webbrowser
 import pytest
 
 from softphone.config.oauth_table import load_sign_on
+from tests.support.programs import need
 
 CURL = "curl -sSL --cacert {folder}/ca.crt -u {user}:{password} %s"
 
@@ -25,6 +26,7 @@ def secret(folder, name):
 @pytest.fixture
 def by_curl(folder, monkeypatch):
     """Let curl be the browser: the lab's server takes Basic credentials, too."""
+    need("curl")
 
     def use(user):
         command = CURL.format(folder=folder, user=user, password=secret(folder, user))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import subprocess
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from tests.support.pki import needs_openssl
 
 ONE, TWO = "im1.example.com", "im2.example.com"
 
@@ -144,7 +145,7 @@ def test_requests_that_differ_are_told(cli, tmp_path):
     assert checked.summary["violations"] == 1
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl program")
+@needs_openssl
 def test_others_requests_are_judged_and_every_violation_is_shown(cli, tmp_path):
     path = tmp_path / "theirs.csr"
     command = ["openssl", "req", "-new", "-newkey", "rsa:1024", "-nodes", "-keyout", "/dev/null"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import warnings
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -122,12 +123,19 @@ def test_every_element_must_be_in_date():
         check_dates((fresh.certificate, old.certificate), wall=WALL)
 
 
+def dsa_key():
+    """A key of a kind that the library warns of since 51, where it still makes one."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return dsa.generate_private_key(2048)
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [
         (rsa_key(1024), "RSA key of 1024 bits"),
         (ec.generate_private_key(ec.SECP192R1()), "key on secp192r1"),
-        (dsa.generate_private_key(2048), "kind that is not used"),
+        (dsa_key(), "kind that is not used"),
     ],
     ids=["rsa-1024", "p-192", "dsa"],
 )

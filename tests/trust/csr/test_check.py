@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import subprocess
 
 import pytest
@@ -13,6 +12,7 @@ from softphone.errors import ConfigurationError
 from softphone.trust.csr import KeyKind, Subject, SubjectAltNames, TlsPurpose, new_key, new_request
 from softphone.trust.csr.check import batch_violations, read_certificate_request, request_violations
 from softphone.trust.csr.profile import PROFILES
+from tests.support.pki import needs_openssl
 
 PUBLIC, MULTI, PRIVATE = PROFILES
 HOST = "im1.example.com"
@@ -162,7 +162,7 @@ def test_the_requests_of_one_deployment_say_the_same():
     )
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl program")
+@needs_openssl
 def test_what_openssl_writes_is_read(tmp_path):
     command = ["openssl", "req", "-new", "-newkey", "rsa:2048", "-nodes", "-keyout", "/dev/null"]
     command += ["-subj", f"/C=DE/O=Example/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import shutil
 import stat
 import subprocess
 
@@ -12,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from softphone.errors import ConfigurationError
 from softphone.security import KeyMaterial
 from softphone.trust import KeyKind, Subject, SubjectAltNames, new_key, new_request, write_key
+from tests.support.pki import needs_openssl
 
 SUBJECT = Subject("im1.example.test", organization="Example", country="DE")
 NAMES = SubjectAltNames(
@@ -124,7 +124,7 @@ def test_a_key_is_encrypted_when_there_is_a_password(tmp_path):
     assert opened.private_numbers() == key.private_numbers()
 
 
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl program")
+@needs_openssl
 def test_openssl_reads_what_we_write():
     pem = new_request(new_key(KeyKind.RSA_2048), SUBJECT, NAMES)
     arguments = ["openssl", "req", "-verify", "-noout", "-text"]

@@ -68,7 +68,11 @@ def pytest_make_collect_report(
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give the tests of all workers one order again: that of their files."""
+    """Leave out what is for the night; give the tests of all workers one order, that of files."""
+    if not os.environ.get("SOFTPHONE_NIGHTLY"):
+        long = [item for item in items if item.get_closest_marker("nightly")]
+        items[:] = [item for item in items if not item.get_closest_marker("nightly")]
+        config.hook.pytest_deselected(items=long)
     if hasattr(config, "workerinput"):
         items.sort(key=lambda item: item.path.parts)
 

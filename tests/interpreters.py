@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tests.suite import PROJECT, WORK, environment_group, other_pythons, pytest_group
+from tests.suite import PROJECT, SITE, environment_group, other_pythons, pytest_group
 
 OPTIONS = ("tests", "--ignore=tests/peers", "-m", "not reads_source")
 
@@ -19,7 +19,7 @@ OPTIONS = ("tests", "--ignore=tests/peers", "-m", "not reads_source")
 def main(wanted: Sequence[str]) -> int:
     """Run on those that are asked for, or on all that are here."""
     here = other_pythons()
-    WORK.mkdir(parents=True, exist_ok=True)
+    SITE.mkdir(parents=True, exist_ok=True)
     if missing := [version for version in wanted if version not in here]:
         print(f"Python {', '.join(missing)} is not here", file=sys.stderr)
         return 2

@@ -35,6 +35,7 @@ LAST_LINES = 3
 """As many lines of what a part printed are kept in its row."""
 LONGEST_LINE = 200
 HERE = str(PROJECT)
+NIGHT = {"SOFTPHONE_NIGHTLY": "1"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ def parts(minutes: int = 60, kernel_seconds: int = 600, runs: int = 20) -> list[
         Part("wheels", [("tests.wheel",)]),
         Part("wheels of other platforms", [("tests.wheel", "--resolve")]),
         Part("linear time", [("tests.sweeps",)]),
+        Part("long tests", [("pytest", "-q", "-m", "nightly", "tests")], NIGHT),
         Part("FIPS mode", [("tests.under_fips", "-n", "3")]),
         Part("FIPS mode, lenient", [("tests.under_fips", "--lenient", "-n", "3")]),
         Part("FIPS mode, real peers", [("tests.under_fips", "--peers", "--assert=plain")]),
@@ -65,9 +67,7 @@ def parts(minutes: int = 60, kernel_seconds: int = 600, runs: int = 20) -> list[
         Part("Home Assistant", [("tests.examples.environments", "home-assistant")]),
         Part("examples", [("tests.examples.environments", "programs")]),
         Part("dashboards", [("tests.dashboards",)]),
-        Part(
-            "Linphone", [linphone, ("tests.peers.matrix", "--record")], {"SOFTPHONE_NIGHTLY": "1"}
-        ),
+        Part("Linphone", [linphone, ("tests.peers.matrix", "--record")], NIGHT),
         Part("installed peers", [("tests.installed_peers",)]),
         Part("container", [("tests.container",)]),
         Part("mutations of messages", [("tests.fuzz.full",)]),

@@ -65,10 +65,15 @@ next();
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
-    """The folder of the built site: the first process that asks builds it for all of a run."""
+    """The folder of the built site: the first process that asks builds it for all of a run.
+
+    The two runs of `make test` share one: the folder SOFTPHONE_SITE.
+    """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
+    if given := os.environ.get("SOFTPHONE_SITE"):
+        shared = Path(given)
     folder, whole = shared / "site", shared / "site-is-whole"
     with (shared / "site.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

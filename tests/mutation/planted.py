@@ -1,10 +1,11 @@
 """Plants faults over the whole product, one at a time: `python -m tests.mutation.planted`.
 
 `planted.json` keeps the faults, as a seed chose them, each with the test that saw it.  A run plants
-each of them in a copy of the tree and starts that test first, and others that reach the place only
-where it sees nothing (or is no more).  It ends with 1 where a fault goes unseen that was seen
+each that was seen in a copy of the tree and starts that test first, and others that reach the place
+only where it sees nothing (or is no more).  It ends with 1 where a fault goes unseen that was seen
 before.  So the list says whether a suite that has changed finds what the one before it found.
 
+    --all               also those that nobody saw before
     --choose COUNT      choose anew, by --seed; nothing is known of who sees them then
     --coverage FOLDER   what `python -m tests.coverage_report --run` recorded
                         (.cache/coverage/branches): whom to ask
@@ -35,7 +36,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -338,11 +339,11 @@ def look_for(fault: Fault, site: Site, reach: Reach, tree: Path) -> Fault:
     return replace(fault, seen_by="")
 
 
-def look_for_all(
-    faults: Sequence[Fault], reach: Reach, jobs: int, told: Iterable[Fault] = ()
-) -> list[Fault]:
+def look_for_all(faults: Sequence[Fault], reach: Reach, jobs: int) -> list[Fault]:
     """Plant all of them, some at a time, each in a tree of its own; in the order given."""
-    where = {site.fault.place: site for found in all_sites().values() for site in found}
+    paths = {fault.path for fault in faults if (PROJECT / fault.path).exists()}
+    sources = {path: (PROJECT / path).read_bytes() for path in paths}
+    where = {site.fault.place: site for each in sources.items() for site in sites(*each)}
     waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
     done: dict[int, Fault] = {}
     for number, fault in enumerate(faults):
@@ -423,6 +424,7 @@ def main() -> int:
     parser.add_argument("--coverage", type=Path, metavar="FOLDER", help="who runs which line")
     parser.add_argument("--record", action="store_true", help="write who saw what")
     parser.add_argument("--jobs", type=int, default=2, metavar="COUNT", help="faults at a time")
+    parser.add_argument("--all", action="store_true", help="also those that nobody saw before")
     parser.add_argument("--only", type=int, nargs="+", metavar="NUMBER", help="these alone")
     options = parser.parse_args()
     if options.choose is not None:
@@ -433,7 +435,8 @@ def main() -> int:
     assert isinstance(seed, int)
     assert isinstance(rows, list)
     faults = [Fault(**row) for row in rows]
-    asked = [faults[number] for number in options.only] if options.only else faults
+    asked = [fault for fault in faults if fault.seen_by or options.all]
+    asked = [faults[number] for number in options.only] if options.only else asked
     began = time.monotonic()
     found = look_for_all(asked, Reach.read(options.coverage), options.jobs)
     lost = print_table(asked, found)

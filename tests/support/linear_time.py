@@ -23,7 +23,7 @@ MOST = 10
 ATTEMPTS = 5
 HOPELESS = 13
 """What no noise makes of 4: it is not tried again, since it may take minutes."""
-SHARE = 4
+SHARE = 12
 """One in so many generated cases is tried by `make test`, the same ones in every run."""
 WHOLE_SWEEPS = "SOFTPHONE_WHOLE_SWEEPS"
 """Set where all of them are: by `make nightly`, as `python -m tests.sweeps`."""

@@ -61,6 +61,7 @@ async def test_its_packets_are_those_of_numpy(built: Path) -> None:
     await live_the_same_life(load(built), seed=7)
 
 
+@pytest.mark.nightly
 def test_media_run_on_it(built: Path) -> None:
     """The engine's tests over real sockets, in a process that finds no recvmmsg."""
     environment = {name: value for name, value in os.environ.items() if "SOFTPHONE_" not in name}

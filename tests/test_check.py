@@ -10,6 +10,7 @@ import pytest
 
 from tests import check
 from tests.docs.test_blocks import blocks_and_output
+from tests.suite import Group, static_groups
 
 
 @pytest.mark.parametrize(
@@ -46,23 +47,38 @@ def test_the_programs_of_changed_pages_are_run_and_no_others(monkeypatch):
 
 
 @pytest.mark.parametrize("tool", ["ruff", "mypy", "lint-imports"])
-def test_the_tools_know_the_options_that_are_given(tool, monkeypatch):
+def test_the_tools_know_the_options_that_are_given(tool):
     """An option that a newer version does not know would fail each check."""
+    given = [each.argv for each in static_groups() if each.argv[0].endswith(f"/{tool}")]
+    assert given
+    for command in given:
+        inner = [word for word in command[1:] if word in ("check", "format")]
+        asked = [command[0], *inner, "--help"]
+        help_text = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+        assert all(word in help_text for word in command if word.startswith("-")), command
+
+
+@pytest.mark.parametrize(
+    ("tool", "tests", "said"),
+    [(0, 0, ""), (1, 0, "FAILED: a tool\n"), (1, 1, "FAILED: a tool, tests\n")],
+)
+def test_what_failed_is_said_at_the_end(tool, tests, said, monkeypatch, capsys):
+    monkeypatch.setattr(check, "changed_files", lambda since: ["softphone/rate_limit.py"])
+    end = f"import sys; sys.exit({tool})"
+    monkeypatch.setattr(
+        check, "static_groups", lambda: [Group("a tool", [sys.executable, "-c", end])]
+    )
     ran = []
 
-    def run(command, **_):
+    def run(command, **options):
+        if "pytest" not in command:
+            return real(command, **options)
         ran.append(command)
-        return SimpleNamespace(returncode=0)
+        return SimpleNamespace(returncode=tests)
 
-    monkeypatch.setattr(check, "changed_files", lambda since: [])
+    real = subprocess.run
     monkeypatch.setattr(subprocess, "run", run)
     monkeypatch.setattr(sys, "argv", ["check"])
-    assert check.main() == 0
-    monkeypatch.undo()
-    given = [(each, each[0]) for each in ran if each[0].endswith(f"/{tool}")]
-    assert given
-    for command, program in given:
-        inner = [word for word in command[1:] if word in ("check", "format")]
-        help_text = subprocess.run([program, *inner, "--help"], capture_output=True, text=True)
-        options = [word for word in command if word.startswith("-")]
-        assert all(option in help_text.stdout for option in options), command
+    assert check.main() == (1 if said else 0)
+    assert "tests/test_rate_limit.py" in ran[0]
+    assert capsys.readouterr().out.endswith(said)

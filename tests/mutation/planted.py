@@ -360,9 +360,8 @@ def look_for_all(faults: Sequence[Fault], reach: Reach, jobs: int) -> list[Fault
                     return
                 fault = faults[number]
                 done[number] = look_for(fault, where[fault.place], reach, tree)
-                progress.console.print(
-                    f"{number}: {fault}\n    {done[number].seen_by or 'NOT SEEN'}"
-                )
+                told = f"{number}: {fault}\n    {done[number].seen_by or 'NOT SEEN'}"
+                progress.console.print(told, markup=False, highlight=False)
                 progress.advance(task)
 
         trees = [copy_tree(Path(name) / str(job)) for job in range(jobs)]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from tests.suite import PROJECT, SITE, environment_group, other_pythons, pytest_group
+from tests.suite import SITE, environment_group, environment_of, other_pythons, pytest_group
 
 OPTIONS = ("tests", "--ignore=tests/peers", "-m", "not reads_source")
 
@@ -26,7 +26,7 @@ def main(wanted: Sequence[str]) -> int:
     groups = []
     for version in wanted or here:
         environment = environment_group(version, here[version])
-        python = str(PROJECT / f".venv-{version}" / "bin" / "python")
+        python = str(environment_of(version) / "bin" / "python")
         tests = pytest_group(f"Python {version}", python, *OPTIONS)
         for group in (environment, tests):
             group.run()

@@ -223,10 +223,15 @@ def _is_version(path: str, version: str) -> bool:
     return answer.returncode == 0 and answer.stdout.strip() == version
 
 
+def environment_of(version: str, *packages: str) -> Path:
+    """Where another interpreter has its environment: with some packages, or all of the tests'."""
+    return PROJECT / (f".venv-{version}-some" if packages else f".venv-{version}")
+
+
 def environment_group(version: str, python: str, *packages: str) -> Group:
     """Makes the virtual environment of another interpreter unless it is there and current."""
-    folder = PROJECT / f".venv-{version}"
-    stamp, origin = folder / f"installed-{len(packages)}", PROJECT / "pyproject.toml"
+    folder = environment_of(version, *packages)
+    stamp, origin = folder / "installed-test", PROJECT / "pyproject.toml"
     # Without byte code: most of it is never imported.
     pip = f"{folder}/bin/python -m pip install -q --disable-pip-version-check --no-compile"
     install = f"{pip} -e . {' '.join(packages)}" if packages else f"{pip} -e '.[test]'"
@@ -236,13 +241,14 @@ def environment_group(version: str, python: str, *packages: str) -> Group:
     return Group(f"environment of Python {version}", ["sh", "-c", steps])
 
 
-def numpy_path_groups() -> list[Group]:
-    """Some tests on a second interpreter, or on this one, with media on the NumPy path."""
+def numpy_path_groups() -> tuple[list[Group], Group]:
+    """Some tests on a second interpreter, or on this one, with media on the NumPy path; before
+    them, what makes its environment."""
     pythons = other_pythons()
     if pythons:
         version, path = next(iter(pythons.items()))
         environment = [environment_group(version, path, *NEEDED_BY_THE_SECOND)]
-        python = str(PROJECT / f".venv-{version}" / "bin" / "python")
+        python = str(environment_of(version, *NEEDED_BY_THE_SECOND) / "bin" / "python")
     else:
         print(f"\n== second interpreter: missing, none of {', '.join(SECOND_INTERPRETERS)} found")
         version, environment, python = sys.version.split()[0], [], sys.executable
@@ -254,7 +260,7 @@ def numpy_path_groups() -> list[Group]:
     # Not all that is installed here is installed for it.
     group.whole_env = environment_of_user()
     group.env["SOFTPHONE_KERNEL"] = "off"
-    return [*environment, group]
+    return environment, group
 
 
 class Peers:
@@ -319,8 +325,10 @@ def run_all(peers: Peers, *, installed: bool) -> list[Group]:
             done.append(group)
 
     wheel = Group("wheel", [sys.executable, "-m", "tests.wheel", "--quick"])
-    beside = threading.Thread(target=run, args=[*static_groups(), wheel])
-    second = threading.Thread(target=lambda: run(*numpy_path_groups(), *fips_groups()))
+    environment, numpy_path = numpy_path_groups()
+    groups_beside = [*static_groups(), wheel, *environment, *fips_groups()]
+    beside = threading.Thread(target=run, args=groups_beside)
+    second = threading.Thread(target=lambda: (beside.join(), run(numpy_path)))
     INTEROP_OUTCOME.unlink(missing_ok=True)
     beside.start()
     if installed and can_be_made():
@@ -343,7 +351,6 @@ def run_all(peers: Peers, *, installed: bool) -> list[Group]:
     of_peers.env["SOFTPHONE_PEERS_STATE"] = str(peers.state)
     run(of_peers)
     second.join()
-    beside.join()
     return done
 
 

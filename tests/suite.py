@@ -326,9 +326,10 @@ def run_all(peers: Peers, *, installed: bool) -> list[Group]:
 
     wheel = Group("wheel", [sys.executable, "-m", "tests.wheel", "--quick"])
     environment, numpy_path = numpy_path_groups()
-    groups_beside = [*static_groups(), wheel, *environment, *fips_groups()]
-    beside = threading.Thread(target=run, args=groups_beside)
-    second = threading.Thread(target=lambda: (beside.join(), run(numpy_path)))
+    beside = threading.Thread(target=run, args=[*static_groups(), wheel, *environment])
+    # While peers are waited for; the bare machine leaves no processor idle.
+    waiting = [numpy_path, *fips_groups()]
+    second = threading.Thread(target=lambda: (beside.join(), run(*waiting)))
     INTEROP_OUTCOME.unlink(missing_ok=True)
     beside.start()
     if installed and can_be_made():

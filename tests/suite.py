@@ -255,7 +255,7 @@ def numpy_path_groups() -> tuple[list[Group], Group]:
     # This test has chat, whose library is not installed there.
     left_out = ("-m", "not reads_source", "--ignore=tests/net/stream/test_inner_tls.py")
     group = pytest_group(
-        f"NumPy path, Python {version}", python, *OF_THE_SECOND, *left_out, workers=2
+        f"NumPy path, Python {version}", python, *OF_THE_SECOND, *left_out, workers=3
     )
     # Not all that is installed here is installed for it.
     group.whole_env = environment_of_user()

@@ -32,8 +32,11 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from types import SimpleNamespace
@@ -244,22 +247,38 @@ async def test_a_python_block_runs(source, shown, beside_a_lab, capsys):
 def run_program(command: list[str], **variables: str) -> str:
     """Run to the end, and give what was printed; anything but success fails the test with it.
 
-    Again, at most twice, what says of itself that others kept this machine busy.
+    Again, at most twice, what says of itself that others kept this machine busy.  What it has left
+    in the background ends with it: the next program may use the same ports.
     """
     for _ in range(3):
-        ended = subprocess.run(
-            command,
-            env=environment() | variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-        if ended.returncode == 0 or BUSY not in ended.stdout + ended.stderr:
+        status, said, errors = run_group(command, environment() | variables)
+        if status == 0 or BUSY not in said + errors:
             break
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    return ended.stdout
+    assert status == 0, said + errors
+    return said
+
+
+def run_group(command: list[str], environ: dict[str, str]) -> tuple[int, str, str]:
+    """Run a command to its end, and end what it has started; its status, output and errors."""
+    # Files, since what is left in the background would hold a pipe open.
+    with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(
+            command,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            status = process.wait(TIMEOUT)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        output.seek(0)
+        errors.seek(0)
+        return status, output.read(), errors.read()
 
 
 @pytest.mark.parametrize(("source", "shown"), blocks_and_output("sh"))

@@ -37,6 +37,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -252,7 +253,7 @@ class Reach:
         )
         asked = (f"%/{site.fault.path}", site.first, site.last)
         for path in self.recorded:
-            with sqlite3.connect(path) as base:
+            with closing(sqlite3.connect(path)) as base:
                 found |= {name for (name,) in base.execute(question, asked) if "::" in name}
         own = tuple(tests_of(site.fault.path))
         return sorted(found, key=lambda test: (not test.startswith(own), self.time_of(test), test))

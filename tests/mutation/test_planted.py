@@ -7,6 +7,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
@@ -142,7 +143,7 @@ def test_who_is_no_more_sees_nothing(tree):
 def test_the_tests_that_run_a_line_are_asked_its_own_first_and_the_quick_ones(tmp_path):
     folder = tmp_path / "branches"
     folder.mkdir()
-    with sqlite3.connect(folder / "data.1") as base:
+    with closing(sqlite3.connect(folder / "data.1")) as base:
         base.executescript(
             "CREATE TABLE context (id, context); CREATE TABLE file (id, path);"
             "CREATE TABLE arc (file_id, context_id, fromno, tono);"
